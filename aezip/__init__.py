@@ -1,0 +1,80 @@
+"""aezip: storage for numeric arrays by autoencoders, with a guaranteed error.
+
+The public names are loaded when they are first used, so that reading a file never imports what training needs.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .archive import Archive, Codec, compress, decompress, open, verify
+    from .bounds import PSNR, Absolute, Bound, Lossless, PointRelative, RangeRelative
+    from .errors import (
+        AezipError,
+        BoundViolated,
+        CorruptFile,
+        InvalidInput,
+        ModelMismatch,
+        UnsafeFile,
+        UnsupportedVersion,
+    )
+    from .progress import ProgressEvent
+    from .report import Report
+
+__version__ = "0.1.0"
+
+_PLACES = {
+    "archive": ("Archive", "Codec", "compress", "decompress", "open", "verify"),
+    "bounds": ("Absolute", "Bound", "Lossless", "PSNR", "PointRelative", "RangeRelative"),
+    "errors": (
+        "AezipError",
+        "BoundViolated",
+        "CorruptFile",
+        "InvalidInput",
+        "ModelMismatch",
+        "UnsafeFile",
+        "UnsupportedVersion",
+    ),
+    "progress": ("ProgressEvent",),
+    "report": ("Report",),
+}
+_MODULES = {name: module for module, names in _PLACES.items() for name in names}
+
+__all__ = [
+    "PSNR",
+    "Absolute",
+    "AezipError",
+    "Archive",
+    "Bound",
+    "BoundViolated",
+    "Codec",
+    "CorruptFile",
+    "InvalidInput",
+    "Lossless",
+    "ModelMismatch",
+    "PointRelative",
+    "ProgressEvent",
+    "RangeRelative",
+    "Report",
+    "UnsafeFile",
+    "UnsupportedVersion",
+    "__version__",
+    "compress",
+    "decompress",
+    "open",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its module."""
+    if name in _MODULES:
+        return getattr(import_module(f".{_MODULES[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return sorted(__all__)

@@ -1,0 +1,277 @@
+"""Interleaved range asymmetric numeral systems (rANS), vectorized over lanes.
+
+Many independent coder states ("lanes") advance together, so that every step is a
+handful of NumPy calls over all lanes; symbols carry a context that selects one of
+several frequency tables. Knows nothing of residuals, codes or files.
+
+Source: J. Duda, "Asymmetric numeral systems", arXiv:1311.2540; interleaving after
+F. Giesen, "Interleaved entropy coders", arXiv:1402.3392.
+
+    symbol i of a pass  ->  lane i % lanes
+    step:  slot = state & 4095 -> symbol, frequency, start      (one table look-up)
+           state = frequency * (state >> 12) + slot - start
+           lanes below 2**16 take the next 16-bit words, in lane order
+
+A lane's last state would waste 16 bits. The lanes of the main part therefore start (in
+the encoder) from words of the short tail part, which few lanes code: nothing is lost
+but the states of those few.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import CorruptFile
+
+PRECISION = 12
+TOTAL = 1 << PRECISION
+LOWER = 1 << 16
+MAX_LANES = 2048
+_TAIL_LANES = 16
+_HEADER = 8  # bytes: u16 main lanes, u16 tail lanes, u32 symbols of the main part
+
+U8 = npt.NDArray[np.uint8]
+U16 = npt.NDArray[np.uint16]
+U32 = npt.NDArray[np.uint32]
+Frequencies = npt.NDArray[np.int64]  # (contexts, symbols), rows sum to TOTAL
+
+
+class Tables:
+    """Frequency tables of all contexts, ready for coding.
+
+    Parameters
+    ----------
+    frequencies
+        Shape (contexts, symbols), int64; every row sums to 4096; at most 256 symbols.
+
+    Raises
+    ------
+    CorruptFile
+        If a row does not sum to 4096 or holds a negative frequency.
+    """
+
+    def __init__(self, frequencies: Frequencies) -> None:
+        if frequencies.ndim != 2 or frequencies.shape[1] > 256 or not len(frequencies):
+            raise CorruptFile("frequency tables have an impossible shape: the file is damaged")
+        if (frequencies < 0).any() or (frequencies.sum(axis=1) != TOTAL).any():
+            raise CorruptFile("a frequency table does not add up: the file is damaged")
+        self.frequencies = frequencies
+        self.starts = np.cumsum(frequencies, axis=1) - frequencies
+        self._lookup: U32 | None = None
+
+    @property
+    def lookup(self) -> U32:
+        """Slot table, shape (contexts * 4096,): frequency - 1, start and symbol in one word."""
+        if self._lookup is None:
+            contexts, symbols = self.frequencies.shape
+            flat = self.frequencies.ravel()
+            symbol = np.tile(np.arange(symbols, dtype=np.uint32), contexts)
+            start = self.starts.ravel().astype(np.uint32)
+            word = ((flat - 1).clip(0).astype(np.uint32) << 20) | (start << 8) | symbol
+            self._lookup = np.repeat(word, flat)
+        return self._lookup
+
+    def bits(self, symbols: npt.NDArray[np.integer], contexts: npt.NDArray[np.integer]) -> float:
+        """Return the ideal number of bits of `symbols` in `contexts`."""
+        shape = self.frequencies.shape
+        index = contexts.astype(np.int64) * shape[1] + symbols
+        counts = np.bincount(index.ravel(), minlength=shape[0] * shape[1])
+        used = counts > 0
+        return float((counts[used] * (PRECISION - np.log2(self.frequencies.ravel()[used]))).sum())
+
+
+def _split(count: int, bits: float) -> tuple[int, int, int]:
+    """Choose the lanes of both parts and the number of symbols in the main part."""
+    words = bits / 16.0
+    lanes = int(min(MAX_LANES, count // 16, words / 32)) if words > 1024 else 0
+    if lanes <= 2 * _TAIL_LANES:
+        return 0, max(1, min(_TAIL_LANES, int(words / 64) + 1)), 0
+    tail_lanes = max(_TAIL_LANES, lanes // 16)
+    # the tail's words fill the lanes' first states: 30 % more than needed on average
+    tail = int(count * min(0.9, 1.3 * (lanes + 64) / words))
+    return lanes, tail_lanes, count - tail
+
+
+class _Part:
+    """One run of the coder over consecutive steps; encodes backwards."""
+
+    def __init__(self, tables: Tables, states: npt.NDArray[np.uint64]) -> None:
+        self.tables = tables
+        self.states = states
+        self.blocks: list[U16] = []
+
+    def push(self, symbols: npt.NDArray[np.int64], contexts: npt.NDArray[np.int64]) -> None:
+        lanes = len(self.states)
+        width = self.tables.frequencies.shape[1]
+        index = contexts * width + symbols
+        frequency = self.tables.frequencies.ravel()[index].astype(np.uint64)
+        start = self.tables.starts.ravel()[index].astype(np.uint64)
+        first = (len(index) - 1) // lanes * lanes
+        for at in range(first, -1, -lanes):
+            f = frequency[at : at + lanes]
+            state = self.states[: len(f)]
+            full = state >= (f << np.uint64(32 - PRECISION))
+            if full.any():
+                self.blocks.append((state[full] & np.uint64(0xFFFF)).astype(np.uint16))
+                state[full] >>= np.uint64(16)
+            state[:] = ((state // f) << np.uint64(PRECISION)) + state % f + start[at : at + lanes]
+
+    def words(self) -> U16:
+        """Return the final states (two words each) followed by the blocks as the decoder reads."""
+        low = (self.states & np.uint64(0xFFFF)).astype(np.uint16)
+        high = (self.states >> np.uint64(16)).astype(np.uint16)
+        return np.concatenate([low, high, *reversed(self.blocks)])
+
+
+def encode(
+    tables: Tables, passes: list[tuple[npt.NDArray[np.integer], npt.NDArray[np.integer]]]
+) -> bytes:
+    """Encode passes of (symbols, contexts), each 1-D and of equal length.
+
+    Returns
+    -------
+    bytes
+        Header, the lanes' states and the 16-bit words; the number of symbols is not stored.
+    """
+    passes = [(s, c) for s, c in passes if len(s)]
+    count = sum(len(s) for s, _ in passes)
+    if not count:
+        return b""
+    bits = sum(tables.bits(s, c) for s, c in passes)
+    lanes, tail_lanes, main = _split(count, bits)
+    head, tail = _cut(passes, main)
+    part = _Part(tables, np.full(tail_lanes, LOWER, np.uint64))
+    for symbols, contexts in reversed(tail):
+        part.push(symbols, contexts)
+    words = part.words()
+    if main and len(words) < lanes:  # too few words to start the lanes from: one part only
+        main = 0
+        part = _Part(tables, np.full(tail_lanes, LOWER, np.uint64))
+        for symbols, contexts in reversed(_cut(passes, 0)[1]):
+            part.push(symbols, contexts)
+        words = part.words()
+    if main:
+        part = _Part(tables, words[:lanes].astype(np.uint64) + np.uint64(LOWER))
+        for symbols, contexts in reversed(head):
+            part.push(symbols, contexts)
+        words = np.concatenate([part.words(), words[lanes:]])
+    header = np.array([lanes if main else 0, tail_lanes], "<u2").tobytes()
+    return header + np.array([main], "<u4").tobytes() + words.astype("<u2").tobytes()
+
+
+def _cut(
+    passes: list[tuple[npt.NDArray[np.integer], npt.NDArray[np.integer]]], main: int
+) -> tuple[
+    list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]],
+    list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]],
+]:
+    """Split the passes after `main` symbols, cutting one pass in two if need be."""
+    head, tail = [], []
+    for symbols, contexts in passes:
+        s, c = symbols.astype(np.int64), contexts.astype(np.int64)
+        at = min(max(main, 0), len(s))
+        main -= len(s)
+        if at:
+            head.append((s[:at], c[:at]))
+        if at < len(s):
+            tail.append((s[at:], c[at:]))
+    return head, tail
+
+
+class Decoder:
+    """Decode the passes in the order in which they were encoded.
+
+    Raises
+    ------
+    CorruptFile
+        If the words run out or are not used up.
+    """
+
+    def __init__(self, tables: Tables, data: bytes) -> None:
+        self._tables = tables
+        if len(data) % 2 or 0 < len(data) < _HEADER:
+            raise CorruptFile("an entropy-coded stream is cut short: the file is damaged")
+        self._left = 0
+        self._states = np.zeros(0, np.uint32)
+        self._words = np.zeros(0, np.uint16)
+        self._at = 0
+        self._tail_lanes = 0
+        if data:
+            lanes, self._tail_lanes = (int(v) for v in np.frombuffer(data, "<u2", 2))
+            self._left = int(np.frombuffer(data, "<u4", 1, 4)[0])
+            self._words = np.frombuffer(data, "<u2", offset=_HEADER)
+            if max(lanes, self._tail_lanes) > MAX_LANES or not self._tail_lanes:
+                raise CorruptFile("an entropy-coded stream has an impossible header")
+            if bool(lanes) != bool(self._left):
+                raise CorruptFile("an entropy-coded stream has an impossible header")
+            if lanes:
+                self._states = self._load(lanes)
+            else:
+                self._states = self._load(self._tail_lanes)
+                self._tail_lanes = 0
+
+    def _take(self, count: int) -> U16:
+        at = self._at
+        if at + count > len(self._words):
+            raise CorruptFile("an entropy-coded stream ends too early: the file is damaged")
+        self._at = at + count
+        return self._words[at : at + count]
+
+    def _load(self, lanes: int) -> U32:
+        low = self._take(lanes).astype(np.uint32)
+        return low | (self._take(lanes).astype(np.uint32) << np.uint32(16))
+
+    def _switch(self) -> None:
+        """Go over to the tail: the main lanes' states are its first words."""
+        payload = (self._states & np.uint32(0xFFFF)).astype(np.uint16)
+        self._words = np.concatenate([payload, self._words[self._at :]])
+        self._at = 0
+        self._states = self._load(self._tail_lanes)
+        self._tail_lanes = 0
+
+    def decode(self, contexts: npt.NDArray[np.integer]) -> U8:
+        """Return the symbols of one pass, uint8, shape (n,), for its contexts, shape (n,)."""
+        count = len(contexts)
+        out = np.empty(count, np.uint8)
+        offsets = contexts.astype(np.uint32) << np.uint32(PRECISION)
+        at = 0
+        while at < count:
+            if self._tail_lanes and not self._left:
+                self._switch()
+            stop = min(count, at + self._left) if self._tail_lanes else count
+            self._run(offsets[at:stop], out[at:stop])
+            if self._tail_lanes:
+                self._left -= stop - at
+            at = stop
+        return out
+
+    def _run(self, offsets: U32, out: U8) -> None:
+        states, lanes, lookup = self._states, len(self._states), self._tables.lookup
+        if not lanes:
+            raise CorruptFile("an entropy-coded stream is missing: the file is damaged")
+        mask, shift, low = np.uint32(TOTAL - 1), np.uint32(PRECISION), np.uint32(LOWER)
+        twenty, eight, one = np.uint32(20), np.uint32(8), np.uint32(1)
+        slot = np.empty(lanes, np.uint32)
+        word = np.empty(lanes, np.uint32)
+        for at in range(0, len(offsets), lanes):
+            offset = offsets[at : at + lanes]
+            n = len(offset)
+            state, s, w = states[:n], slot[:n], word[:n]
+            np.bitwise_and(state, mask, out=s)
+            np.take(lookup, np.bitwise_or(offset, s, out=w), out=w, mode="clip")
+            out[at : at + n] = w  # the low byte is the symbol
+            np.right_shift(state, shift, out=state)
+            np.multiply(state, (w >> twenty) + one, out=state)
+            np.add(state, s, out=state)
+            np.subtract(state, (w >> eight) & mask, out=state)
+            short = np.flatnonzero(state < low)
+            if len(short):
+                state[short] = (state[short] << np.uint32(16)) | self._take(len(short))
+
+    def finish(self) -> None:
+        """Check that all words were used and every state is back at its start."""
+        if self._tail_lanes and not self._left:
+            self._switch()
+        if self._tail_lanes or self._at != len(self._words) or (self._states != LOWER).any():
+            raise CorruptFile("an entropy-coded stream does not end where it should")

@@ -1,0 +1,469 @@
+"""Archives: arrays into a file and back, verified before the file gets its name, read in slices.
+
+Joins codec and container; knows nothing of how either works.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, TypeVar, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from .bounds import Bound, Lossless, Tolerance, bound_from_json, resolve, violations
+from .codec import Decoder, Encoder
+from .container import Reader, Writer
+from .errors import BoundViolated, CorruptFile, InvalidInput
+from .metrics import Accumulator, Metrics
+from .progress import Progress, ProgressEvent
+from .report import Report, report
+from .selecting import Selection
+
+Source = str | os.PathLike[str] | bytes
+Array = npt.NDArray[Any]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+DEFAULT_NAME = "data"
+
+
+def _threads(threads: int | None) -> int:
+    if threads is None:
+        return max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    if threads < 1:
+        raise InvalidInput("the number of threads must be at least 1")
+    return threads
+
+
+def _ordered(
+    function: Callable[[Item], Result], items: Iterable[Item], threads: int
+) -> Iterator[Result]:
+    """Map over items on several threads, in order, with a few results in flight so that memory stays bounded."""
+    if threads == 1:
+        yield from map(function, items)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[Future[Result]] = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) > threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+class ArrayView:
+    """One array of an archive; indexing decodes the chunks it touches and no others."""
+
+    def __init__(self, reader: Reader, name: str, threads: int) -> None:
+        self._reader, self.name, self._threads = reader, name, threads
+        self.header = reader.header(name)
+        self._decoder: Decoder | None = None
+
+    @property
+    def decoder(self) -> Decoder:
+        """The decoder, made when first needed."""
+        if self._decoder is None:
+            self._decoder = Decoder(self.header, self._reader.shared(self.name))
+            if self._decoder.chunk_count != self._reader.chunk_count(self.name):
+                raise CorruptFile("the chunks do not fit the header: the file is damaged")
+        return self._decoder
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array."""
+        return self.decoder.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the array, with its byte order."""
+        return self.decoder.dtype
+
+    @property
+    def bound(self) -> Bound:
+        """The bound that was asked for."""
+        return bound_from_json(self.header["bound"])
+
+    def chunk(self, index: int) -> Array:
+        """Decode one chunk and check its digest.
+
+        Raises
+        ------
+        CorruptFile
+            If it is damaged.
+        """
+        out = self.decoder.decode_chunk(index, self._reader.segments(self.name, index))
+        if hashlib.sha256(np.ascontiguousarray(out)).digest() != self._reader.digest(self.name, index):
+            raise CorruptFile(f"chunk {index} of {self.name!r} does not match its digest: the file is damaged")
+        return out
+
+    def chunks(self, indices: Iterable[int] | None = None) -> Iterator[tuple[int, int, Array]]:
+        """Yield first and last-plus-one outer index and values of chunks, in order, decoded on several threads."""
+        wanted = range(self.decoder.chunk_count) if indices is None else indices
+        numbers = list(wanted)
+        for number, out in zip(numbers, _ordered(self.chunk, numbers, self._threads), strict=True):
+            yield (*self.decoder.chunk_range(number), out)
+
+    def read(self, out: Array | None = None) -> Array:
+        """Decode everything, into `out` if given (same shape and type; may be a memory map)."""
+        if out is None:
+            out = np.empty(self.shape, self.dtype)
+        elif out.shape != self.shape or out.dtype != self.dtype:
+            raise InvalidInput(f"out must have shape {self.shape} and type {self.dtype}")
+        for start, stop, values in self.chunks():
+            if self.shape:
+                out[start:stop] = values
+            else:
+                out[...] = values[0]
+        return out
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return what NumPy basic indexing returns (integers, slices, Ellipsis)."""
+        selection = Selection.parse(key, self.shape)
+        if not self.shape or not self.decoder.chunk_count:
+            return self.read()[key]
+        parts = [
+            selection.part(start, stop, values)
+            for start, stop, values in self.chunks(selection.chunks(self.decoder))
+        ]
+        return selection.join(parts, self.dtype)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        """Return the whole array."""
+        out = self.read()
+        return out if dtype is None else out.astype(dtype)
+
+    def __len__(self) -> int:
+        """Return the length of the outer axis."""
+        return self.shape[0]
+
+
+class Archive(Mapping[str, ArrayView]):
+    """An open archive: a mapping from names to arrays.
+
+    Parameters
+    ----------
+    source
+        Path or bytes.
+    threads
+        Threads that decode chunks; None: one for each core.
+    """
+
+    def __init__(self, source: Source, *, threads: int | None = None) -> None:
+        count = _threads(threads)
+        self._reader = Reader(source)
+        self._views = {name: ArrayView(self._reader, name, count) for name in self._reader.names}
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the arrays."""
+        return list(self._views)
+
+    def __getitem__(self, name: str) -> ArrayView:
+        """Return an array by its name."""
+        if name not in self._views:
+            known = ", ".join(self._views) or "none"
+            raise InvalidInput(f"there is no array {name!r} in the file: it has {known}")
+        return self._views[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names."""
+        return iter(self._views)
+
+    def __len__(self) -> int:
+        """Return the number of arrays."""
+        return len(self._views)
+
+    def report(self) -> Report:
+        """Return the ledger and the achieved errors."""
+        return report(self._reader)
+
+    def damage(self) -> list[str]:
+        """Decode everything and check every digest; return what is wrong, a line each."""
+        found = []
+        for name, view in self._views.items():
+            found += [f"{name}: stream {s!r} does not match its digest" for s in self._reader.damaged_streams(name)]
+            try:
+                count = view.decoder.chunk_count
+            except CorruptFile as error:
+                found.append(f"{name}: {error}")
+                continue
+            for index in range(count):
+                try:
+                    view.chunk(index)
+                except CorruptFile as error:
+                    start, stop = view.decoder.chunk_range(index)
+                    found.append(f"{name}: chunk {index} (outer indices {start} to {stop - 1}): {error}")
+        return found
+
+    def close(self) -> None:
+        """Close the file."""
+        self._reader.close()
+
+    def __enter__(self) -> Archive:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the file."""
+        self.close()
+
+
+def _named(data: Any) -> dict[str, Any]:
+    if isinstance(data, Mapping):
+        return {str(name): array for name, array in data.items()}
+    return {DEFAULT_NAME: data}
+
+
+def _encode(encoder: Encoder, writer: Writer, name: str, threads: int, progress: Progress) -> None:
+    """Encode an array; where that does not pay after all, store its bytes."""
+    encoder.prepare()
+    while True:
+        writer.begin(name)
+        size = 0
+        count = encoder.chunk_count
+        for index, chunk in enumerate(_ordered(encoder.encode_chunk, range(count), threads)):
+            writer.add_chunk(chunk.segments, chunk.digest)
+            size += sum(map(len, chunk.segments.values()))
+            progress("encode", index + 1, count, encoder.raw_bytes * (index + 1) / count / max(1, size), name)
+        size += sum(map(len, encoder.shared.values()))
+        if not encoder.tighten() and (size <= encoder.raw_bytes + 256 or not encoder.fall_back()):
+            break
+        writer.drop()
+    writer.end(encoder.header(), encoder.shared)
+
+
+def _check(source: Source, encoders: dict[str, Encoder], threads: int, progress: Progress) -> None:
+    """Decode the finished file and compare every value with the original.
+
+    Raises
+    ------
+    BoundViolated
+        If a value breaks the bound or a digest does not match: a defect of aezip.
+    """
+    with Archive(source, threads=threads) as archive:
+        for name, encoder in encoders.items():
+            view = archive[name]
+            count = view.decoder.chunk_count
+            try:
+                for index, (_, _, values) in enumerate(view.chunks()):
+                    wrong = encoder.count_wrong(index, values)
+                    if wrong:
+                        raise BoundViolated(
+                            f"{wrong} values of {name!r} break the bound after decoding: nothing was written; "
+                            "use --lossless and report this defect"
+                        )
+                    progress("verify", index + 1, count, None, name)
+            except CorruptFile as error:
+                raise BoundViolated(f"verification failed ({error}): nothing was written") from error
+
+
+def _write(data: Any, writer: Writer, options: dict[str, Any], threads: int, *, verify: bool) -> Report:
+    progress = Progress(options["progress"])
+    named = _named(data)
+    fills = options.pop("fill_value")
+    if not isinstance(fills, Mapping):
+        fills = dict.fromkeys(named, fills)
+    encoders = {n: Encoder(array, name=n, fill_value=fills.get(n), **options) for n, array in named.items()}
+    for name, encoder in encoders.items():
+        _encode(encoder, writer, name, threads, progress)
+        encoder.release()
+    writer.finish()
+    if verify:
+        _check(writer.source(), encoders, threads, progress)
+    with Reader(writer.source()) as reader:
+        made = report(reader)
+    writer.publish()
+    return made
+
+
+@overload
+def compress(data: Any, path: None = None, **options: Any) -> tuple[bytes, Report]: ...
+@overload
+def compress(data: Any, path: str | os.PathLike[str], **options: Any) -> Report: ...
+def compress(
+    data: Any,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    bound: Bound | None = None,
+    fill_value: Any = None,
+    preset: str = "balanced",
+    seed: int = 0,
+    variant: str = "deep",
+    device: str = "auto",
+    verify: bool = True,
+    overwrite: bool = False,
+    threads: int | None = None,
+    progress: Callable[[ProgressEvent], None] | None = None,
+) -> Report | tuple[bytes, Report]:
+    """Compress an array, or a mapping of names to arrays, into one file.
+
+    Parameters
+    ----------
+    data
+        Array of any shape: float16/32/64, integers, bool, complex, datetime64; a memory map stays one.
+    path
+        The file; None: the archive is returned as bytes.
+    bound
+        `Absolute`, `RangeRelative`, `PointRelative`, `PSNR` or `Lossless` (default).
+    fill_value
+        Masked: exact on return, kept out of the value range and of training. A mapping: one for each array.
+    preset
+        Effort: "fast", "balanced" or "best".
+    seed
+        Same input, seed, preset and version give the same file on one machine.
+    variant
+        Kind of autoencoder.
+    device
+        "auto", "cpu" or "cuda"; for training only.
+    verify
+        Decode the file and compare every value before it gets its name.
+    overwrite
+        Replace an existing file.
+    threads
+        None: one for each core.
+    progress
+        Called with a `ProgressEvent` now and then.
+
+    Returns
+    -------
+    Report, or (bytes, Report) without a path
+
+    Raises
+    ------
+    InvalidInput
+        If array, options or path cannot be used.
+    BoundViolated
+        If verification fails: nothing is written then, and an existing file stays.
+    """
+    options = {
+        "bound": Lossless() if bound is None else bound,
+        "fill_value": fill_value,
+        "preset": preset,
+        "seed": seed,
+        "variant": variant,
+        "device": device,
+        "progress": progress,
+    }
+    with Writer(path, overwrite=overwrite) as writer:
+        made = _write(data, writer, options, _threads(threads), verify=verify)
+    return made if path is not None else (writer.getvalue(), made)
+
+
+def decompress(source: Source, *, name: str | None = None, threads: int | None = None) -> Any:
+    """Return the array of a file, or a dict of arrays if it holds several.
+
+    Parameters
+    ----------
+    source
+        Path or bytes.
+    name
+        Only this array.
+    threads
+        None: one for each core.
+
+    Raises
+    ------
+    CorruptFile, UnsafeFile, UnsupportedVersion
+        If the file is damaged, hostile, or of a later format.
+    InvalidInput
+        If there is no array of that name.
+    """
+    with Archive(source, threads=threads) as archive:
+        if name is not None:
+            return archive[name].read()
+        arrays = {n: view.read() for n, view in archive.items()}
+    return next(iter(arrays.values())) if len(arrays) == 1 else arrays
+
+
+def open(source: Source, *, threads: int | None = None) -> Archive:
+    """Open an archive for reading in slices; see `Archive`."""
+    return Archive(source, threads=threads)
+
+
+def verify(original: Any, source: Source, *, threads: int | None = None) -> dict[str, Metrics]:
+    """Compare originals with a file, value by value; return the errors of each array.
+
+    Raises
+    ------
+    BoundViolated
+        If a value breaks the bound that was asked for.
+    InvalidInput
+        If the arrays do not correspond.
+    """
+    found: dict[str, Metrics] = {}
+    with Archive(source, threads=threads) as archive:
+        named = _named(original)
+        if len(named) == 1 and len(archive) == 1:
+            named = {archive.names[0]: next(iter(named.values()))}
+        if set(named) != set(archive.names):
+            raise InvalidInput("the names of the originals are not those in the file: give the arrays it was made from")
+        for name, array in named.items():
+            found[name] = _compare(np.asanyarray(array), archive[name])
+    return found
+
+
+def _compare(original: Array, view: ArrayView) -> Metrics:
+    from .admission import admit, scan
+
+    if original.shape != view.shape or original.dtype != view.dtype:
+        raise InvalidInput(
+            f"the original is {original.dtype} {original.shape}, the file holds {view.dtype} {view.shape}: "
+            "give the array the file was made from"
+        )
+    fill = view.decoder.fill
+    admitted = admit(original)
+    statistics = scan(admitted.values, fill, trailing=admitted.trailing)
+    bound = Lossless() if admitted.lossless_only else view.bound
+    tolerance: Tolerance = resolve(bound, statistics)
+    errors, wrong = Accumulator(), 0
+    for start, stop, values in view.chunks():
+        x, y = admitted.values[start:stop], admit(values).values
+        x = np.ascontiguousarray(x, x.dtype.newbyteorder("="))
+        y = np.ascontiguousarray(y, y.dtype.newbyteorder("="))
+        classes = statistics.specials.classify(x)
+        wrong += int(violations(x, y, tolerance, classes != 0).sum())
+        errors.update(x, y, statistics.specials.masked(classes))
+    result = errors.result()
+    short = tolerance.kind == "psnr" and result.rmse**2 > tolerance.mse
+    if wrong or short:
+        raise BoundViolated(
+            f"{wrong} values of {view.name!r} break the bound (largest error {result.max_abs_error:g}): "
+            "the file was not made from this array, or is not what it claims"
+        )
+    return result
+
+
+class Codec:
+    """Compress and decompress with fixed options.
+
+    Parameters
+    ----------
+    bound
+        What decoded values keep to.
+    options
+        As in `compress`.
+    """
+
+    def __init__(self, bound: Bound | None = None, **options: Any) -> None:
+        self.bound = Lossless() if bound is None else bound
+        self.options = options
+
+    def encode(self, data: Any) -> bytes:
+        """Return the archive of an array as bytes."""
+        return compress(data, None, bound=self.bound, **self.options)[0]
+
+    def decode(self, data: bytes) -> Any:
+        """Return the array of an archive."""
+        return decompress(data)

@@ -1,0 +1,440 @@
+"""The pipeline, both ways: one array to header and streams, and back. Knows nothing of files.
+
+    array -> admit (dtype, specials) -> grid (bound) -> plan (layout, network) -> chunks
+    chunk -> specials -> mask            -> zstd
+          -> plan     -> codes, residual -> rANS -> zstd
+          -> decode, cast, check every value -> exceptions -> zstd
+          -> sha256 of the decoded chunk
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import exceptions, network
+from .admission import Specials, Statistics, admit, native, parse_dtype, restore, scan
+from .bounds import Bound, Lossless, Tolerance, resolve, violations
+from .errors import CorruptFile, InvalidInput, UnsupportedVersion
+from .frames import pack
+from .layout import Chunks, cut
+from .metrics import Accumulator, Metrics
+from .model import Model, from_bytes
+from .network import NetworkPlan
+from .plain import BytesPlan, DifferencePlan
+from .plan import PRESETS, Choice, Piece, Plan, Selector
+from .progress import Progress, ProgressEvent
+from .quantizer import Grid, grid_from_json
+from .selection import grids_for
+
+CHUNK_VALUES = 1 << 20
+CHUNK_BYTES_PLAIN = 1 << 24
+SAMPLE_VALUES = 1 << 21
+VARIANTS = ("deep",)
+
+
+@dataclass(frozen=True)
+class EncodedChunk:
+    """The streams of a chunk, each one zstd frame, and the sha256 of what it decodes to."""
+
+    segments: dict[str, bytes]
+    digest: bytes
+
+
+def _streams(plan: Plan) -> tuple[str, ...]:
+    return ("codes", "residual") if isinstance(plan, NetworkPlan) else ("data",)
+
+
+def decode_chunk(
+    plan: Plan,
+    grid: Grid | None,
+    model: Model | None,
+    segments: dict[str, bytes],
+    specials: Specials,
+    start: int,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+) -> npt.NDArray[Any]:
+    """Decode a chunk to native plain values.
+
+    Raises
+    ------
+    CorruptFile
+        If the streams do not make sense.
+    """
+    classes = exceptions.unpack_mask(segments["mask"], shape)
+    if isinstance(plan, BytesPlan):
+        return plan.decode(segments["data"], shape, dtype)
+    assert grid is not None
+    grid = grid.at(start)
+    if isinstance(plan, DifferencePlan):
+        out = plan.decode(grid, segments["data"], shape, dtype)
+    else:
+        assert model is not None
+        masked = None if classes is None else classes != 0
+        out = network.decode(plan, grid, model, segments, shape, dtype, masked)
+    if classes is not None:
+        specials.restore(classes, out)
+    exceptions.restore(segments["exceptions"], out)
+    return out
+
+
+class Encoder:
+    """Encode one array.
+
+    Parameters
+    ----------
+    array
+        Any array aezip takes; a memory map stays one.
+    bound
+        What the decoded values must keep to.
+    name, fill_value, preset, seed, device, variant, progress
+        As in `aezip.compress`.
+
+    Raises
+    ------
+    InvalidInput
+        If the array or an option cannot be used.
+    """
+
+    def __init__(
+        self,
+        array: Any,
+        bound: Bound,
+        *,
+        name: str = "",
+        fill_value: Any = None,
+        preset: str = "balanced",
+        seed: int = 0,
+        device: str = "auto",
+        variant: str = "deep",
+        progress: Callable[[ProgressEvent], None] | None = None,
+    ) -> None:
+        if preset not in PRESETS:
+            raise InvalidInput(f"unknown preset {preset!r}: use one of {', '.join(PRESETS)}")
+        if variant not in VARIANTS:
+            raise InvalidInput(f"unknown variant {variant!r}: use one of {', '.join(VARIANTS)}")
+        self.name = name
+        self.preset = preset
+        self.seed = seed
+        self.device = device
+        self.asked = bound
+        self._admitted = admit(array, fill_value)
+        self.values = self._admitted.values
+        self.bound = Lossless() if self._admitted.lossless_only else bound
+        self._progress = Progress(progress)
+        self._lock = threading.Lock()
+        self._errors: dict[int, Accumulator] = {}
+        self._exceptions = 0
+        self._ideal: dict[int, float] = {}
+        self._shrink = 0.998  # of the step for a PSNR, which is an average: rounding errors fluctuate
+        self.shared: dict[str, bytes] = {}
+
+    def prepare(self) -> None:
+        """Scan the array, choose and train the plan."""
+        self._progress("scan", 0, 1, None, "reading")
+        values = self.values
+        self.statistics: Statistics = scan(values, self._admitted.fill, trailing=self._admitted.trailing)
+        self._specials = self.statistics.specials
+        self.tolerance: Tolerance = resolve(self.bound, self.statistics)
+        fine, wholes = grids_for(values, self.statistics, self.tolerance, self._shrink)
+        self.tried: list[str] = []
+        if values.size:
+            self._choice = self._select(fine, wholes)
+        else:
+            self._choice = Choice(BytesPlan(False), None, 0.0)
+        self._cut(self._choice.plan)
+        self._pack_model()
+
+    def _pack_model(self) -> None:
+        choice = self._choice
+        self.shared = {"model": pack(choice.model_bytes, 19)} if choice.model_bytes else {}
+        self.plan, self.grid, self._model = choice.plan, choice.grid, choice.model
+
+    def _select(self, fine: Grid | None, wholes: list[Grid]) -> Choice:
+        pieces = self._sample()
+        sampled = sum(p.x.size for p in pieces)
+        selector = Selector(
+            pieces,
+            self.values.size / max(1, sampled),
+            fine,
+            wholes,
+            PRESETS[self.preset],
+            self.seed,
+            self.device,
+            self._progress,
+        )
+        choice = selector.choose()
+        self.tried = selector.tried
+        return choice
+
+    def _sample(self) -> list[Piece]:
+        """Return evenly spaced runs of the outer axis, about SAMPLE_VALUES values."""
+        values = self.values
+        chunks = cut(values.shape, min(64, values.shape[0]), CHUNK_VALUES // 4)
+        count = len(chunks)
+        wanted = max(1, min(count, SAMPLE_VALUES // (CHUNK_VALUES // 4)))
+        index = sorted({round(i * (count - 1) / max(1, wanted - 1)) for i in range(wanted)})
+        pieces = []
+        for i in index if values.size > SAMPLE_VALUES else range(count):
+            start, stop = chunks.bounds(i)
+            x = native(values[start:stop])
+            classes = self._specials.classify(x)
+            pieces.append(Piece(x, classes != 0 if classes.any() else None, start))
+        return [p for p in pieces if p.x.shape == pieces[0].x.shape] or pieces[:1]
+
+    def _cut(self, plan: Plan) -> None:
+        """Cut the array into chunks that suit the plan."""
+        target, block = CHUNK_VALUES, 1
+        if isinstance(plan, NetworkPlan):
+            block = plan.layout.block[0]
+        else:
+            target = CHUNK_BYTES_PLAIN // self.values.dtype.itemsize
+        self._chunks = cut(self.values.shape, block, target) if self.values.size else Chunks(0, 1)
+
+    @property
+    def chunk_count(self) -> int:
+        """Number of chunks."""
+        return len(self._chunks)
+
+    @property
+    def raw_bytes(self) -> int:
+        """Bytes of the array."""
+        return int(self.values.size) * self.values.dtype.itemsize
+
+    def fall_back(self) -> bool:
+        """Go over to plain bytes where the plan turned out larger than those; tell whether that changes anything."""
+        if self.plan == BytesPlan(False):
+            return False
+        self._choice = Choice(BytesPlan(False), None, float(self.raw_bytes))
+        self._errors, self._exceptions, self._ideal = {}, 0, {}
+        self._cut(self._choice.plan)
+        self._pack_model()
+        return True
+
+    def tighten(self) -> bool:
+        """Shrink the steps if the PSNR asked for was missed; tell whether everything is to be encoded again."""
+        if self.tolerance.kind != "psnr":
+            return False
+        achieved = self._achieved().rmse ** 2
+        if achieved <= self.tolerance.mse:
+            return False
+        self._shrink *= 0.98 * math.sqrt(self.tolerance.mse / achieved)
+        self._errors, self._exceptions, self._ideal = {}, 0, {}
+        self.prepare()
+        return True
+
+    def _achieved(self) -> Metrics:
+        whole = Accumulator()
+        for index in sorted(self._errors):
+            whole.merge(self._errors[index])
+        return whole.result()
+
+    def release(self) -> None:
+        """Let go of what only encoding needs."""
+        self._choice = Choice(self._choice.plan, None, self._choice.bytes)
+
+    def count_wrong(self, index: int, decoded: npt.NDArray[Any]) -> int:
+        """Return how many values of a decoded chunk break the bound."""
+        start, stop = self._chunks.bounds(index)
+        x = native(self.values[start:stop])
+        wrong = violations(x, native(admit(decoded).values), self.tolerance, self._specials.classify(x) != 0)
+        return int(wrong.sum())
+
+    def encode_chunk(self, index: int) -> EncodedChunk:
+        """Encode one chunk, check every value, store what breaks the bound exactly."""
+        start, stop = self._chunks.bounds(index)
+        x = native(self.values[start:stop])
+        classes = self._specials.classify(x)
+        raw, decoded, ideal = self._code(x, classes, start)
+        self._specials.restore(classes, decoded)
+        wrong = violations(x, decoded, self.tolerance, classes != 0)
+        raw["exceptions"] = exceptions.pack(x, wrong)
+        decoded[wrong] = x[wrong]
+        raw["mask"] = b"" if isinstance(self.plan, BytesPlan) else exceptions.pack_mask(classes)
+        errors = Accumulator()
+        errors.update(x, decoded, self._specials.masked(classes))
+        with self._lock:
+            self._errors[index] = errors
+            self._ideal[index] = ideal
+            self._exceptions += int(wrong.sum())
+        digest = hashlib.sha256(restored_chunk(decoded, self._admitted.shape, self._admitted.dtype).tobytes())
+        level = PRESETS[self.preset].zstd if not isinstance(self.plan, NetworkPlan) else 3
+        segments = {name: pack(data, level) if data else b"" for name, data in raw.items()}
+        return EncodedChunk(segments, digest.digest())
+
+    def _code(
+        self, x: npt.NDArray[Any], classes: npt.NDArray[np.uint8], start: int
+    ) -> tuple[dict[str, bytes], npt.NDArray[Any], float]:
+        """Return a chunk's raw streams, the chunk as decoded, and the bytes an ideal entropy coder would need."""
+        plan = self.plan
+        masked = classes != 0 if classes.any() else None
+        if isinstance(plan, BytesPlan):
+            return {"data": plan.encode(x)}, x.copy(), 0.0
+        assert self.grid is not None
+        grid = self.grid.at(start)
+        if isinstance(plan, DifferencePlan):
+            data, decoded = plan.encode(grid, x, masked)
+            return {"data": data}, decoded, 0.0
+        model = self._model
+        assert model is not None
+        coded = network.code(plan, grid, model.decoder, self._choice.encoder, x, masked)
+        streams = {
+            "codes": network.encode_codes(model, coded) if plan.sizes.width else b"",
+            "residual": network.encode_residual(model, coded),
+        }
+        return streams, coded.decoded, network.ideal_bytes(model, coded)
+
+    def header(self) -> dict[str, Any]:
+        """Return the array's header, after all chunks were encoded."""
+        dtype = self._admitted.dtype
+        ideal = math.fsum(self._ideal.values())
+        grid = None if self.grid is None else self.grid.to_json()
+        return {
+            "name": self.name,
+            "shape": list(self._admitted.shape),
+            "dtype": dtype,
+            "bound": self.asked.to_json(),
+            "tolerance": _tolerance_json(self.tolerance),
+            "chunk_length": self._chunks.length,
+            "chunk_count": len(self._chunks),
+            "chunk_values": self._chunks.length * math.prod(self.values.shape[1:]) if len(self._chunks) else 0,
+            "specials": self._specials.to_json(),
+            "grid": grid,
+            "plan": self.plan.to_json(),
+            "achieved": {
+                **self._achieved().to_json(),
+                "exceptions": self._exceptions,
+                "ideal_bytes": round(ideal) if ideal else None,
+            },
+            "rates": {k: round(v, 5) for k, v in self._choice.rates.items()},
+            "preset": self.preset,
+            "seed": self.seed,
+            "candidates": self.tried,
+        }
+
+
+def _tolerance_json(tolerance: Tolerance) -> dict[str, Any]:
+    if tolerance.kind == "absolute":
+        return {"kind": "absolute", "absolute": tolerance.absolute.tolist()}
+    if tolerance.kind == "relative":
+        return {"kind": "relative", "relative": tolerance.relative}
+    return {"kind": tolerance.kind, **({"mse": tolerance.mse} if tolerance.kind == "psnr" else {})}
+
+
+def restored_chunk(values: npt.NDArray[Any], shape: tuple[int, ...], dtype: str) -> npt.NDArray[Any]:
+    """Return a decoded chunk in the array's own dtype; 0-d arrays keep one outer index."""
+    inner = shape[1:] if shape else ()
+    return restore(values, (values.shape[0], *inner), dtype)
+
+
+class Decoder:
+    """Decode one array chunk by chunk; safe to use from several threads.
+
+    Parameters
+    ----------
+    header
+        As `Encoder.header` made it.
+    shared
+        The array-wide streams, decompressed.
+
+    Raises
+    ------
+    CorruptFile, UnsupportedVersion
+        If header or streams do not make sense, or need a later version.
+    """
+
+    def __init__(self, header: dict[str, Any], shared: dict[str, bytes]) -> None:
+        try:
+            self.shape = tuple(int(n) for n in header["shape"])
+            self._dtype_text = header["dtype"]
+            length, count = header["chunk_length"], header["chunk_count"]
+            specials, plan = header["specials"], header["plan"]
+            kind = plan["kind"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise CorruptFile("the header of an array is malformed: the file is damaged") from error
+        self.dtype = parse_dtype(self._dtype_text)
+        if any(n < 0 for n in self.shape) or not isinstance(length, int) or length < 1:
+            raise CorruptFile("the header of an array is malformed: the file is damaged")
+        self._work_shape, self._work_dtype = _work(self.shape, self.dtype)
+        self.outer = self._work_shape[0]
+        self._chunks = Chunks(self.outer if math.prod(self._work_shape) else 0, length)
+        if len(self._chunks) != count:
+            raise CorruptFile("the number of chunks does not fit the array: the file is damaged")
+        self._specials = Specials.from_json(specials)
+        self._model: Model | None = None
+        self._grid: Grid | None = None
+        self._read_plan(kind, header, shared)
+
+    def _read_plan(self, kind: Any, header: dict[str, Any], shared: dict[str, bytes]) -> None:
+        plan, shape = header["plan"], self._work_shape
+        if kind == "bytes":
+            if not isinstance(plan.get("shuffled"), bool):
+                raise CorruptFile("the plan in the header is malformed: the file is damaged")
+            self._plan: Plan = BytesPlan(plan["shuffled"])
+            return
+        self._grid = grid_from_json(header.get("grid"), shape)
+        if kind == "difference":
+            axis = plan.get("axis")
+            if axis is not None and not (isinstance(axis, int) and 0 <= axis < len(shape)):
+                raise CorruptFile("the plan in the header is malformed: the file is damaged")
+            self._plan = DifferencePlan(axis)
+        elif kind in ("autoencoder", "static"):
+            self._plan = NetworkPlan.from_json(plan, shape, whole=self._grid.whole)
+            if "model" not in shared:
+                raise CorruptFile("the model is missing: the file is damaged")
+            self._model = from_bytes(shared["model"], self._plan.sizes, len(shape))
+        else:
+            raise UnsupportedVersion(f"the plan {str(kind)[:40]!r} is not known: update aezip")
+
+    @property
+    def fill(self) -> npt.NDArray[Any] | None:
+        """The fill values that were masked, of the plain native type; None if there are none."""
+        patterns = self._specials.patterns[: self._specials.fills]
+        if not patterns:
+            return None
+        return np.frombuffer(b"".join(patterns), self._work_dtype.newbyteorder("<")).astype(self._work_dtype)
+
+    @property
+    def chunk_count(self) -> int:
+        """Number of chunks."""
+        return len(self._chunks)
+
+    def chunk_range(self, index: int) -> tuple[int, int]:
+        """Return the first outer index of a chunk and the one after its last."""
+        return self._chunks.bounds(index)
+
+    def decode_chunk(self, index: int, segments: dict[str, bytes]) -> npt.NDArray[Any]:
+        """Return a chunk in the array's dtype, shape (stop - start, *shape[1:]).
+
+        Raises
+        ------
+        CorruptFile
+            If the streams do not make sense.
+        """
+        start, stop = self._chunks.bounds(index)
+        shape = (stop - start, *self._work_shape[1:])
+        filled = {name: segments.get(name, b"") for name in ("mask", "exceptions", *_streams(self._plan))}
+        try:
+            out = decode_chunk(
+                self._plan, self._grid, self._model, filled, self._specials, start, shape, self._work_dtype
+            )
+        except (ValueError, IndexError, OverflowError) as error:
+            raise CorruptFile(f"chunk {index} does not make sense: the file is damaged") from error
+        return restored_chunk(out, self.shape, self._dtype_text)
+
+
+def _work(shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return shape and native dtype of the plain numbers inside, as `admit` makes them."""
+    values = admit(np.empty((0,) if shape else (), dtype)).values
+    work = shape or (1,)
+    if dtype.kind == "c":
+        work = (*work, 2)
+    return work, values.dtype.newbyteorder("=")

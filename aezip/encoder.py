@@ -1,0 +1,58 @@
+"""The encoder half as NumPy: rows to codes. It needs no exactness, for codes are stored as they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Float64 = npt.NDArray[np.float64]
+Float32 = npt.NDArray[np.float32]
+TILE = 1 << 18
+
+
+def _gelu(value: Float32) -> Float32:
+    """Gaussian error linear unit, tanh form: Hendrycks & Gimpel, arXiv:1606.08415."""
+    inner = np.float32(0.7978845608) * (value + np.float32(0.044715) * value * value * value)
+    return np.float32(0.5) * value * (np.float32(1) + np.tanh(inner))
+
+
+@dataclass(frozen=True)
+class FloatEncoder:
+    """Two hidden layers and a linear skip.
+
+    Parameters
+    ----------
+    weights, biases
+        float32, of the three layers: (features, h), (h, h), (h, width).
+    skip
+        float32, shape (features, width).
+    centre
+        float64, shape (features,), in steps: subtracted before anything is float32.
+    spread
+        float32, shape (features,), in steps.
+    """
+
+    weights: list[Float32]
+    biases: list[Float32]
+    skip: Float32
+    centre: Float64
+    spread: Float32
+
+    def codes(
+        self, target: Float64, ignore: npt.NDArray[np.bool_] | None = None
+    ) -> npt.NDArray[np.int32]:
+        """Return the codes, int32, shape (rows, width), of rows in steps, shape (rows, features)."""
+        out = np.empty((len(target), self.skip.shape[1]), np.int32)
+        tile = max(1, TILE // max(1, target.shape[1]))
+        for at in range(0, len(target), tile):
+            part = (target[at : at + tile] - self.centre).astype(np.float32)
+            if ignore is not None:
+                part[ignore[at : at + tile]] = 0
+            part /= self.spread
+            hidden = _gelu(part @ self.weights[0] + self.biases[0])
+            hidden = _gelu(hidden @ self.weights[1] + self.biases[1])
+            latent = hidden @ self.weights[2] + self.biases[2] + part @ self.skip
+            out[at : at + tile] = np.rint(latent).clip(-(2**20), 2**20)
+        return out

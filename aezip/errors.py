@@ -1,0 +1,58 @@
+"""The exception tree and its exit codes.
+
+Every failure that aezip itself reports is one of these; each carries the exit code of the command line.
+
+    AezipError            1   anything else
+      InvalidInput        2   usage, or input that cannot be taken
+      CorruptFile         3   damaged, truncated or not an aezip file
+      BoundViolated       4   a value lies beyond the bound
+      ModelMismatch       5   a model is missing or is another one
+      UnsupportedVersion  6   a later format or an unknown feature
+      UnsafeFile          7   a hostile structure, or a limit exceeded
+
+``MemoryError``, ``KeyboardInterrupt`` and ``OSError`` pass unchanged.
+"""
+
+from __future__ import annotations
+
+
+class AezipError(Exception):
+    """Base of all failures reported by aezip."""
+
+    exit_code = 1
+
+
+class InvalidInput(AezipError):  # noqa: N818 - the public contract names it without the suffix
+    """The input or an option cannot be used."""
+
+    exit_code = 2
+
+
+class CorruptFile(AezipError):  # noqa: N818
+    """The file is damaged, truncated, or not an aezip file."""
+
+    exit_code = 3
+
+
+class BoundViolated(AezipError):  # noqa: N818
+    """A decoded value lies beyond the bound."""
+
+    exit_code = 4
+
+
+class ModelMismatch(AezipError):  # noqa: N818
+    """The model a file refers to is missing or is another one."""
+
+    exit_code = 5
+
+
+class UnsupportedVersion(AezipError):  # noqa: N818
+    """The file needs a later version of aezip or a feature it does not have."""
+
+    exit_code = 6
+
+
+class UnsafeFile(AezipError):  # noqa: N818
+    """The file has a structure no aezip file has, or exceeds a limit."""
+
+    exit_code = 7

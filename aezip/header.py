@@ -1,0 +1,168 @@
+"""The headers of a file: what they must hold, and the versions this reader knows.
+
+Pure functions on parsed JSON and on sizes: no HDF5 here. `validate` is the one place that decides whether the
+structure of an array's entry is sound; every reader goes through it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import CorruptFile, UnsafeFile, UnsupportedVersion
+
+FORMAT = "aezip"
+VERSION = (1, 0)
+FEATURES: frozenset[str] = frozenset()
+STREAMS = ("codes", "data", "exceptions", "mask", "model", "residual")
+SHARED = ("model",)
+MAX_HEADER = 16 << 20
+MAX_ARRAYS = 1 << 16
+MAX_CHUNKS = 1 << 24
+MAX_AXES = 32
+MAX_VALUES = 1 << 50
+CHUNK_LIMIT_VALUES = 1 << 31  # values of one chunk: bounds what decoding may allocate
+MODEL_LIMIT = 1 << 28
+_DAMAGED = "the file is damaged, get another copy"
+
+
+def dump(header: dict[str, Any]) -> bytes:
+    """Return a header as compact JSON, UTF-8."""
+    return json.dumps(header, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def parse(raw: bytes) -> dict[str, Any]:
+    """Parse a header.
+
+    Raises
+    ------
+    CorruptFile
+        If it is not a JSON object.
+    """
+    try:
+        value = json.loads(raw.decode("utf-8"), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise CorruptFile(f"a header is not readable: {_DAMAGED}") from error
+    if not isinstance(value, dict):
+        raise CorruptFile(f"a header is not an object: {_DAMAGED}")
+    return value
+
+
+def _no_constant(text: str) -> None:
+    raise ValueError(f"{text} in a header")
+
+
+def check_root(root: dict[str, Any]) -> list[dict[str, Any]]:
+    """Check format, version and features of the root header; return the list of arrays.
+
+    Raises
+    ------
+    CorruptFile
+        If it is malformed.
+    UnsupportedVersion
+        If a later version or an unknown feature is needed, which is named.
+    """
+    if root.get("format") != FORMAT:
+        raise CorruptFile("this is not an aezip file: the root header names another format")
+    version = root.get("version")
+    if not (isinstance(version, list) and len(version) == 2 and all(type(v) is int for v in version)):
+        raise CorruptFile(f"the version is malformed: {_DAMAGED}")
+    if tuple(version) > VERSION or version[0] < 1:
+        found, known = ".".join(map(str, version)), ".".join(map(str, VERSION))
+        raise UnsupportedVersion(f"the file has format version {found}, this aezip reads up to {known}: update aezip")
+    features = root.get("features")
+    if not isinstance(features, list) or not all(isinstance(f, str) for f in features):
+        raise CorruptFile(f"the list of features is malformed: {_DAMAGED}")
+    unknown = sorted(set(features) - FEATURES)
+    if unknown:
+        raise UnsupportedVersion(f"the file needs the feature {unknown[0][:40]!r}, unknown here: update aezip")
+    arrays = root.get("arrays")
+    if not isinstance(arrays, list) or len(arrays) > MAX_ARRAYS:
+        raise CorruptFile(f"the list of arrays is malformed: {_DAMAGED}")
+    names = [a.get("name") if isinstance(a, dict) else None for a in arrays]
+    groups = [a.get("group") if isinstance(a, dict) else None for a in arrays]
+    if not all(isinstance(n, str) for n in names) or len(set(names)) != len(names):
+        raise CorruptFile(f"the names of the arrays are malformed: {_DAMAGED}")
+    if groups != [str(i) for i in range(len(arrays))]:
+        raise CorruptFile(f"the groups of the arrays are malformed: {_DAMAGED}")
+    return arrays
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The validated structure of one array in a file.
+
+    Parameters
+    ----------
+    frames
+        For each stream, (offset, length, content size) of each segment; length 0 is an empty segment.
+    """
+
+    chunk_count: int
+    frames: dict[str, list[tuple[int, int, int]]]
+
+
+def validate(header: dict[str, Any], sizes: dict[str, int], index: list[tuple[int, int]]) -> Entry:
+    """Check that header, stream sizes and index fit together, before anything is decoded.
+
+    Parameters
+    ----------
+    header
+        The array's header.
+    sizes
+        Bytes of each stored stream.
+    index
+        (frame length, content size) of each segment: streams in order of name, then chunks in order.
+
+    Raises
+    ------
+    CorruptFile
+        If they do not.
+    UnsafeFile
+        If a declared size is beyond the limits.
+    """
+    shape, count, values = header.get("shape"), header.get("chunk_count"), header.get("chunk_values")
+    if not isinstance(shape, list) or len(shape) > MAX_AXES or not all(type(n) is int and n >= 0 for n in shape):
+        raise CorruptFile(f"the shape in the header is malformed: {_DAMAGED}")
+    total = math.prod(shape)
+    if total > MAX_VALUES:
+        raise UnsafeFile(f"the header declares {total} values, more than any aezip file holds: do not trust this file")
+    if type(count) is not int or type(values) is not int or not 0 <= count <= MAX_CHUNKS or values < 0:
+        raise CorruptFile(f"the chunks in the header are malformed: {_DAMAGED}")
+    if values > CHUNK_LIMIT_VALUES:
+        raise UnsafeFile(f"a chunk of {values} values is beyond the limit of {CHUNK_LIMIT_VALUES}: do not trust this file")
+    # twice: complex values count as two; a chunk may not be declared larger than its array
+    if values > max(2 * total, 2) or (total and not count) or count * values < total:
+        raise CorruptFile(f"the chunks do not fit the shape: {_DAMAGED}")
+    unknown = sorted(set(sizes) - set(STREAMS))
+    if unknown:
+        raise UnsupportedVersion(f"the file has a stream {unknown[0][:40]!r}, unknown here: update aezip")
+    return Entry(count, _locate(sizes, index, count, values))
+
+
+def _locate(
+    sizes: dict[str, int], index: list[tuple[int, int]], count: int, values: int
+) -> dict[str, list[tuple[int, int, int]]]:
+    expected = sum(1 if name in SHARED else count for name in sizes)
+    if len(index) != expected:
+        raise CorruptFile(f"the index does not fit the chunks: {_DAMAGED}")
+    frames: dict[str, list[tuple[int, int, int]]] = {}
+    at = 0
+    for name in sorted(sizes):
+        segments = 1 if name in SHARED else count
+        limit = MODEL_LIMIT if name in SHARED else 65536 + 32 * values
+        offset = 0
+        frames[name] = []
+        for length, content in index[at : at + segments]:
+            if content > limit:
+                raise UnsafeFile(f"a segment declares {content} bytes, the limit is {limit}: do not trust this file")
+            if (length == 0) != (content == 0) or offset + length > sizes[name]:
+                raise CorruptFile(f"the index does not fit the streams: {_DAMAGED}")
+            frames[name].append((offset, length, content))
+            offset += length
+        if offset != sizes[name]:
+            raise CorruptFile(f"the index does not fit the streams: {_DAMAGED}")
+        at += segments
+    return frames

@@ -1,0 +1,221 @@
+"""The frozen decoder: int8 weights, integer activations, exact on every machine.
+
+Integers are held in float32 (or float64) arrays and multiplied with GEMM. The result does not depend on
+the order of summation as long as no partial sum can leave the range in which the format represents every
+integer; `IntegerDecoder` proves that from the weights when it is made, and takes float64 where float32
+does not reach. Everything else is one rounding of one exact value: multiplication by a power of two, the
+sum of two integers, rint. Imports neither torch nor h5py.
+
+    code (rows, width)
+      -> hidden = clip(rint((W1 code + b1) * 2**-e1), 0, 1023)            (rows, hidden)
+      -> hidden = clip(rint((W2 hidden + b2) * 2**-e2), 0, 1023)
+      -> mean   = rint((Wm hidden) * 2**-em + (Wz code) * 2**-ez) + bm     (rows, features), in 1/64 step
+      -> level  = clip(rint((Ws hidden + bs) * 2**-es), 0, top)            (rows, features)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import CorruptFile
+
+ACTIVATION_TOP = 1023
+FRACTION_BITS = 6  # means are integers in units of step / 2**6
+EXACT32 = 1 << 24
+EXACT64 = 1 << 53
+MAX_EXPONENT = 60
+TILE = 1 << 15  # values computed at a time: stays in the cache
+
+Int8 = npt.NDArray[np.int8]
+Int32 = npt.NDArray[np.int32]
+Int64 = npt.NDArray[np.int64]
+Float = npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Linear:
+    """An integer layer: (weight @ input + bias) * 2**-exponent.
+
+    Parameters
+    ----------
+    weight
+        int8, shape (outputs, inputs).
+    exponent
+        int8, shape (outputs,).
+    bias
+        int32, shape (outputs,), in units of the products.
+    """
+
+    weight: Int8
+    exponent: Int8
+    bias: Int32
+
+    def check(self, input_top: npt.NDArray[np.int64]) -> bool:
+        """Tell whether float32 holds every partial sum, given the largest absolute inputs.
+
+        Raises
+        ------
+        CorruptFile
+            If not even float64 does, or an exponent is out of range.
+        """
+        if (np.abs(self.exponent.astype(np.int64)) > MAX_EXPONENT).any():
+            raise CorruptFile("a layer's exponent is out of range: the model is damaged")
+        weight = np.abs(self.weight.astype(np.int64))
+        worst = int((weight @ input_top + np.abs(self.bias.astype(np.int64))).max(initial=0))
+        if worst >= EXACT64:
+            raise CorruptFile("a layer leaves the exact range: the model is damaged")
+        reach = np.ldexp(float(worst), -self.exponent.astype(np.int64))
+        if (reach >= 2.0**61).any():  # the sum of mean and skip must fit an int64
+            raise CorruptFile("a layer's output is out of range: the model is damaged")
+        return worst < EXACT32
+
+
+class _Ready:
+    """A layer as float arrays."""
+
+    def __init__(self, layer: Linear, input_top: npt.NDArray[np.int64]) -> None:
+        kind = np.float32 if layer.check(input_top) else np.float64
+        self.weight = np.ascontiguousarray(layer.weight.T.astype(kind))  # (inputs, outputs)
+        self.bias = layer.bias.astype(kind)
+        self.factor = np.ldexp(1.0, -layer.exponent.astype(np.int64)).astype(kind)
+
+    def __call__(self, value: Float) -> Float:
+        out = value.astype(self.weight.dtype, copy=False) @ self.weight
+        out += self.bias
+        out *= self.factor
+        return out
+
+
+@dataclass(frozen=True)
+class IntegerDecoder:
+    """Code to mean and level, exactly.
+
+    Parameters
+    ----------
+    first, second, mean, skip, scale
+        The layers. `mean` sees the hidden units, `skip` the codes; the bias of the mean is `offset`.
+    offset
+        int64, shape (features,), in 1/64 step.
+    code_top
+        int64, shape (width,): the largest absolute value each code may take.
+    levels
+        Number of levels; a level is a quarter of an octave of the scale.
+
+    Raises
+    ------
+    CorruptFile
+        If the shapes do not fit or a partial sum could leave the exact range.
+    """
+
+    first: Linear
+    second: Linear
+    mean: Linear
+    skip: Linear
+    scale: Linear
+    offset: Int64
+    code_top: Int64
+    levels: int
+
+    def __post_init__(self) -> None:
+        """Prove exactness and prepare the float arrays."""
+        width, hidden, features = self.width, len(self.first.weight), self.features
+        seen = self.scale.weight.shape[1]
+        shapes = {
+            self.first.weight.shape: (hidden, width),
+            self.second.weight.shape: (hidden, hidden),
+            self.mean.weight.shape: (features, hidden),
+            self.skip.weight.shape: (features, width),
+            self.scale.weight.shape: (features, seen),
+        }
+        if any(have != want for have, want in shapes.items()) or seen > hidden:
+            raise CorruptFile("the layers of the model do not fit together")
+        if (np.abs(self.offset) >= 1 << 62).any() or (self.code_top < 0).any():
+            raise CorruptFile("the model's offsets are out of range")
+        top = np.full(hidden, ACTIVATION_TOP, np.int64)
+        ready = {
+            "first": _Ready(self.first, self.code_top),
+            "second": _Ready(self.second, top),
+            "mean": _Ready(self.mean, top),
+            "skip": _Ready(self.skip, self.code_top),
+            "scale": _Ready(self.scale, top[:seen]),
+        }
+        object.__setattr__(self, "_ready", ready)
+
+    @property
+    def width(self) -> int:
+        """Bottleneck width."""
+        return len(self.code_top)
+
+    @property
+    def features(self) -> int:
+        """Values of a row."""
+        return len(self.offset)
+
+    def predict(self, codes: npt.NDArray[np.integer]) -> tuple[Int64, npt.NDArray[np.uint8]]:
+        """Return mean, int64 in 1/64 step, and level, uint8; both (rows, features).
+
+        Parameters
+        ----------
+        codes
+            Integers, shape (rows, width), within `code_top`.
+
+        Raises
+        ------
+        CorruptFile
+            If a code is larger than the model allows.
+        """
+        if codes.size and (np.abs(codes.astype(np.int64)).max(axis=0) > self.code_top).any():
+            raise CorruptFile("a code is out of the model's range: the file is damaged")
+        rows = len(codes)
+        mean = np.empty((rows, self.features), np.int64)
+        level = np.empty((rows, self.features), np.uint8)
+        tile = max(1, TILE // max(1, self.features))
+        for at in range(0, rows, tile):
+            self._tile(codes[at : at + tile], mean[at : at + tile], level[at : at + tile])
+        return mean, level
+
+    def _tile(
+        self, codes: npt.NDArray[np.integer], mean: Int64, level: npt.NDArray[np.uint8]
+    ) -> None:
+        ready: dict[str, _Ready] = self._ready  # type: ignore[attr-defined]
+        value = codes.astype(np.float32)
+        hidden = ready["first"](value)
+        np.clip(np.rint(hidden, out=hidden), 0, ACTIVATION_TOP, out=hidden)
+        hidden = ready["second"](hidden)
+        np.clip(np.rint(hidden, out=hidden), 0, ACTIVATION_TOP, out=hidden)
+        total = ready["mean"](hidden).astype(np.float64)
+        total += ready["skip"](value)
+        np.rint(total, out=total)
+        np.add(total, self.offset, out=mean, casting="unsafe")
+        seen = self.scale.weight.shape[1]
+        scale = ready["scale"](hidden[:, :seen])
+        np.clip(np.rint(scale, out=scale), 0, self.levels - 1, out=scale)
+        level[...] = scale
+
+
+def quantize_rows(
+    weight: npt.NDArray[np.float64], bias: npt.NDArray[np.float64], input_exponent: int, output_exponent: int
+) -> Linear:
+    """Round a float layer to an integer one.
+
+    Parameters
+    ----------
+    weight, bias
+        float64, shapes (outputs, inputs) and (outputs,), in real units.
+    input_exponent, output_exponent
+        An input or output integer stands for itself times 2**-exponent.
+    """
+    peak = np.maximum(np.abs(weight).max(axis=1, initial=0.0), 2.0**-40)
+    exponent = np.floor(np.log2(127.0 / peak)).astype(np.int64)
+    rounded = np.rint(np.ldexp(weight, exponent[:, None])).clip(-127, 127)
+    bias_unit = np.rint(np.ldexp(bias, exponent + input_exponent))
+    limit = float(2**31 - 1)
+    shift = exponent + input_exponent - output_exponent
+    if (np.abs(shift) > MAX_EXPONENT).any():
+        shift = shift.clip(-MAX_EXPONENT, MAX_EXPONENT)
+    return Linear(
+        rounded.astype(np.int8), shift.astype(np.int8), bias_unit.clip(-limit, limit).astype(np.int32)
+    )

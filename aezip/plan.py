@@ -1,0 +1,322 @@
+"""Choosing the plan by measured bytes.
+
+Candidates are tried on sampled chunks: plans without a network, then layouts and differences with a short training,
+then widths and hidden sizes around the best. Bytes are those of the streams really made, model included, scaled to
+the whole array. The winner is trained at full length and must still beat the best plan without a network.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import network, residual
+from .codes import CodeBook
+from .encoder import FloatEncoder
+from .frames import pack
+from .integer import IntegerDecoder
+from .layout import Layout, candidates
+from .model import Model, Sizes, from_bytes, to_bytes
+from .network import Difference, NetworkPlan
+from .plain import BytesPlan, DifferencePlan
+from .progress import Progress
+from .quantizer import Grid
+
+Plan = NetworkPlan | BytesPlan | DifferencePlan
+
+
+SMALL = 6000  # bytes: no network pays where there is less to save than it costs itself
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Effort: training steps, candidates, zstd level."""
+
+    steps: int
+    trial_steps: int
+    trials: int
+    zstd: int
+
+
+PRESETS = {
+    "fast": Preset(steps=1200, trial_steps=200, trials=6, zstd=9),
+    "balanced": Preset(steps=5000, trial_steps=400, trials=12, zstd=19),
+    "best": Preset(steps=20000, trial_steps=1200, trials=24, zstd=22),
+}
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A sampled chunk: values and which of them are masked (or None)."""
+
+    x: npt.NDArray[Any]
+    masked: npt.NDArray[np.bool_] | None
+    start: int  # outer index of its first row
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A plan ready to encode with.
+
+    Parameters
+    ----------
+    model, model_bytes, encoder
+        None for plans without a network; `encoder` also for a width of 0.
+    bytes
+        Measured on the sample, scaled to the array.
+    """
+
+    plan: Plan
+    grid: Grid | None
+    bytes: float
+    model: Model | None = None
+    model_bytes: bytes = b""
+    encoder: FloatEncoder | None = None
+    rates: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class Selector:
+    """Tries candidates and remembers their bytes.
+
+    Parameters
+    ----------
+    pieces
+        Sampled chunks.
+    share
+        Values of the array over values sampled.
+    fine, wholes
+        Grids: the fine one of a lossy bound, or None; whole ones, the preferred first.
+    """
+
+    pieces: list[Piece]
+    share: float
+    fine: Grid | None
+    wholes: list[Grid]
+    preset: Preset
+    seed: int
+    device: str
+    progress: Progress
+    tried: list[str] = field(default_factory=list)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of a sampled chunk."""
+        return self.pieces[0].x.shape
+
+    def choose(self) -> Choice:
+        """Return the plan with the fewest bytes."""
+        plain = self._plain()
+        count = sum(p.x.size for p in self.pieces)
+        if count < 256 or not self.wholes:
+            return plain
+        best = self._static(plain)
+        if best.bytes < SMALL:
+            return best
+        learned = self._learned()
+        if learned is None:
+            return best
+        final = self._train(learned.plan, learned.grid, self.preset.steps, final=True)
+        return min((best, final), key=lambda c: c.bytes)
+
+    def _note(self, choice: Choice) -> Choice:
+        fine = choice.grid is not None and not choice.grid.whole
+        self.tried.append(f"{choice.plan.describe()}{', fine' if fine else ''}: {choice.bytes:.0f}")
+        return choice
+
+    def _plain(self) -> Choice:
+        """Return the best plan of zstd alone."""
+        options: list[Choice] = []
+        level = self.preset.zstd
+        small = self._head(1 << 19)
+        scale = self.share * sum(p.x.size for p in self.pieces) / max(1, sum(p.x.size for p in small))
+        for shuffled in (False, True):
+            plan = BytesPlan(shuffled)
+            size = sum(len(pack(plan.encode(p.x), level)) for p in small)
+            options.append(self._note(Choice(plan, None, size * scale)))
+        for grid in self.wholes:
+            for axis in (None, *range(len(self.shape))):
+                if axis is not None and self.shape[axis] < 2:
+                    continue
+                difference = DifferencePlan(axis)
+                size = sum(len(pack(difference.encode(grid.at(p.start), p.x, p.masked)[0], level)) for p in small)
+                options.append(self._note(Choice(difference, grid, size * scale)))
+        return min(options, key=lambda c: c.bytes)
+
+    def _head(self, values: int) -> list[Piece]:
+        """Return pieces of about `values` values, cut short along the outer axis if need be."""
+        each = max(1, values // len(self.pieces))
+        out = []
+        for piece in self.pieces:
+            inner = max(1, piece.x.size // piece.x.shape[0])
+            stop = max(1, min(piece.x.shape[0], each // inner))
+            masked = None if piece.masked is None else piece.masked[:stop]
+            out.append(Piece(piece.x[:stop], masked, piece.start))
+        return out
+
+    def _differences(self) -> list[tuple[Grid, Difference | None]]:
+        """Return grids and differences, by the magnitude of what is left: smaller first."""
+        scored: list[tuple[float, int, Grid, Difference | None]] = []
+        head = self._head(1 << 18)
+        for grid in self.wholes:
+            base = self._magnitude(head, grid, None)
+            options: list[tuple[npt.NDArray[np.float64], Difference | None]] = [(base, None)]
+            for axis in range(len(self.shape)):
+                if self.shape[axis] < 2:
+                    continue
+                whole = Difference(axis)
+                options.append((self._magnitude(head, grid, whole), whole))
+                if axis < len(self.shape) - 1 and 2 <= self.shape[-1] <= 4096:
+                    better = options[-1][0] < base
+                    if better.any() and not better.all():
+                        chosen = Difference(axis, tuple(bool(b) for b in better))
+                        options.append((np.minimum(options[-1][0], base), chosen))
+            scored += [(float(m.mean()), len(scored) + i, grid, d) for i, (m, d) in enumerate(options)]
+        scored.sort(key=lambda s: s[:2])
+        return [(grid, difference) for _, _, grid, difference in scored]
+
+    @staticmethod
+    def _magnitude(
+        pieces: list[Piece], grid: Grid, difference: Difference | None
+    ) -> npt.NDArray[np.float64]:
+        """Return the mean log2 magnitude of each column (or of all values, if columns are many)."""
+        total: list[npt.NDArray[np.float64]] = []
+        for piece in pieces:
+            k = grid.at(piece.start).integers(piece.x)
+            if difference is not None:
+                k = difference.forward(k, piece.masked)
+            elif piece.masked is not None:
+                k = np.where(piece.masked, 0, k)
+            flat = k.reshape(-1, k.shape[-1]).astype(np.float64)
+            center = np.median(flat, axis=0) if difference is None else 0.0
+            total.append(np.log2(np.abs(flat - center) + 0.5).mean(axis=0))
+        return np.asarray(np.mean(total, axis=0))
+
+    def _static(self, plain: Choice) -> Choice:
+        """Return the best plan without a network: zstd alone, or means and levels by feature."""
+        options = [plain]
+        layout = candidates(self.shape)[0]
+        trials = [(g, d) for g, d in self._differences()[:3]]
+        if self.fine is not None:
+            trials.append((self.fine, None))
+        for grid, difference in trials:
+            plan = NetworkPlan(layout, difference, Sizes(layout.features, 0, 1, 0, grid.whole))
+            options.append(self._train(plan, grid, 0))
+        return min(options, key=lambda c: c.bytes)
+
+    def _learned(self) -> Choice | None:
+        """Search layouts and differences first, then the sizes of the network."""
+        transforms = self._differences()[:2]
+        if self.fine is not None:
+            transforms = [(self.fine, None), *transforms[:1]]
+        starts = [
+            NetworkPlan(layout, difference, self._sizes(layout, 4, 32, grid))
+            for layout in candidates(self.shape)[:4]
+            for grid, difference in transforms[:2]
+        ]
+        grids = [grid for _ in candidates(self.shape)[:4] for grid, _ in transforms[:2]]
+        best: Choice | None = None
+        left = self.preset.trials
+        for start, grid in list(zip(starts, grids, strict=True))[: max(2, left // 2)]:
+            if start.sizes.width == 0:
+                continue
+            left -= 1
+            tried = self._train(start, grid, self.preset.trial_steps)
+            if best is None or tried.bytes < best.bytes:
+                best = tried
+        if best is None:
+            return None
+        return self._refine(best, left)
+
+    def _refine(self, best: Choice, left: int) -> Choice:
+        """Double or halve width and hidden size while the bytes fall."""
+        moves = [(2, 1), (1, 2), (0.5, 1), (1, 0.5)]
+        seen = set()
+        improved = True
+        while improved and left > 0:
+            improved = False
+            for wider, larger in moves:
+                assert isinstance(best.plan, NetworkPlan)
+                old = best.plan.sizes
+                sizes = self._sizes(
+                    best.plan.layout, max(1, int(old.width * wider)), max(8, int(old.hidden * larger)), best.grid
+                )
+                if sizes in seen or sizes == old or left <= 0:
+                    continue
+                seen.add(sizes)
+                left -= 1
+                plan = NetworkPlan(best.plan.layout, best.plan.difference, sizes)
+                tried = self._train(plan, best.grid, self.preset.trial_steps)
+                if tried.bytes < best.bytes:
+                    best, improved = tried, True
+                    break
+        return best
+
+    @staticmethod
+    def _sizes(layout: Layout, width: int, hidden: int, grid: Grid) -> Sizes:
+        width = min(width, max(0, layout.features - 1), 64)
+        hidden = min(hidden, 256)
+        return Sizes(layout.features, width, hidden, min(hidden, 16), grid.whole)
+
+    def _rows(self, plan: NetworkPlan, grid: Grid) -> list[network.Prepared]:
+        return [network.prepare(plan, grid.at(p.start), p.x, p.masked) for p in self.pieces]
+
+    def _train(self, plan: NetworkPlan, grid: Grid, steps: int, *, final: bool = False) -> Choice:
+        """Train, code the sample, count bytes."""
+        from . import training  # torch is needed here alone
+
+        prepared = self._rows(plan, grid)
+        rows = training.join(prepared, whole=grid.whole)
+        encoder: FloatEncoder | None = None
+        rates: dict[str, float] = {}
+        if steps:
+            schedule = training.Schedule(steps, self.seed, device=self.device)
+            report = self._reporter(plan, final=final)
+            fitted = training.fit(rows, training.shape_of(plan.sizes), schedule, report)
+            encoder, decoder = fitted.encoder, fitted.decoder
+            rates = {
+                "trained": fitted.rate, "held_out": fitted.rate_held_out, "held_out_float": fitted.rate_float
+            }
+        else:
+            decoder = training.static_decoder(rows, plan.sizes)
+        return self._note(self._measure(plan, grid, decoder, encoder, rates))
+
+    def _reporter(
+        self, plan: NetworkPlan, *, final: bool
+    ) -> Callable[[int, int, int, float], None]:
+        raw = 8.0 * self.pieces[0].x.dtype.itemsize
+        name = f"width {plan.sizes.width}, hidden {plan.sizes.hidden}"
+
+        def report(step: int, steps: int, epoch: int, rate: float) -> None:
+            message = f"epoch {epoch + 1}" if final else f"trying {name}"
+            self.progress("train" if final else "select", step, steps, raw / max(rate, 1e-9), message)
+
+        return report
+
+    def _measure(
+        self,
+        plan: NetworkPlan,
+        grid: Grid,
+        decoder: IntegerDecoder,
+        encoder: FloatEncoder | None,
+        rates: dict[str, float],
+    ) -> Choice:
+        """Code the sample with a frozen network."""
+        coded = [network.code(plan, grid.at(p.start), decoder, encoder, p.x, p.masked) for p in self.pieces]
+        book = CodeBook.choose([c.codes for c in coded])
+        counts = residual.TableCounts(plan.sizes.contexts)
+        for part in coded:
+            counts.add(part.residual.symbols, part.residual.contexts)
+        data = to_bytes(decoder, book, book.counts([c.codes for c in coded]), counts)
+        model = from_bytes(data, plan.sizes, len(self.shape))
+        size = 0
+        for part in coded:
+            size += len(residual.encode(model.residual_tables, [part.residual]))
+            size += len(residual.encode(model.code_tables, book.passes(part.codes)))
+        total = size * self.share + len(pack(data, 19))
+        return Choice(plan, grid, total if math.isfinite(total) else math.inf, model, data, encoder, rates)

@@ -1,0 +1,43 @@
+"""What a long job tells while it runs. Knows nothing of terminals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ProgressEvent:
+    """One report of progress.
+
+    Parameters
+    ----------
+    phase
+        "scan", "select", "train", "encode" or "verify".
+    step, total
+        Steps done, and in all, of this phase.
+    ratio
+        Estimated compression ratio, if known.
+    message
+        What is going on, in a few words.
+    """
+
+    phase: str
+    step: int
+    total: int
+    ratio: float | None
+    message: str
+
+
+class Progress:
+    """Passes events on to a callback, if there is one."""
+
+    def __init__(self, callback: Callable[[ProgressEvent], None] | None = None) -> None:
+        self._callback = callback
+
+    def __call__(
+        self, phase: str, step: int, total: int, ratio: float | None = None, message: str = ""
+    ) -> None:
+        """Report."""
+        if self._callback is not None:
+            self._callback(ProgressEvent(phase, step, total, ratio, message))

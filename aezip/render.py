@@ -1,0 +1,132 @@
+"""What the command line shows: the ledger, the plan, progress. Knows nothing of how anything is computed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from .progress import ProgressEvent
+    from .report import ArrayReport, Report
+
+PHASES = {"scan": "reading", "select": "choosing", "train": "training", "encode": "encoding", "verify": "verifying"}
+MEANINGS = {
+    "codes": "quantized bottleneck codes",
+    "residual": "what the prediction misses",
+    "data": "values without a network",
+    "exceptions": "values stored exactly",
+    "mask": "places of NaN, infinities, fill",
+    "model": "decoder and tables",
+    "container": "HDF5, headers, index, digests",
+}
+
+
+def console() -> Console:
+    """Return a console on standard output."""
+    return Console(highlight=False)
+
+
+def size(count: float) -> str:
+    """Return a number of bytes for people, in powers of 1000."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            return f"{count:.0f} B" if unit == "B" else f"{count:.2f} {unit}"
+        count /= 1000
+    return ""
+
+
+def number(value: float | None) -> str:
+    """Return a measurement, or a dash."""
+    return "-" if value is None else f"{value:.6g}"
+
+
+def bound_text(bound: dict[str, Any]) -> str:
+    """Return a bound in words."""
+    kind = bound["kind"].replace("_", "-")
+    amount = bound.get("value", bound.get("db"))
+    text = kind if amount is None else f"{kind} {amount:g}"
+    return f"{text} per feature" if bound.get("per_feature") else text
+
+
+def summary(report: Report, path: str) -> str:
+    """Return one line on a compressed file."""
+    error = "no error" if not report.max_abs_error else f"max error {report.max_abs_error:.6g}"
+    return f"{path}: {size(report.raw_bytes)} -> {size(report.file_bytes)}, ratio {report.ratio:.2f}, {error}"
+
+
+def show(report: Report, path: str) -> None:
+    """Print ledger, plan, candidates and achieved errors of a file."""
+    out = console()
+    out.print(f"[bold]{path}[/bold]  {summary(report, '')[2:]}", markup=True)
+    for array in report.arrays:
+        out.print()
+        _array(out, array)
+
+
+def _array(out: Console, array: ArrayReport) -> None:
+    shape = " x ".join(map(str, array.shape)) or "one value"
+    out.print(f"[bold]{array.name}[/bold]  {array.dtype}, {shape}, {array.chunks} chunks")
+    table = Table("stream", "bytes", "share", "what it is", box=None, pad_edge=False)
+    for column in (1, 2):
+        table.columns[column].justify = "right"
+    total = max(1, array.file_bytes)
+    for name, count in array.bytes.items():
+        table.add_row(name, f"{count:,}", f"{100 * count / total:.1f} %", MEANINGS.get(name, ""))
+    table.add_row("all", f"{array.file_bytes:,}", "", f"of {array.raw_bytes:,}: ratio {array.ratio:.2f}")
+    out.print(table)
+    plan = dict(array.plan)
+    out.print(f"plan      {plan.pop('kind')}: " + ", ".join(f"{k} {v}" for k, v in plan.items() if v is not None))
+    out.print(f"bound     {bound_text(array.bound)}")
+    errors = [
+        f"max error {number(array.max_abs_error)}",
+        f"RMSE {number(array.rmse)}",
+        f"NRMSE {number(array.nrmse)}",
+        f"PSNR {number(array.psnr)} dB",
+        f"{array.exceptions} exceptions",
+    ]
+    out.print("achieved  " + ", ".join(errors))
+    if array.efficiency is not None:
+        out.print(f"coding    {array.efficiency:.4f} of the bytes an ideal coder would need")
+    if array.rates:
+        rates = ", ".join(f"{k.replace('_', ' ')} {v:.4f}" for k, v in array.rates.items())
+        out.print(f"rates     bits a value, on rows: {rates}")
+    if array.candidates:
+        out.print("candidates (estimated bytes)")
+        for candidate in array.candidates:
+            out.print(f"  {candidate}", markup=False)
+
+
+@contextmanager
+def progress(enabled: bool) -> Iterator[Callable[[ProgressEvent], None] | None]:
+    """Show a progress bar on standard error if it is a terminal."""
+    if not enabled or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description:<10}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=1, note="")
+        phase = ""
+
+        def update(event: ProgressEvent) -> None:
+            nonlocal phase
+            ratio = "" if event.ratio is None else f"ratio about {event.ratio:.1f}"
+            note = "  ".join(part for part in (event.message, ratio) if part)
+            if event.phase != phase or event.step == 0:
+                phase = event.phase
+                bar.reset(task)
+            bar.update(task, description=PHASES.get(phase, phase), completed=event.step, total=event.total, note=note)
+
+        yield update

@@ -1,0 +1,389 @@
+"""Residuals and codes as entropy-coded streams.
+
+Every integer to be coded comes with a level: the predicted scale in quarter octaves. The level chooses a
+frequency table and how many low bits are noise and stored plainly:
+
+    q, level -> shift(level) -> high = round(q / 2**shift) -> symbol (zigzag), 255 = escape -> rANS
+                             -> low  = the other bits, stored plainly
+
+Where values are whole numbers but predictions are not (lossless), the fraction of the prediction is known
+to both sides and chooses among several tables for the lower levels. Knows nothing of networks or files.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from . import ans
+from .errors import CorruptFile
+
+Int64 = npt.NDArray[np.int64]
+U8 = npt.NDArray[np.uint8]
+
+LEVELS_PER_OCTAVE = 4
+LOG2_SCALE_MIN = -4.0  # of level 0, in steps
+LEVELS = 200  # up to scales of 2**45 steps
+SHIFT_FROM = 28  # levels from here on have low bits
+TABLE_LEVELS = 28  # the last octave of tables also serves all shifted levels
+ESCAPE = 255
+FRACTIONS = 5  # tables a level has where values are whole numbers
+FRACTION_LEVELS = 22  # levels that low have them
+_EIGHTHS = np.array([65536, 71468, 77936, 84990, 92682, 101070, 110218, 120194], np.int64)
+
+_LEVEL = np.arange(256)
+SHIFTS: Int64 = np.where(_LEVEL < SHIFT_FROM, 0, (_LEVEL - SHIFT_FROM) // LEVELS_PER_OCTAVE + 1)
+_TABLE = np.where(
+    _LEVEL < SHIFT_FROM, _LEVEL, TABLE_LEVELS - LEVELS_PER_OCTAVE + (_LEVEL - SHIFT_FROM) % LEVELS_PER_OCTAVE
+)
+CONTEXTS_WHOLE = FRACTION_LEVELS * FRACTIONS + TABLE_LEVELS - FRACTION_LEVELS
+
+
+def log2_scale_to_level(log2_scale: float) -> int:
+    """Return the level of a scale."""
+    level = round((log2_scale - LOG2_SCALE_MIN) * LEVELS_PER_OCTAVE)
+    return min(max(level, 0), LEVELS - 1)
+
+
+def zigzag(value: Int64) -> Int64:
+    """Map 0, -1, 1, -2, … to 0, 1, 2, 3, …."""
+    return (value << 1) ^ (value >> 63)
+
+
+def unzigzag(value: Int64) -> Int64:
+    """Undo `zigzag`."""
+    return (value >> 1) ^ -(value & 1)
+
+
+def contexts(level: U8, fraction: npt.NDArray[np.integer] | None, fraction_bits: int) -> U8:
+    """Return the table of each value: from its level and, if given, the fraction of its prediction.
+
+    Parameters
+    ----------
+    level
+        uint8, any shape.
+    fraction
+        Prediction minus the whole number it was rounded to, in 1/2**fraction_bits, within a half.
+    """
+    if fraction is None:
+        return _TABLE.astype(np.uint8)[level]
+    half = 1 << (fraction_bits - 1)
+    part = ((fraction + half) * FRACTIONS) // (2 * half + 1)
+    low = _TABLE[level]
+    return np.where(
+        low < FRACTION_LEVELS, low * FRACTIONS + part, low + FRACTION_LEVELS * (FRACTIONS - 1)
+    ).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class Split:
+    """One pass of values split into what is entropy-coded and what is stored plainly."""
+
+    high: Int64
+    contexts: U8
+    low: Int64
+    shifts: Int64 | None  # None: no value of this pass has low bits
+
+    @property
+    def symbols(self) -> U8:
+        """The symbols, before any that a table lacks becomes an escape."""
+        folded = zigzag(self.high)
+        return np.where((folded >= ESCAPE) | (folded < 0), ESCAPE, folded).astype(np.uint8)
+
+
+def split(value: Int64, level: U8, context: U8) -> Split:
+    """Split values, int64, shape (n,), by their levels."""
+    if len(level) and int(level.max()) >= SHIFT_FROM:
+        shift = SHIFTS[level]
+        high = (value + ((1 << shift) >> 1)) >> shift
+        low = value + ((1 << shift) >> 1) - (high << shift)
+    else:
+        shift, high, low = None, value, np.zeros(0, np.int64)
+    return Split(high, context, low, shift)
+
+
+class TableCounts:
+    """Counts of symbols in contexts, from which the frequency tables are made."""
+
+    def __init__(self, count: int) -> None:
+        self.counts = np.zeros((count, 256), np.int64)
+
+    def add(self, symbols: U8, context: U8) -> None:
+        """Count symbols in their contexts."""
+        index = context.astype(np.int64) * 256 + symbols
+        self.counts += np.bincount(index, minlength=self.counts.size).reshape(self.counts.shape)
+
+    def to_bytes(self) -> bytes:
+        """Return the tables in their stored form: frequencies in eighths of octaves.
+
+        Layout: for each context a length, uint8 (0: unused, else symbols up to the last used one), then all
+        lengths' worth of entries, uint8: 0 = never seen, else 1 + round(8 log2(frequency)).
+        """
+        lengths, entries = [], []
+        for row in self.counts:
+            total = int(row.sum())
+            used = np.flatnonzero(row[:ESCAPE])
+            length = int(used[-1]) + 1 if len(used) else 0
+            lengths.append(length if total else 0)
+            if not total or not length:
+                lengths[-1] = 1 if total else 0
+                entries.append(np.zeros(lengths[-1] + bool(total), np.uint8))
+                if total:
+                    entries[-1][-1] = 97
+                continue
+            part = np.append(row[:length], row[ESCAPE]) * (ans.TOTAL / total)
+            level = np.rint(8 * np.log2(np.maximum(part, 1.0))) + 1
+            # a symbol rarer than one in 8192 is cheaper as an escape than as a table entry
+            entries.append(np.where(part >= 0.35, level, 0).astype(np.uint8))
+        return np.array(lengths, np.uint8).tobytes() + b"".join(e.tobytes() for e in entries)
+
+
+def tables_from_bytes(data: bytes, count: int) -> tuple[ans.Tables, int]:
+    """Return the tables of `count` contexts and the bytes read.
+
+    Integer arithmetic alone, so that every machine gets the same tables.
+
+    Raises
+    ------
+    CorruptFile
+        If `data` is too short or impossible.
+    """
+    lengths = np.frombuffer(data[:count], np.uint8)
+    if len(lengths) < count:
+        raise CorruptFile("the frequency tables are cut short: the file is damaged")
+    frequencies = np.zeros((count, 256), np.int64)
+    at = count
+    for context, length in enumerate(lengths):
+        if not length:
+            frequencies[context, ESCAPE] = ans.TOTAL
+            continue
+        entry = np.frombuffer(data[at : at + int(length) + 1], np.uint8).astype(np.int64)
+        if len(entry) <= length or (entry > 97).any():
+            raise CorruptFile("a frequency table is impossible: the file is damaged")
+        at += len(entry)
+        weight = np.where(entry > 0, _EIGHTHS[(entry - 1) % 8] << ((entry - 1).clip(0) >> 3), 0)
+        frequencies[context, : int(length)] = weight[:-1]
+        frequencies[context, ESCAPE] = weight[-1]
+        frequencies[context] = _normalize(frequencies[context])
+    return ans.Tables(frequencies), at
+
+
+def _normalize(weight: Int64) -> Int64:
+    """Scale weights to frequencies that sum to TOTAL; used symbols and the escape keep at least 1."""
+    used = weight > 0
+    used[ESCAPE] = True
+    room = ans.TOTAL - int(used.sum())
+    total = max(1, int(weight.sum()))
+    frequency = used + weight * room // total
+    frequency[int(np.argmax(frequency))] += ans.TOTAL - int(frequency.sum())
+    return np.asarray(frequency, np.int64)
+
+
+def ideal_bits(tables: ans.Tables, passes: list[Split]) -> float:
+    """Return the cross-entropy of passes under the tables, with low bits and escapes as they are stored."""
+    bits = 0.0
+    for part in passes:
+        symbols = part.symbols
+        symbols[tables.frequencies[part.contexts, symbols] == 0] = ESCAPE
+        bits += tables.bits(symbols, part.contexts)
+        bits += 8.0 * len(_pack_integers(part.high[symbols == ESCAPE]))
+        bits += 0.0 if part.shifts is None else float(part.shifts.sum())
+    return bits
+
+
+def encode(tables: ans.Tables, passes: list[Split]) -> bytes:
+    """Encode passes to one byte string: rANS, low bits, escapes.
+
+    Layout: lengths of the three parts, LEB128; the parts.
+    """
+    coded_passes, escapes_of = [], []
+    for part in passes:
+        symbols = part.symbols
+        symbols[tables.frequencies[part.contexts, symbols] == 0] = ESCAPE
+        coded_passes.append((symbols, part.contexts))
+        escapes_of.append(part.high[symbols == ESCAPE])
+    coded = ans.encode(tables, coded_passes)
+    low = _pack_low(passes)
+    escapes = _pack_integers(np.concatenate(escapes_of or [np.zeros(0, np.int64)]))
+    return _leb128(len(coded)) + _leb128(len(low)) + coded + low + escapes
+
+
+class Decoder:
+    """Decode passes in order; the mirror of `encode`.
+
+    Raises
+    ------
+    CorruptFile
+        Whenever the bytes do not make sense.
+    """
+
+    def __init__(self, tables: ans.Tables, data: bytes) -> None:
+        coded, at = _read_leb128(data, 0)
+        low, at = _read_leb128(data, at)
+        if at + coded + low > len(data):
+            raise CorruptFile("an entropy-coded stream is cut short: the file is damaged")
+        self._symbols = ans.Decoder(tables, data[at : at + coded])
+        self._low = _LowBits(data[at + coded : at + coded + low])
+        self._escapes = _unpack_integers(data[at + coded + low :])
+        self._escape_at = 0
+
+    def decode(self, level: U8, context: U8) -> Int64:
+        """Return the values of one pass, int64, shape (n,)."""
+        symbols = self._symbols.decode(context)
+        high = _UNZIGZAG[symbols]
+        if int(symbols.max(initial=0)) == ESCAPE:
+            where = np.flatnonzero(symbols == ESCAPE)
+            stop = self._escape_at + len(where)
+            if stop > len(self._escapes):
+                raise CorruptFile("an escaped value is missing: the file is damaged")
+            high[where] = self._escapes[self._escape_at : stop]
+            self._escape_at = stop
+        if not len(level) or int(level.max()) < SHIFT_FROM:
+            return high
+        shift = SHIFTS[level]
+        high <<= shift
+        high -= (1 << shift) >> 1
+        for value in np.unique(shift):
+            if value:
+                where = np.flatnonzero(shift == value)
+                high[where] += self._low.take(int(value), len(where))
+        return high
+
+    def finish(self) -> None:
+        """Check that everything was used."""
+        self._symbols.finish()
+        self._low.finish()
+        if self._escape_at != len(self._escapes):
+            raise CorruptFile("an entropy-coded stream has values left over: the file is damaged")
+
+
+_UNZIGZAG: Int64 = unzigzag(np.arange(256, dtype=np.int64))
+
+
+def _pack_low(passes: list[Split]) -> bytes:
+    """Pack the low bits: shift by shift a count (LEB128), whole low bytes, then the remaining bits."""
+    out = []
+    present = [p for p in passes if p.shifts is not None]
+    for shift in range(1, int(SHIFTS[LEVELS - 1]) + 1):
+        values = [p.low[p.shifts == shift] for p in present]
+        low = np.concatenate(values) if values else np.zeros(0, np.int64)
+        if not present:
+            break
+        out.append(_leb128(len(low)))
+        for byte in range(shift // 8):
+            out.append(((low >> (8 * byte)) & 0xFF).astype(np.uint8).tobytes())
+        rest = shift % 8
+        if rest:
+            top = (low >> (shift - rest)).astype(np.uint8)
+            bits = (top[:, None] >> np.arange(rest, dtype=np.uint8)) & np.uint8(1)
+            out.append(np.packbits(bits.ravel()).tobytes())
+    return b"".join(out)
+
+
+class _LowBits:
+    """The low bits of all passes, shift by shift."""
+
+    def __init__(self, data: bytes) -> None:
+        self._values: dict[int, Int64] = {}
+        self._at: dict[int, int] = {}
+        at, shift = 0, 0
+        while at < len(data):
+            shift += 1
+            count, at = _read_leb128(data, at)
+            need = (shift // 8) * count + (-(-count * (shift % 8) // 8))
+            if need > len(data) - at or shift > int(SHIFTS[LEVELS - 1]):
+                raise CorruptFile("the low bits are cut short: the file is damaged")
+            if count:
+                self._values[shift] = self._read(data, at, shift, count)
+                self._at[shift] = 0
+            at += need
+
+    @staticmethod
+    def _read(data: bytes, at: int, shift: int, count: int) -> Int64:
+        low = np.zeros(count, np.int64)
+        for byte in range(shift // 8):
+            low |= np.frombuffer(data, np.uint8, count, at).astype(np.int64) << (8 * byte)
+            at += count
+        rest = shift % 8
+        if rest:
+            packed = np.frombuffer(data, np.uint8, -(-count * rest // 8), at)
+            bits = np.unpackbits(packed, count=count * rest).reshape(count, rest)
+            top = (bits << np.arange(rest, dtype=np.uint8)).sum(axis=1, dtype=np.int64)
+            low |= top << (shift - rest)
+        return low
+
+    def take(self, shift: int, count: int) -> Int64:
+        at = self._at.get(shift, 0)
+        values = self._values.get(shift)
+        if values is None or at + count > len(values):
+            raise CorruptFile("low bits are missing: the file is damaged")
+        self._at[shift] = at + count
+        return values[at : at + count]
+
+    def finish(self) -> None:
+        if any(self._at[s] != len(v) for s, v in self._values.items()):
+            raise CorruptFile("low bits are left over: the file is damaged")
+
+
+def _pack_integers(values: Int64) -> bytes:
+    """Pack rare, large integers: their byte counts, then their bytes by significance."""
+    if not len(values):
+        return b""
+    folded = zigzag(values).astype(np.uint64)
+    widths = np.ones(len(values), np.uint8)
+    for byte in range(1, 8):
+        widths[folded >= np.uint64(1 << (8 * byte))] = byte + 1
+    planes = [
+        ((folded[widths > byte] >> np.uint64(8 * byte)) & np.uint64(0xFF)).astype(np.uint8)
+        for byte in range(8)
+    ]
+    return _leb128(len(values)) + widths.tobytes() + b"".join(p.tobytes() for p in planes)
+
+
+def _unpack_integers(data: bytes) -> Int64:
+    if not data:
+        return np.zeros(0, np.int64)
+    count, at = _read_leb128(data, 0)
+    widths = np.frombuffer(data[at : at + count], np.uint8)
+    at += count
+    if len(widths) < count or (widths > 8).any() or len(data) - at != int(widths.sum(dtype=np.int64)):
+        raise CorruptFile("escaped values are cut short: the file is damaged")
+    folded = np.zeros(count, np.uint64)
+    for byte in range(8):
+        where = widths > byte
+        size = int(where.sum())
+        folded[where] |= np.frombuffer(data, np.uint8, size, at).astype(np.uint64) << np.uint64(8 * byte)
+        at += size
+    return (folded >> np.uint64(1)).astype(np.int64) ^ -(folded & np.uint64(1)).astype(np.int64)
+
+
+def _leb128(value: int) -> bytes:
+    out = bytearray()
+    while value >= 128:
+        out.append(value & 127 | 128)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _read_leb128(data: bytes, at: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 63, 7):
+        if at >= len(data):
+            raise CorruptFile("a length is cut short: the file is damaged")
+        value |= (data[at] & 127) << shift
+        at += 1
+        if data[at - 1] < 128:
+            return value, at
+    raise CorruptFile("a length is impossible: the file is damaged")
+
+
+def ideal_scale(values: Int64) -> float:
+    """Return the log2 of the logistic scale that suits `values` (mean absolute value / 1.386)."""
+    if not len(values):
+        return LOG2_SCALE_MIN
+    mean = float(np.abs(values.astype(np.float64)).mean())
+    return math.log2(max(mean / 1.386, 2.0**LOG2_SCALE_MIN))
