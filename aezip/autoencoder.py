@@ -1,8 +1,12 @@
 """The deep autoencoder as a PyTorch module: what is trained. Knows nothing of files.
 
     row (features,) -> encoder (2 hidden layers + linear skip) -> latent -> round -> code (width,)
-    code -> decoder (2 hidden layers + linear skip) -> mean (features,), in steps
-                                                    -> log2 scale (features,), in steps
+    code, values already decoded -> decoder (2 hidden layers + linear skip) -> mean, in steps
+                                                                            -> log2 scale, in steps
+
+Features may come in groups, each with a decoder that also sees the values of the groups before it
+(Germain et al., "MADE: masked autoencoder for distribution estimation", arXiv:1502.03509, has the same
+factorization by masks).
 
 The loss is a rate (bits), not a squared error: Balle et al., "End-to-end optimized image
 compression", arXiv:1611.01704: uniform noise stands for the rounding of the latents, a learned
@@ -15,31 +19,24 @@ Bengio et al., arXiv:1308.3432.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import warnings
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-CODE_EXPONENT = 3  # the decoder sees code / 2**3
+from .model import CODE_EXPONENT, Sizes
+
 ACTIVATION_BITS = 10  # hidden activations are clipped to [0, 1) and held in 1/1024
 LOG2_SCALE_MIN = -4.0
 LOG2_SCALE_MAX = 40.0
 
 
-@dataclass(frozen=True)
-class Shape:
-    """Sizes of an autoencoder."""
-
-    features: int
-    width: int  # of the bottleneck
-    hidden: int
-    encoder_hidden: int
-    scale_hidden: int  # hidden units the scale head sees
-
-
 def power_of_two_exponent(weight: Tensor) -> Tensor:
     """Return, for each row, the largest exponent e with abs(weight) * 2**e <= 127."""
+    if not weight.shape[1]:  # the first group may see nothing
+        return weight.new_zeros(weight.shape[0])
     peak = weight.abs().amax(dim=1).clamp(min=2.0**-40)
     return torch.floor(torch.log2(127.0 / peak))
 
@@ -55,23 +52,26 @@ def round_weight(weight: Tensor) -> Tensor:
     return _rounded(weight / unit) * unit
 
 
-class Decoder(nn.Module):
-    """Code to mean and log2 scale, both in steps."""
+def _linear(inputs: int, outputs: int, *, bias: bool = True) -> nn.Linear:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that there is nothing to start if there are no inputs
+        return nn.Linear(inputs, outputs, bias=bias)
 
-    def __init__(self, shape: Shape) -> None:
+
+class Decoder(nn.Module):
+    """Codes and values already decoded to mean and log2 scale of a group of features."""
+
+    def __init__(self, inputs: int, hidden: int, features: int, seen: int) -> None:
         super().__init__()
-        self.shape = shape
-        self.first = nn.Linear(shape.width, shape.hidden)
-        self.second = nn.Linear(shape.hidden, shape.hidden)
-        self.mean = nn.Linear(shape.hidden, shape.features)
-        self.skip = nn.Linear(shape.width, shape.features, bias=False)
-        self.scale = nn.Linear(shape.scale_hidden, shape.features)
+        self.seen = seen
+        self.first = _linear(inputs, hidden)
+        self.second = nn.Linear(hidden, hidden)
+        self.mean = nn.Linear(hidden, features)
+        self.skip = _linear(inputs, features, bias=False)
+        self.scale = nn.Linear(seen, features)
         self.quantize = False
-        nn.init.zeros_(self.mean.weight)
-        nn.init.zeros_(self.mean.bias)
-        nn.init.zeros_(self.scale.weight)
-        nn.init.zeros_(self.scale.bias)
-        nn.init.normal_(self.skip.weight, std=0.02)
+        for zero in (self.mean.weight, self.mean.bias, self.scale.weight, self.scale.bias, self.skip.weight):
+            nn.init.zeros_(zero)
         nn.init.uniform_(self.first.bias, 0.1, 0.5)
         nn.init.uniform_(self.second.bias, 0.1, 0.5)
 
@@ -79,60 +79,62 @@ class Decoder(nn.Module):
         weight = round_weight(layer.weight) if self.quantize else layer.weight
         return functional.linear(value, weight, layer.bias)
 
-    def _activate(self, value: Tensor) -> Tensor:
+    def activate(self, value: Tensor) -> Tensor:
+        """Clip to [0, 1), the range of the integer activations."""
         top = 1.0 - 2.0**-ACTIVATION_BITS
         value = value.clamp(0.0, top)
         if self.quantize:
             value = _rounded(value * 2.0**ACTIVATION_BITS) * 2.0**-ACTIVATION_BITS
         return value
 
-    def forward(self, code: Tensor) -> tuple[Tensor, Tensor]:
-        """Map codes (rows, width), integers or noisy, to normalized mean and log2 scale."""
-        value = code * 2.0**-CODE_EXPONENT
-        hidden = self._activate(self._linear(self.first, value))  # (rows, hidden)
-        hidden = self._activate(self._linear(self.second, hidden))
+    def forward(self, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Map inputs (rows, inputs) of order one to normalized mean and log2 scale (rows, features)."""
+        hidden = self.activate(self._linear(self.first, value))  # (rows, hidden)
+        hidden = self.activate(self._linear(self.second, hidden))
         mean = self._linear(self.mean, hidden) + self._linear(self.skip, value)
-        scale = self._linear(self.scale, hidden[:, : self.shape.scale_hidden])
+        scale = self._linear(self.scale, hidden[:, : self.seen])
         return mean, scale  # both (rows, features)
 
 
 class Autoencoder(nn.Module):
-    """Encoder, prior of the codes, decoder; works on normalized rows.
+    """Encoder, prior of the codes, decoders of the groups; works on normalized rows.
 
     Parameters
     ----------
-    shape
-        The sizes.
+    sizes
+        Groups of features, width, hidden units.
     spread
         Shape (features,): a power of two near the standard deviation of each feature, in steps.
     base_scale
         Shape (features,): log2 of the scale each feature starts from, in steps.
-    whole
-        Values are whole numbers of steps: the residual is what is left after rounding the mean.
     """
 
-    def __init__(self, shape: Shape, spread: Tensor, base_scale: Tensor, *, whole: bool) -> None:
+    def __init__(self, sizes: Sizes, spread: Tensor, base_scale: Tensor) -> None:
         super().__init__()
-        self.shape = shape
-        self.whole = whole
-        inner = shape.encoder_hidden
-        self.encoder = nn.Sequential(
-            nn.Linear(shape.features, inner),
-            nn.GELU(approximate="tanh"),
-            nn.Linear(inner, inner),
-            nn.GELU(approximate="tanh"),
-            nn.Linear(inner, shape.width),
+        self.sizes = sizes
+        features, width = sizes.features, sizes.width
+        inner = min(256, max(32, 2 * sizes.hidden, features // 2))
+        self.hidden_layers = nn.ModuleList()
+        if width:
+            self.hidden_layers.extend([nn.Linear(features, inner), nn.Linear(inner, inner), nn.Linear(inner, width)])
+            self.encoder_skip = nn.Linear(features, width, bias=False)
+        self.gain = nn.Parameter(torch.zeros(width))  # log of a factor of each latent
+        self.prior_mean = nn.Parameter(torch.zeros(width))
+        self.prior_scale = nn.Parameter(torch.full((width,), 1.5))
+        self.decoders = nn.ModuleList(
+            Decoder(sizes.inputs(g), sizes.hidden, len(group), sizes.scale_hidden) for g, group in enumerate(sizes.groups)
         )
-        self.encoder_skip = nn.Linear(shape.features, shape.width, bias=False)
-        self.gain = nn.Parameter(torch.zeros(shape.width))  # log of a factor of each latent
-        self.prior_mean = nn.Parameter(torch.zeros(shape.width))
-        self.prior_scale = nn.Parameter(torch.full((shape.width,), 1.5))
-        self.decoder = Decoder(shape)
+        self.order = [f for group in sizes.groups for f in group]
         self.register_buffer("spread", spread)
         self.register_buffer("base_scale", base_scale)
 
     spread: Tensor
     base_scale: Tensor
+
+    def set_quantize(self, on: bool) -> None:
+        """Round the decoders' weights to int8, or stop doing so."""
+        for decoder in self.decoders:
+            decoder.quantize = on  # type: ignore[assignment]
 
     @torch.no_grad()
     def start_linear(self, basis: Tensor, quantum: float, deviation: Tensor) -> None:
@@ -150,31 +152,80 @@ class Autoencoder(nn.Module):
         deviation
             Shape (width,): standard deviation of the codes.
         """
+        width = self.sizes.width
         self.encoder_skip.weight.copy_((basis * self.spread[:, None] / quantum).T)
-        nn.init.zeros_(self.encoder[4].weight)
-        nn.init.zeros_(self.encoder[4].bias)
+        last = cast("nn.Linear", self.hidden_layers[2])
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
         scale = quantum * 2.0**CODE_EXPONENT
-        self.decoder.skip.weight.copy_(basis * scale / self.spread[:, None])
-        first = self.decoder.first.weight
-        first.copy_(torch.randn_like(first) * 2.0**CODE_EXPONENT * 0.5 / deviation.clamp(min=0.5))
+        for features, module in zip(self.sizes.groups, self.decoders, strict=True):
+            decoder = cast("Decoder", module)
+            index = list(features)
+            decoder.skip.weight[:, :width] = basis[index] * scale / self.spread[index, None]
+            first = decoder.first.weight[:, :width]
+            first.copy_(torch.randn_like(first) * 2.0**CODE_EXPONENT * 0.5 / deviation.clamp(min=0.5))
         self.prior_scale.copy_(torch.log2(deviation.clamp(min=0.3) * 0.55) * math.log(2.0))
 
     def latent(self, rows: Tensor) -> Tensor:
         """Return the latents (rows, width) of normalized rows (rows, features)."""
-        return (self.encoder(rows) + self.encoder_skip(rows)) * torch.exp(self.gain)
+        value = rows
+        for layer in self.hidden_layers[:2]:
+            value = functional.gelu(layer(value), approximate="tanh")
+        out: Tensor = (self.hidden_layers[2](value) + self.encoder_skip(rows)) * torch.exp(self.gain)
+        return out
 
     def code_bits(self, code: Tensor) -> Tensor:
         """Return the bits of each code (rows, width) under the learned prior."""
         return logistic_bits(code - self.prior_mean, self.prior_scale / math.log(2.0))
 
-    def predict(self, code: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mean (rows, features) in steps and log2 scale in steps."""
-        mean, scale = self.decoder(code)
+    def predict(self, code: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and log2 scale in steps, both (rows, features).
+
+        Parameters
+        ----------
+        code
+            Shape (rows, width).
+        known
+            Shape (rows, features): normalized values as decoded.
+        """
+        start = code * 2.0**-CODE_EXPONENT
+        every = torch.cat([start, known[:, self.order]], dim=1) if len(self.decoders) > 1 else start
+        if len(self.decoders) == 1:
+            mean, scale = self.decoders[0](start)
+        else:
+            mean, scale = self._all_groups(every)
+            back = torch.tensor(self.order, device=code.device).argsort()
+            mean, scale = mean[:, back], scale[:, back]
         return mean * self.spread, (scale + self.base_scale).clamp(LOG2_SCALE_MIN, LOG2_SCALE_MAX)
 
-    def forward(
-        self, rows: Tensor, target: Tensor, *, hard: bool
-    ) -> tuple[Tensor, Tensor]:
+    def _all_groups(self, every: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and scale of all groups, in the order of the groups; groups of one run as one batch."""
+        decoders = [cast("Decoder", d) for d in self.decoders]
+        if any(len(g) > 1 for g in self.sizes.groups):
+            parts = [d(every[:, : self.sizes.inputs(g)]) for g, d in enumerate(decoders)]
+            return torch.cat([m for m, _ in parts], dim=1), torch.cat([s for _, s in parts], dim=1)
+        count, hidden = len(decoders), self.sizes.hidden
+        rounding = decoders[0].quantize
+        inputs = every.shape[1]
+
+        def stack(weights: list[Tensor], columns: int) -> Tensor:
+            joined = torch.cat([functional.pad(w, (0, columns - w.shape[1])) for w in weights])
+            return round_weight(joined) if rounding else joined
+
+        first = stack([d.first.weight for d in decoders], inputs)  # (groups * hidden, inputs)
+        second = stack([d.second.weight for d in decoders], hidden).reshape(count, hidden, hidden)
+        value = decoders[0].activate(functional.linear(every, first, torch.cat([d.first.bias for d in decoders])))
+        value = value.reshape(-1, count, hidden).transpose(0, 1)  # (groups, rows, hidden)
+        bias = torch.stack([d.second.bias for d in decoders])[:, None]
+        value = decoders[0].activate(torch.baddbmm(bias, value, second.transpose(1, 2)))
+        mean = (value * stack([d.mean.weight for d in decoders], hidden)[:, None]).sum(dim=2).T
+        mean = mean + torch.cat([d.mean.bias for d in decoders])
+        mean = mean + functional.linear(every, stack([d.skip.weight for d in decoders], inputs))
+        seen = self.sizes.scale_hidden
+        scale = (value[:, :, :seen] * stack([d.scale.weight for d in decoders], seen)[:, None]).sum(dim=2).T
+        return mean, scale + torch.cat([d.scale.bias for d in decoders])
+
+    def forward(self, rows: Tensor, target: Tensor, *, hard: bool) -> tuple[Tensor, Tensor]:
         """Return the bits of the codes (rows, width) and of the residual (rows, features).
 
         Parameters
@@ -184,10 +235,17 @@ class Autoencoder(nn.Module):
         hard
             Round the latents instead of adding noise.
         """
-        latent = self.latent(rows)
-        code = _rounded(latent) if hard else latent + torch.rand_like(latent) - 0.5
-        mean, scale = self.predict(code)
-        price = logistic_bits if self.whole else residual_bits
+        known = rows
+        if len(self.decoders) > 1 and not self.sizes.whole:
+            # what will be known is decoded: off by up to half a step
+            known = rows + (torch.rand_like(rows) - 0.5) / self.spread
+        if self.sizes.width:
+            latent = self.latent(rows)
+            code = _rounded(latent) if hard else latent + torch.rand_like(latent) - 0.5
+        else:
+            code = rows[:, :0]
+        mean, scale = self.predict(code, known)
+        price = logistic_bits if self.sizes.whole else residual_bits
         return self.code_bits(code), price(target - mean, scale)
 
 

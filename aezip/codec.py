@@ -31,8 +31,8 @@ from .network import NetworkPlan
 from .plain import BytesPlan, DifferencePlan
 from .plan import PRESETS, Choice, Piece, Plan, Selector
 from .progress import Progress, ProgressEvent
-from .quantizer import Grid, grid_from_json
-from .selection import grids_for
+from .quantizer import Grid, LinearGrid, grid_from_json
+from .selection import grids_for, native_steps
 
 CHUNK_VALUES = 1 << 20
 CHUNK_BYTES_PLAIN = 1 << 24
@@ -161,6 +161,11 @@ class Encoder:
     def _select(self, fine: Grid | None, wholes: list[Grid]) -> Choice:
         pieces = self._sample()
         sampled = sum(p.x.size for p in pieces)
+        if isinstance(fine, LinearGrid) and self.tolerance.kind == "absolute" and len({p.x.shape for p in pieces}) == 1:
+            sample = np.stack([p.x for p in pieces])
+            keep = np.stack([np.ones(p.x.shape, np.bool_) if p.masked is None else ~p.masked for p in pieces])
+            native_grid = native_steps(sample, keep, fine)
+            wholes = wholes if native_grid is None else [native_grid, *wholes]
         selector = Selector(
             pieces,
             self.values.size / max(1, sampled),
@@ -285,7 +290,7 @@ class Encoder:
             return {"data": data}, decoded, 0.0
         model = self._model
         assert model is not None
-        coded = network.code(plan, grid, model.decoder, self._choice.encoder, x, masked)
+        coded = network.code(plan, grid, model.decoders, model.norm, self._choice.encoder, x, masked)
         streams = {
             "codes": network.encode_codes(model, coded) if plan.sizes.width else b"",
             "residual": network.encode_residual(model, coded),
@@ -302,7 +307,6 @@ class Encoder:
             "shape": list(self._admitted.shape),
             "dtype": dtype,
             "bound": self.asked.to_json(),
-            "tolerance": _tolerance_json(self.tolerance),
             "chunk_length": self._chunks.length,
             "chunk_count": len(self._chunks),
             "chunk_values": self._chunks.length * math.prod(self.values.shape[1:]) if len(self._chunks) else 0,
@@ -319,14 +323,6 @@ class Encoder:
             "seed": self.seed,
             "candidates": self.tried,
         }
-
-
-def _tolerance_json(tolerance: Tolerance) -> dict[str, Any]:
-    if tolerance.kind == "absolute":
-        return {"kind": "absolute", "absolute": tolerance.absolute.tolist()}
-    if tolerance.kind == "relative":
-        return {"kind": "relative", "relative": tolerance.relative}
-    return {"kind": tolerance.kind, **({"mse": tolerance.mse} if tolerance.kind == "psnr" else {})}
 
 
 def restored_chunk(values: npt.NDArray[Any], shape: tuple[int, ...], dtype: str) -> npt.NDArray[Any]:
@@ -386,7 +382,7 @@ class Decoder:
             if axis is not None and not (isinstance(axis, int) and 0 <= axis < len(shape)):
                 raise CorruptFile("the plan in the header is malformed: the file is damaged")
             self._plan = DifferencePlan(axis)
-        elif kind in ("autoencoder", "static"):
+        elif kind in ("autoencoder", "columns", "static"):
             self._plan = NetworkPlan.from_json(plan, shape, whole=self._grid.whole)
             if "model" not in shared:
                 raise CorruptFile("the model is missing: the file is damaged")

@@ -44,7 +44,7 @@ class _Spool:
     """One stream's segments, kept in an anonymous file so that memory stays bounded."""
 
     def __init__(self, folder: Path | None) -> None:
-        self.file: IO[bytes] = tempfile.SpooledTemporaryFile(1 << 22, dir=folder)  # noqa: SIM115
+        self.file: IO[bytes] = tempfile.SpooledTemporaryFile(1 << 22, dir=None if folder is None else str(folder))  # noqa: SIM115
         self.index: list[tuple[int, int]] = []
         self.size = 0
         self.digest = hashlib.sha256()
@@ -124,6 +124,9 @@ class Writer:
     def end(self, header: dict[str, Any], shared: dict[str, bytes]) -> None:
         """Finish an array: write its streams, index, digests and header."""
         streams = {name: spool for name, spool in self._streams.items() if spool.size}
+        for spool in self._streams.values():
+            if not spool.size:
+                spool.file.close()
         for name, frame in shared.items():
             streams[name] = _Spool(None)
             streams[name].add(frame)

@@ -6,10 +6,11 @@ integer; `IntegerDecoder` proves that from the weights when it is made, and take
 does not reach. Everything else is one rounding of one exact value: multiplication by a power of two, the
 sum of two integers, rint. Imports neither torch nor h5py.
 
-    code (rows, width)
-      -> hidden = clip(rint((W1 code + b1) * 2**-e1), 0, 1023)            (rows, hidden)
+    narrow (rows, inputs): codes and values already decoded, 8 bits after the point
+    wide   (rows, inputs): the same at full precision, for the linear part
+      -> hidden = clip(rint((W1 narrow + b1) * 2**-e1), 0, 1023)          (rows, hidden)
       -> hidden = clip(rint((W2 hidden + b2) * 2**-e2), 0, 1023)
-      -> mean   = rint((Wm hidden) * 2**-em + (Wz code) * 2**-ez) + bm     (rows, features), in 1/64 step
+      -> mean   = rint((Wm hidden) * 2**-em + (Wz wide) * 2**-ez) + bm     (rows, features), in 1/64 step
       -> level  = clip(rint((Ws hidden + bs) * 2**-es), 0, top)            (rows, features)
 """
 
@@ -88,6 +89,11 @@ class _Ready:
         out *= self.factor
         return out
 
+    @property
+    def empty(self) -> bool:
+        """Whether all weights are zero."""
+        return not self.weight.any()
+
 
 @dataclass(frozen=True)
 class IntegerDecoder:
@@ -96,11 +102,11 @@ class IntegerDecoder:
     Parameters
     ----------
     first, second, mean, skip, scale
-        The layers. `mean` sees the hidden units, `skip` the codes; the bias of the mean is `offset`.
+        The layers. `mean` sees the hidden units, `skip` the wide inputs; the bias of the mean is `offset`.
     offset
         int64, shape (features,), in 1/64 step.
-    code_top
-        int64, shape (width,): the largest absolute value each code may take.
+    narrow_top, wide_top
+        The largest absolute inputs.
     levels
         Number of levels; a level is a quarter of an octave of the scale.
 
@@ -116,84 +122,101 @@ class IntegerDecoder:
     skip: Linear
     scale: Linear
     offset: Int64
-    code_top: Int64
+    narrow_top: int
+    wide_top: int
     levels: int
 
     def __post_init__(self) -> None:
         """Prove exactness and prepare the float arrays."""
-        width, hidden, features = self.width, len(self.first.weight), self.features
+        inputs, hidden, features = self.inputs, len(self.first.weight), self.features
         seen = self.scale.weight.shape[1]
         shapes = {
-            self.first.weight.shape: (hidden, width),
+            self.first.weight.shape: (hidden, inputs),
             self.second.weight.shape: (hidden, hidden),
             self.mean.weight.shape: (features, hidden),
-            self.skip.weight.shape: (features, width),
+            self.skip.weight.shape: (features, inputs),
             self.scale.weight.shape: (features, seen),
         }
         if any(have != want for have, want in shapes.items()) or seen > hidden:
             raise CorruptFile("the layers of the model do not fit together")
-        if (np.abs(self.offset) >= 1 << 62).any() or (self.code_top < 0).any():
+        if (np.abs(self.offset) >= 1 << 62).any() or min(self.narrow_top, self.wide_top) < 0:
             raise CorruptFile("the model's offsets are out of range")
         top = np.full(hidden, ACTIVATION_TOP, np.int64)
+        narrow = np.full(inputs, self.narrow_top, np.int64)
+        wide = np.full(inputs, self.wide_top, np.int64)
         ready = {
-            "first": _Ready(self.first, self.code_top),
+            "first": _Ready(self.first, narrow),
             "second": _Ready(self.second, top),
             "mean": _Ready(self.mean, top),
-            "skip": _Ready(self.skip, self.code_top),
+            "skip": _Ready(self.skip, wide),
             "scale": _Ready(self.scale, top[:seen]),
         }
         object.__setattr__(self, "_ready", ready)
 
     @property
-    def width(self) -> int:
-        """Bottleneck width."""
-        return len(self.code_top)
+    def inputs(self) -> int:
+        """Number of inputs."""
+        return self.first.weight.shape[1]
 
     @property
     def features(self) -> int:
-        """Values of a row."""
+        """Values predicted for a row."""
         return len(self.offset)
 
-    def predict(self, codes: npt.NDArray[np.integer]) -> tuple[Int64, npt.NDArray[np.uint8]]:
+    def predict(
+        self, narrow: npt.NDArray[np.integer], wide: npt.NDArray[np.integer]
+    ) -> tuple[Int64, npt.NDArray[np.uint8]]:
         """Return mean, int64 in 1/64 step, and level, uint8; both (rows, features).
 
         Parameters
         ----------
-        codes
-            Integers, shape (rows, width), within `code_top`.
-
-        Raises
-        ------
-        CorruptFile
-            If a code is larger than the model allows.
+        narrow, wide
+            Integers, shape (rows, inputs); clipped to `narrow_top` and `wide_top`.
         """
-        if codes.size and (np.abs(codes.astype(np.int64)).max(axis=0) > self.code_top).any():
-            raise CorruptFile("a code is out of the model's range: the file is damaged")
-        rows = len(codes)
+        rows = len(narrow)
         mean = np.empty((rows, self.features), np.int64)
         level = np.empty((rows, self.features), np.uint8)
-        tile = max(1, TILE // max(1, self.features))
+        tile = max(1, TILE // max(1, self.features, len(self.first.weight)))
         for at in range(0, rows, tile):
-            self._tile(codes[at : at + tile], mean[at : at + tile], level[at : at + tile])
+            part = slice(at, at + tile)
+            self._tile(narrow[part], wide[part], mean[part], level[part])
         return mean, level
 
     def _tile(
-        self, codes: npt.NDArray[np.integer], mean: Int64, level: npt.NDArray[np.uint8]
+        self,
+        narrow: npt.NDArray[np.integer],
+        wide: npt.NDArray[np.integer],
+        mean: Int64,
+        level: npt.NDArray[np.uint8],
     ) -> None:
         ready: dict[str, _Ready] = self._ready  # type: ignore[attr-defined]
-        value = codes.astype(np.float32)
+        skip = ready["skip"]
+        if ready["mean"].empty and ready["scale"].empty:  # a feature whose distribution does not change
+            scale = np.rint(ready["scale"].bias * ready["scale"].factor)
+            level[...] = np.clip(scale, 0, self.levels - 1)
+            mean[...] = self.offset
+            if skip.empty:
+                return
+        else:
+            hidden = self._hidden(narrow)
+            seen = self.scale.weight.shape[1]
+            scale = ready["scale"](hidden[:, :seen])
+            np.clip(np.rint(scale, out=scale), 0, self.levels - 1, out=scale)
+            level[...] = scale
+        total = np.zeros(mean.shape) if ready["mean"].empty else ready["mean"](hidden).astype(np.float64)
+        if not skip.empty:
+            total += skip(np.clip(wide, -self.wide_top, self.wide_top).astype(np.float64))
+        np.rint(total, out=total)
+        np.add(total, self.offset, out=mean, casting="unsafe")
+
+    def _hidden(self, narrow: npt.NDArray[np.integer]) -> Float:
+        ready: dict[str, _Ready] = self._ready  # type: ignore[attr-defined]
+        value = np.clip(narrow, -self.narrow_top, self.narrow_top).astype(np.float32)
         hidden = ready["first"](value)
         np.clip(np.rint(hidden, out=hidden), 0, ACTIVATION_TOP, out=hidden)
         hidden = ready["second"](hidden)
         np.clip(np.rint(hidden, out=hidden), 0, ACTIVATION_TOP, out=hidden)
-        total = ready["mean"](hidden).astype(np.float64)
-        total += ready["skip"](value)
-        np.rint(total, out=total)
-        np.add(total, self.offset, out=mean, casting="unsafe")
-        seen = self.scale.weight.shape[1]
-        scale = ready["scale"](hidden[:, :seen])
-        np.clip(np.rint(scale, out=scale), 0, self.levels - 1, out=scale)
-        level[...] = scale
+        return hidden
 
 
 def quantize_rows(

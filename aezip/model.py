@@ -18,31 +18,63 @@ from .integer import IntegerDecoder, Linear
 from .residual import CONTEXTS_WHOLE, LEVELS, TABLE_LEVELS, TableCounts, tables_from_bytes
 
 MAX_WEIGHTS = 1 << 26
+CODE_EXPONENT = 3  # the network sees code / 2**3
+NARROW_BITS = 8  # bits after the point of the inputs that hidden units see
+NARROW_TOP = 1 << 15  # such an input is clipped at 128
+WIDE_BITS = 12  # inputs of the linear part are clipped at 2**12
+MAX_TOP = 30  # most bits after the point of those
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Sizes of a model, as the plan states them."""
+    """Sizes of a model, as the plan states them.
 
-    features: int
+    Parameters
+    ----------
+    groups
+        Features predicted together, group after group; each sees the values of all groups before it.
+    width
+        Of the bottleneck; 0: no codes.
+    hidden, scale_hidden
+        Hidden units of each group's network, and how many of them the scale sees.
+    whole
+        Values are whole numbers.
+    by_feature
+        Each feature has frequency tables of its own.
+    """
+
+    groups: tuple[tuple[int, ...], ...]
     width: int
     hidden: int
     scale_hidden: int
-    whole: bool  # values are whole numbers: contexts include the fraction of the prediction
+    whole: bool
+    by_feature: bool = False
+
+    @property
+    def features(self) -> int:
+        """Values of a row."""
+        return sum(map(len, self.groups))
 
     @property
     def contexts(self) -> int:
         """Number of frequency tables of the residual."""
+        if self.by_feature:
+            return TABLE_LEVELS * self.features
         return CONTEXTS_WHOLE if self.whole else TABLE_LEVELS
 
-    def layers(self) -> list[tuple[int, int]]:
+    def inputs(self, group: int) -> int:
+        """Return how many inputs the network of a group has: codes and earlier features."""
+        return self.width + sum(map(len, self.groups[:group]))
+
+    def layers(self, group: int) -> list[tuple[int, int]]:
         """Return (outputs, inputs) of first, second, mean, skip, scale."""
+        inputs, features = self.inputs(group), len(self.groups[group])
         return [
-            (self.hidden, self.width),
+            (self.hidden, inputs),
             (self.hidden, self.hidden),
-            (self.features, self.hidden),
-            (self.features, self.width),
-            (self.features, self.scale_hidden),
+            (features, self.hidden),
+            (features, inputs),
+            (features, self.scale_hidden),
         ]
 
     def check(self) -> None:
@@ -54,17 +86,49 @@ class Sizes:
             If they are not.
         """
         good = 0 < self.features < 2**24 and 0 <= self.width < 256 and 0 < self.hidden <= 4096
-        if not good or not 0 <= self.scale_hidden <= self.hidden:
+        if not good or not 0 <= self.scale_hidden <= self.hidden or self.contexts > 65536:
             raise CorruptFile("the sizes of the model are impossible: the file is damaged")
-        if sum(a * b for a, b in self.layers()) > MAX_WEIGHTS:
+        if sorted(f for g in self.groups for f in g) != list(range(self.features)):
+            raise CorruptFile("the groups of features are impossible: the file is damaged")
+        if sum(a * b for g in range(len(self.groups)) for a, b in self.layers(g)) > MAX_WEIGHTS:
             raise CorruptFile("the model is larger than any aezip writes: the file is damaged")
+
+
+@dataclass(frozen=True)
+class Norm:
+    """How decoded values become inputs of the networks.
+
+    Parameters
+    ----------
+    centre
+        int64, shape (features,), in 1/64 step: subtracted.
+    exponent
+        int64, shape (features,): a value in 1/64 step times 2**-exponent is about one.
+    top
+        Inputs are held with so many bits after the point.
+    """
+
+    centre: npt.NDArray[np.int64]
+    exponent: npt.NDArray[np.int64]
+    top: int
+
+    def inputs(self, value: npt.NDArray[np.int64], features: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the wide inputs of values in 1/64 step, shape (rows, len(features))."""
+        left = value - self.centre[features]
+        shift = self.top - self.exponent[features]
+        return np.where(shift >= 0, left << shift.clip(0), left >> (-shift).clip(0))
+
+    def codes(self, codes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the wide inputs of codes."""
+        return codes << (self.top - CODE_EXPONENT)
 
 
 @dataclass(frozen=True)
 class Model:
     """All that decoding needs beside the chunks' streams."""
 
-    decoder: IntegerDecoder
+    decoders: list[IntegerDecoder]
+    norm: Norm
     book: CodeBook
     code_tables: ans.Tables
     residual_tables: ans.Tables
@@ -77,14 +141,17 @@ def _split_bytes(value: npt.NDArray[np.signedinteger]) -> bytes:
 
 
 def to_bytes(
-    decoder: IntegerDecoder, book: CodeBook, code_counts: TableCounts, residual_counts: TableCounts
+    decoders: list[IntegerDecoder], norm: Norm, book: CodeBook, code_counts: TableCounts, residual_counts: TableCounts
 ) -> bytes:
     """Serialize a model; see `docs/format.md`."""
-    layers = [decoder.first, decoder.second, decoder.mean, decoder.skip, decoder.scale]
-    parts = [layer.weight.tobytes() for layer in layers]
-    parts += [layer.exponent.tobytes() for layer in layers]
-    parts += [_split_bytes(layer.bias) for layer in layers]
-    parts += [_split_bytes(decoder.offset), _split_bytes(decoder.code_top.astype(np.int64))]
+    parts = [bytes([norm.top])]
+    if len(decoders) > 1:
+        parts += [norm.exponent.astype(np.int8).tobytes(), _split_bytes(norm.centre)]
+    layers = [[d.first, d.second, d.mean, d.skip, d.scale] for d in decoders]
+    parts += [layer.weight.tobytes() for group in layers for layer in group]
+    parts += [layer.exponent.tobytes() for group in layers for layer in group]
+    parts += [_split_bytes(layer.bias) for group in layers for layer in group]
+    parts += [_split_bytes(decoder.offset) for decoder in decoders]
     parts += [book.to_bytes(), code_counts.to_bytes(), residual_counts.to_bytes()]
     return b"".join(parts)
 
@@ -119,22 +186,38 @@ def from_bytes(data: bytes, sizes: Sizes, axes: int) -> Model:
     """
     sizes.check()
     cursor = _Cursor(data)
-    shapes = sizes.layers()
-    weights = [cursor.int8(*shape) for shape in shapes]
-    exponents = [cursor.int8(shape[0]) for shape in shapes]
-    biases = [cursor.wide(shape[0], "<i4") for shape in shapes]
-    layers = [
-        Linear(w, e, b.astype(np.int32)) for w, e, b in zip(weights, exponents, biases, strict=True)
-    ]
-    offset = cursor.wide(sizes.features, "<i8").astype(np.int64)
-    top = cursor.wide(sizes.width, "<i8").astype(np.int64)
-    if (top > 2**22).any():
-        raise CorruptFile("the model's codes are out of range: the file is damaged")
-    decoder = IntegerDecoder(*layers, offset=offset, code_top=top, levels=LEVELS)
+    norm = _read_norm(cursor, sizes)
+    count = range(len(sizes.groups))
+    weights = [[cursor.int8(*shape) for shape in sizes.layers(g)] for g in count]
+    exponents = [[cursor.int8(shape[0]) for shape in sizes.layers(g)] for g in count]
+    biases = [[cursor.wide(shape[0], "<i4").astype(np.int32) for shape in sizes.layers(g)] for g in count]
+    offsets = [cursor.wide(len(g), "<i8").astype(np.int64) for g in sizes.groups]
+    decoders = []
+    for g in count:
+        first, second, mean, skip, scale = (
+            Linear(w, e, b) for w, e, b in zip(weights[g], exponents[g], biases[g], strict=True)
+        )
+        decoders.append(
+            IntegerDecoder(first, second, mean, skip, scale, offsets[g], NARROW_TOP, 1 << (norm.top + WIDE_BITS), LEVELS)
+        )
     book = CodeBook.from_bytes(cursor.take(2 * sizes.width), sizes.width, axes)
     code_tables, used = tables_from_bytes(data[cursor.at :], max(1, sizes.width))
     cursor.at += used
     residual_tables, used = tables_from_bytes(data[cursor.at :], sizes.contexts)
     if cursor.at + used != len(data):
         raise CorruptFile("the model has bytes left over: the file is damaged")
-    return Model(decoder, book, code_tables, residual_tables)
+    return Model(decoders, norm, book, code_tables, residual_tables)
+
+
+def _read_norm(cursor: _Cursor, sizes: Sizes) -> Norm:
+    top = cursor.take(1)[0]
+    if not NARROW_BITS <= top <= MAX_TOP:
+        raise CorruptFile("the model's inputs are out of range: the file is damaged")
+    if len(sizes.groups) == 1:
+        zero = np.zeros(sizes.features, np.int64)
+        return Norm(zero, zero, top)
+    exponent = cursor.int8(sizes.features).astype(np.int64)
+    centre = cursor.wide(sizes.features, "<i8").astype(np.int64)
+    if (exponent < 0).any() or (exponent > 62).any() or (np.abs(centre) >= 1 << 62).any():
+        raise CorruptFile("the model's inputs are out of range: the file is damaged")
+    return Norm(centre, exponent, top)

@@ -21,7 +21,7 @@ from .encoder import FloatEncoder
 from .errors import CorruptFile
 from .integer import FRACTION_BITS, IntegerDecoder
 from .layout import Layout
-from .model import Model, Sizes
+from .model import NARROW_BITS, Model, Norm, Sizes
 from .quantizer import Grid
 
 Int64 = npt.NDArray[np.int64]
@@ -113,22 +113,35 @@ class NetworkPlan:
     difference: Difference | None
     sizes: Sizes
 
+    @property
+    def kind(self) -> str:
+        """Name of the plan."""
+        if self.sizes.width:
+            return "autoencoder"
+        return "static" if len(self.sizes.groups) == 1 else "columns"
+
     def to_json(self) -> dict[str, Any]:
         """Return the plan."""
         s = self.sizes
+        natural = s.groups == tuple((f,) for f in range(s.features))
+        groups: Any = None if len(s.groups) == 1 else ("columns" if natural else [list(g) for g in s.groups])
         return {
-            "kind": "autoencoder" if s.width else "static",
+            "kind": self.kind,
             "layout": self.layout.to_json(),
             "difference": None if self.difference is None else self.difference.to_json(),
             "width": s.width,
             "hidden": s.hidden,
             "scale_hidden": s.scale_hidden,
+            "groups": groups,
+            "by_feature": s.by_feature,
         }
 
     def describe(self) -> str:
         """Return the plan in a few words."""
         s = self.sizes
-        name = f"autoencoder {s.width} codes, {s.hidden} hidden" if s.width else "static"
+        name = f"autoencoder {s.width} codes, {s.hidden} hidden" if s.width else self.kind
+        if len(s.groups) > 1:
+            name += f", {len(s.groups)} groups"
         block = "x".join(map(str, self.layout.block))
         if self.difference is None:
             return f"{name}, block {block}"
@@ -148,13 +161,38 @@ class NetworkPlan:
             layout = Layout.from_json(value["layout"], len(shape))
             numbers = [value["width"], value["hidden"], value["scale_hidden"]]
             difference = Difference.from_json(value["difference"], shape)
+            groups = _groups(value["groups"], layout.features)
+            by_feature = value["by_feature"]
         except (KeyError, TypeError) as error:
             raise CorruptFile("the plan in the header is malformed: the file is damaged") from error
         if not all(isinstance(n, int) for n in numbers) or (difference is not None and not whole):
             raise CorruptFile("the plan in the header is malformed: the file is damaged")
-        sizes = Sizes(layout.features, *numbers, whole=whole)
+        width, hidden, scale_hidden = numbers
+        if by_feature not in (True, False):
+            raise CorruptFile("the plan in the header is malformed: the file is damaged")
+        sizes = Sizes(groups, width, hidden, scale_hidden, whole, by_feature)
         sizes.check()
+        if sizes.features != layout.features:
+            raise CorruptFile("the groups of features do not fit the layout: the file is damaged")
         return NetworkPlan(layout, difference, sizes)
+
+
+def _groups(value: Any, features: int) -> tuple[tuple[int, ...], ...]:
+    """Read groups of features.
+
+    Raises
+    ------
+    CorruptFile
+        If they are no lists of integers.
+    """
+    if value is None:
+        return (tuple(range(features)),)
+    if value == "columns":
+        return tuple((f,) for f in range(features))
+    good = isinstance(value, list) and all(isinstance(g, list) and g for g in value)
+    if not good or not all(type(f) is int for g in value for f in g):
+        raise CorruptFile("the groups of features are malformed: the file is damaged")
+    return tuple(tuple(g) for g in value)
 
 
 @dataclass(frozen=True)
@@ -181,7 +219,7 @@ class Coded:
     """A chunk as codes and residual, before entropy coding."""
 
     codes: Int64  # (*grid, width)
-    residual: residual.Split
+    residual: list[residual.Split]  # one for each group
     decoded: npt.NDArray[Any]
 
 
@@ -216,58 +254,109 @@ def _kept(values: npt.NDArray[Any], ignore: Mask | None) -> npt.NDArray[Any]:
     return values.ravel() if ignore is None else values[~ignore]
 
 
-def _contexts(mean: Int64, level: U8, ignore: Mask | None, *, whole: bool) -> tuple[U8, U8]:
-    """Return level and table of each coded value."""
-    flat = _kept(level, ignore)
-    if not whole:
-        return flat, residual.contexts(flat, None, FRACTION_BITS)
-    fraction = _kept(mean, ignore)
-    fraction = fraction - (((fraction + HALF) >> FRACTION_BITS) << FRACTION_BITS)
-    return flat, residual.contexts(flat, fraction, FRACTION_BITS)
+class _Groups:
+    """The groups of features one after the other: what each network sees, and what comes out.
+
+    Encoder and decoder share it, so that both form the same predictions from the same decoded values.
+    """
+
+    def __init__(self, sizes: Sizes, norm: Norm, codes: Int64, rows: int, ignore: Mask | None) -> None:
+        self.sizes, self.norm, self.ignore = sizes, norm, ignore
+        self.value = np.zeros((rows, sizes.features), np.int64)  # decoded, in 1/64 step
+        self._wide = np.zeros((rows, sizes.inputs(len(sizes.groups) - 1)), np.int64)
+        self._wide[:, : sizes.width] = norm.codes(codes)
+
+    def predict(self, group: int, decoder: IntegerDecoder) -> tuple[Int64, U8]:
+        """Return mean and level of a group, (rows, features of the group)."""
+        wide = self._wide[:, : self.sizes.inputs(group)]
+        return decoder.predict(wide >> (self.norm.top - NARROW_BITS), wide)
+
+    def store(self, group: int, value: Int64) -> None:
+        """Take in the decoded values of a group, in 1/64 step."""
+        features = np.array(self.sizes.groups[group])
+        self.value[:, features] = value
+        if group + 1 == len(self.sizes.groups):
+            return
+        inputs = self.norm.inputs(value, features)
+        if self.ignore is not None:
+            inputs[self.ignore[:, features]] = 0
+        at = self.sizes.inputs(group)
+        self._wide[:, at : at + len(features)] = inputs
+
+    def ignored(self, group: int) -> Mask | None:
+        """Return which values of a group are not coded."""
+        if self.ignore is None or len(self.sizes.groups) == 1:
+            return self.ignore
+        return self.ignore[:, np.array(self.sizes.groups[group])]
+
+    def contexts(self, group: int, mean: Int64, level: U8) -> tuple[U8, npt.NDArray[np.integer[Any]]]:
+        """Return level and table of each coded value of a group."""
+        ignore = self.ignored(group)
+        flat = _kept(level, ignore)
+        if self.sizes.by_feature:
+            features = np.broadcast_to(np.array(self.sizes.groups[group]), level.shape)
+            return flat, residual.contexts(flat, None, 0).astype(np.uint16) + _kept(
+                (features * residual.TABLE_LEVELS).astype(np.uint16), ignore
+            )
+        if not self.sizes.whole:
+            return flat, residual.contexts(flat, None, 0)
+        fraction = _kept(mean, ignore)
+        fraction = fraction - (((fraction + HALF) >> FRACTION_BITS) << FRACTION_BITS)
+        return flat, residual.contexts(flat, fraction, FRACTION_BITS)
+
+
+def _combine(mean: Int64, value: Int64, *, whole: bool) -> Int64:
+    """Return mean + residual in 1/64 step."""
+    if whole:
+        return (value + ((mean + HALF) >> FRACTION_BITS)) << FRACTION_BITS
+    return (value << FRACTION_BITS) + mean
 
 
 def code(
     plan: NetworkPlan,
     grid: Grid,
-    decoder: IntegerDecoder,
+    decoders: list[IntegerDecoder],
+    norm: Norm,
     encoder: FloatEncoder | None,
     x: npt.NDArray[Any],
     masked: Mask | None,
 ) -> Coded:
     """Encode a chunk up to entropy coding, and decode it."""
     rows = prepare(plan, grid, x, masked)
-    codes = np.zeros((len(rows.target), 0), np.int32)
+    codes = np.zeros((len(rows.target), 0), np.int64)
     if encoder is not None:
-        top = decoder.code_top.astype(np.int32)
-        codes = encoder.codes(rows.target, rows.ignore).clip(-top, top)
-    mean, level = decoder.predict(codes)
-    if rows.whole is None:
-        distance = np.rint(rows.target - mean * 2.0**-FRACTION_BITS)
-        value = distance.clip(-(2.0**52), 2.0**52).astype(np.int64)
-    else:
-        value = rows.whole - ((mean + HALF) >> FRACTION_BITS)
-    flat, table = _contexts(mean, level, rows.ignore, whole=grid.whole)
-    parts = residual.split(_kept(value, rows.ignore), flat, table)
-    if rows.ignore is not None:
-        value[rows.ignore] = 0
-    decoded = _values(plan, grid, mean, value, x.shape, x.dtype, masked)
-    return Coded(codes.astype(np.int64).reshape(*plan.layout.grid(x.shape), -1), parts, decoded)
+        codes = encoder.codes(rows.target, rows.ignore).astype(np.int64)
+    groups = _Groups(plan.sizes, norm, codes, len(rows.target), rows.ignore)
+    parts = []
+    for group, decoder in enumerate(decoders):
+        mean, level = groups.predict(group, decoder)
+        features = np.array(plan.sizes.groups[group])
+        if rows.whole is None:
+            distance = np.rint(rows.target[:, features] - mean * 2.0**-FRACTION_BITS)
+            value = distance.clip(-(2.0**52), 2.0**52).astype(np.int64)
+        else:
+            value = rows.whole[:, features] - ((mean + HALF) >> FRACTION_BITS)
+        ignore = groups.ignored(group)
+        flat, table = groups.contexts(group, mean, level)
+        parts.append(residual.split(_kept(value, ignore), flat, table))
+        if ignore is not None:
+            value[ignore] = 0
+        groups.store(group, _combine(mean, value, whole=grid.whole))
+    decoded = _values(plan, grid, groups.value, x.shape, x.dtype, masked)
+    return Coded(codes.reshape(*plan.layout.grid(x.shape), -1), parts, decoded)
 
 
 def _values(
     plan: NetworkPlan,
     grid: Grid,
-    mean: Int64,
     value: Int64,
     shape: tuple[int, ...],
     dtype: np.dtype[Any],
     masked: Mask | None,
 ) -> npt.NDArray[Any]:
-    """Return the values of mean + residual; the last steps of decoding."""
+    """Return the values of decoded rows in 1/64 step; the last steps of decoding."""
     if grid.whole:
-        value = value + ((mean + HALF) >> FRACTION_BITS)
-    else:
-        value = (value << FRACTION_BITS) + mean
+        value = value >> FRACTION_BITS
     k = plan.layout.array(value, shape)
     if plan.difference is not None:
         if masked is not None:
@@ -293,18 +382,21 @@ def decode(
         If the streams do not make sense.
     """
     codes = model.book.decode(model.code_tables, streams["codes"], plan.layout.grid(shape))
-    mean, level = model.decoder.predict(codes)
     ignore = _ignored(plan.layout, shape, masked)
-    flat, table = _contexts(mean, level, ignore, whole=grid.whole)
+    groups = _Groups(plan.sizes, model.norm, codes, len(codes), ignore)
     reader = residual.Decoder(model.residual_tables, streams["residual"])
-    coded = reader.decode(flat, table)
+    for group, decoder in enumerate(model.decoders):
+        mean, level = groups.predict(group, decoder)
+        left_out = groups.ignored(group)
+        coded = reader.decode(*groups.contexts(group, mean, level))
+        if left_out is None:
+            value = coded.reshape(mean.shape)
+        else:
+            value = np.zeros(mean.shape, np.int64)
+            value[~left_out] = coded
+        groups.store(group, _combine(mean, value, whole=grid.whole))
     reader.finish()
-    if ignore is None:
-        value = coded.reshape(mean.shape)
-    else:
-        value = np.zeros(mean.shape, np.int64)
-        value[~ignore] = coded
-    return _values(plan, grid, mean, value, shape, dtype, masked)
+    return _values(plan, grid, groups.value, shape, dtype, masked)
 
 
 def encode_codes(model: Model, coded: Coded) -> bytes:
@@ -314,12 +406,12 @@ def encode_codes(model: Model, coded: Coded) -> bytes:
 
 def encode_residual(model: Model, coded: Coded) -> bytes:
     """Entropy-code the residual of a chunk."""
-    return residual.encode(model.residual_tables, [coded.residual])
+    return residual.encode(model.residual_tables, coded.residual)
 
 
 def ideal_bytes(model: Model, coded: Coded) -> float:
     """Return the bytes that an ideal coder with the model's tables would need for a chunk."""
-    bits = residual.ideal_bits(model.residual_tables, [coded.residual])
+    bits = residual.ideal_bits(model.residual_tables, coded.residual)
     if model.book.predictors:
         bits += residual.ideal_bits(model.code_tables, model.book.passes(coded.codes))
     return bits / 8.0

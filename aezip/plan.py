@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from .encoder import FloatEncoder
 from .frames import pack
 from .integer import IntegerDecoder
 from .layout import Layout, candidates
-from .model import Model, Sizes, from_bytes, to_bytes
+from .model import NARROW_BITS, Model, Norm, Sizes, from_bytes, to_bytes
 from .network import Difference, NetworkPlan
 from .plain import BytesPlan, DifferencePlan
 from .progress import Progress
@@ -30,6 +30,7 @@ from .quantizer import Grid
 Plan = NetworkPlan | BytesPlan | DifferencePlan
 
 
+MOST_COLUMNS = 40  # columns predicted one after the other
 SMALL = 6000  # bytes: no network pays where there is less to save than it costs itself
 
 
@@ -121,7 +122,11 @@ class Selector:
         learned = self._learned()
         if learned is None:
             return best
-        final = self._train(learned.plan, learned.grid, self.preset.steps, final=True)
+        assert isinstance(learned.plan, NetworkPlan)
+        assert learned.grid is not None
+        # column by column, a step costs more and convergence is faster
+        steps = self.preset.steps if len(learned.plan.sizes.groups) == 1 else self.preset.steps * 3 // 5
+        final = self._train(learned.plan, learned.grid, steps, final=True)
         return min((best, final), key=lambda c: c.bytes)
 
     def _note(self, choice: Choice) -> Choice:
@@ -205,33 +210,58 @@ class Selector:
         if self.fine is not None:
             trials.append((self.fine, None))
         for grid, difference in trials:
-            plan = NetworkPlan(layout, difference, Sizes(layout.features, 0, 1, 0, grid.whole))
+            plan = NetworkPlan(layout, difference, Sizes((tuple(range(layout.features)),), 0, 1, 0, grid.whole))
             options.append(self._train(plan, grid, 0))
         return min(options, key=lambda c: c.bytes)
 
     def _learned(self) -> Choice | None:
-        """Search layouts and differences first, then the sizes of the network."""
-        transforms = self._differences()[:2]
-        if self.fine is not None:
-            transforms = [(self.fine, None), *transforms[:1]]
-        starts = [
-            NetworkPlan(layout, difference, self._sizes(layout, 4, 32, grid))
-            for layout in candidates(self.shape)[:4]
-            for grid, difference in transforms[:2]
-        ]
-        grids = [grid for _ in candidates(self.shape)[:4] for grid, _ in transforms[:2]]
-        best: Choice | None = None
+        """Search layouts, differences and groups first, then the sizes of the network."""
+        transforms = self._differences()
+        tops = transforms[:1] + [t for t in transforms[1:4] if t[1] is not None and t[1].columns is None][:1]
+        starts: list[tuple[NetworkPlan, Grid]] = []
+        for layout in candidates(self.shape)[:4]:
+            if self.fine is not None:
+                starts.append((NetworkPlan(layout, None, self._sizes(layout, 4, 32, self.fine)), self.fine))
+            grid, difference = transforms[0]
+            starts.append((NetworkPlan(layout, difference, self._sizes(layout, 4, 32, grid)), grid))
+        starts = [s for s in starts if s[0].sizes.width]
         left = self.preset.trials
-        for start, grid in list(zip(starts, grids, strict=True))[: max(2, left // 2)]:
-            if start.sizes.width == 0:
-                continue
-            left -= 1
-            tried = self._train(start, grid, self.preset.trial_steps)
-            if best is None or tried.bytes < best.bytes:
-                best = tried
-        if best is None:
+        tries = starts[: max(2, left // 2)]
+        if 2 <= self.shape[-1] <= MOST_COLUMNS:
+            pairs = [(self.fine, None), *tops] if self.fine is not None else [*tops, (tops[0][0], None)]
+            tries = [*self._by_columns(pairs), *tries[:3]]
+        done = [self._train(plan, grid, self.preset.trial_steps) for plan, grid in tries]
+        if not done:
             return None
-        return self._refine(best, left)
+        best = min(done, key=lambda c: c.bytes)
+        assert isinstance(best.plan, NetworkPlan)
+        if len(best.plan.sizes.groups) > 1:
+            return self._resize(best)
+        return self._refine(best, left - len(done))
+
+    def _resize(self, best: Choice) -> Choice:
+        """Try other hidden sizes of the best plan by columns: small data affords few weights."""
+        assert isinstance(best.plan, NetworkPlan)
+        assert best.grid is not None
+        start = best.plan
+        for hidden in (8, 4) if best.bytes < 1 << 19 else (32,):
+            sizes = replace(start.sizes, hidden=hidden, scale_hidden=min(hidden, 16))
+            tried = self._train(replace(start, sizes=sizes), best.grid, self.preset.trial_steps)
+            if tried.bytes >= best.bytes:
+                break
+            best = tried
+        return best
+
+    def _by_columns(self, pairs: list[tuple[Grid | None, Difference | None]]) -> list[tuple[NetworkPlan, Grid]]:
+        """Return plans that predict each column from the columns before it."""
+        layout = Layout((*(1,) * (len(self.shape) - 1), self.shape[-1]))
+        groups = tuple((f,) for f in range(layout.features))
+        out: dict[tuple[bool, Difference | None], tuple[NetworkPlan, Grid]] = {}
+        for grid, difference in pairs:
+            if grid is not None:
+                sizes = Sizes(groups, 0, 16, 16, grid.whole)
+                out.setdefault((grid.whole, difference), (NetworkPlan(layout, difference, sizes), grid))
+        return list(out.values())
 
     def _refine(self, best: Choice, left: int) -> Choice:
         """Double or halve width and hidden size while the bytes fall."""
@@ -261,7 +291,7 @@ class Selector:
     def _sizes(layout: Layout, width: int, hidden: int, grid: Grid) -> Sizes:
         width = min(width, max(0, layout.features - 1), 64)
         hidden = min(hidden, 256)
-        return Sizes(layout.features, width, hidden, min(hidden, 16), grid.whole)
+        return Sizes((tuple(range(layout.features)),), width, hidden, min(hidden, 16), grid.whole)
 
     def _rows(self, plan: NetworkPlan, grid: Grid) -> list[network.Prepared]:
         return [network.prepare(plan, grid.at(p.start), p.x, p.masked) for p in self.pieces]
@@ -277,14 +307,15 @@ class Selector:
         if steps:
             schedule = training.Schedule(steps, self.seed, device=self.device)
             report = self._reporter(plan, final=final)
-            fitted = training.fit(rows, training.shape_of(plan.sizes), schedule, report)
-            encoder, decoder = fitted.encoder, fitted.decoder
+            fitted = training.fit(rows, plan.sizes, schedule, report)
+            encoder, decoders, norm = fitted.encoder, fitted.decoders, fitted.norm
             rates = {
                 "trained": fitted.rate, "held_out": fitted.rate_held_out, "held_out_float": fitted.rate_float
             }
         else:
-            decoder = training.static_decoder(rows, plan.sizes)
-        return self._note(self._measure(plan, grid, decoder, encoder, rates))
+            decoders = training.static_decoders(rows, plan.sizes)
+            norm = Norm(np.zeros(0, np.int64), np.zeros(0, np.int64), NARROW_BITS)
+        return self._note(self._measure(plan, grid, decoders, norm, encoder, rates))
 
     def _reporter(
         self, plan: NetworkPlan, *, final: bool
@@ -302,21 +333,38 @@ class Selector:
         self,
         plan: NetworkPlan,
         grid: Grid,
-        decoder: IntegerDecoder,
+        decoders: list[IntegerDecoder],
+        norm: Norm,
         encoder: FloatEncoder | None,
         rates: dict[str, float],
     ) -> Choice:
-        """Code the sample with a frozen network."""
-        coded = [network.code(plan, grid.at(p.start), decoder, encoder, p.x, p.masked) for p in self.pieces]
+        """Code the sample with a frozen network; frequency tables by feature or shared, whichever is smaller."""
+        options = [plan]
+        if len(plan.sizes.groups) > 1:
+            options = [replace(plan, sizes=replace(plan.sizes, by_feature=b)) for b in (False, True)]
+        done = [self._count(option, grid, decoders, norm, encoder, rates) for option in options]
+        return min(done, key=lambda c: c.bytes)
+
+    def _count(
+        self,
+        plan: NetworkPlan,
+        grid: Grid,
+        decoders: list[IntegerDecoder],
+        norm: Norm,
+        encoder: FloatEncoder | None,
+        rates: dict[str, float],
+    ) -> Choice:
+        coded = [network.code(plan, grid.at(p.start), decoders, norm, encoder, p.x, p.masked) for p in self.pieces]
         book = CodeBook.choose([c.codes for c in coded])
         counts = residual.TableCounts(plan.sizes.contexts)
         for part in coded:
-            counts.add(part.residual.symbols, part.residual.contexts)
-        data = to_bytes(decoder, book, book.counts([c.codes for c in coded]), counts)
+            for split in part.residual:
+                counts.add(split.symbols, split.contexts)
+        data = to_bytes(decoders, norm, book, book.counts([c.codes for c in coded]), counts)
         model = from_bytes(data, plan.sizes, len(self.shape))
         size = 0
         for part in coded:
-            size += len(residual.encode(model.residual_tables, [part.residual]))
+            size += len(residual.encode(model.residual_tables, part.residual))
             size += len(residual.encode(model.code_tables, book.passes(part.codes)))
         total = size * self.share + len(pack(data, 19))
         return Choice(plan, grid, total if math.isfinite(total) else math.inf, model, data, encoder, rates)

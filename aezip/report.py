@@ -35,7 +35,6 @@ class ArrayReport:
     shape: tuple[int, ...]
     dtype: str
     bound: dict[str, Any]
-    tolerance: dict[str, Any]
     plan: dict[str, Any]
     candidates: list[str]
     rates: dict[str, float]
@@ -180,7 +179,6 @@ def _array(name: str, reader: Reader, ledger: dict[str, int]) -> ArrayReport:
         shape=shape,
         dtype=str(dtype),
         bound=header["bound"],
-        tolerance=header.get("tolerance", {}),
         plan=header["plan"],
         candidates=header.get("candidates", []),
         rates=header.get("rates", {}),

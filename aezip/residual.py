@@ -83,7 +83,7 @@ class Split:
     """One pass of values split into what is entropy-coded and what is stored plainly."""
 
     high: Int64
-    contexts: U8
+    contexts: npt.NDArray[np.integer]
     low: Int64
     shifts: Int64 | None  # None: no value of this pass has low bits
 
@@ -94,7 +94,7 @@ class Split:
         return np.where((folded >= ESCAPE) | (folded < 0), ESCAPE, folded).astype(np.uint8)
 
 
-def split(value: Int64, level: U8, context: U8) -> Split:
+def split(value: Int64, level: U8, context: npt.NDArray[np.integer]) -> Split:
     """Split values, int64, shape (n,), by their levels."""
     if len(level) and int(level.max()) >= SHIFT_FROM:
         shift = SHIFTS[level]
@@ -111,7 +111,7 @@ class TableCounts:
     def __init__(self, count: int) -> None:
         self.counts = np.zeros((count, 256), np.int64)
 
-    def add(self, symbols: U8, context: U8) -> None:
+    def add(self, symbols: U8, context: npt.NDArray[np.integer]) -> None:
         """Count symbols in their contexts."""
         index = context.astype(np.int64) * 256 + symbols
         self.counts += np.bincount(index, minlength=self.counts.size).reshape(self.counts.shape)
@@ -230,7 +230,7 @@ class Decoder:
         self._escapes = _unpack_integers(data[at + coded + low :])
         self._escape_at = 0
 
-    def decode(self, level: U8, context: U8) -> Int64:
+    def decode(self, level: U8, context: npt.NDArray[np.integer]) -> Int64:
         """Return the values of one pass, int64, shape (n,)."""
         symbols = self._symbols.decode(context)
         high = _UNZIGZAG[symbols]

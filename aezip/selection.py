@@ -12,6 +12,9 @@ from .bounds import Tolerance
 from .lattice import find_hidden, ordered_lattice, relative_lattice
 from .quantizer import Grid, HiddenGrid, LinearGrid, linear_grid
 
+MOST_POINTS = 20_000  # distinct values beyond which data is continuous
+MOST_COLUMNS = 64
+
 
 def grids_for(
     values: npt.NDArray[Any], statistics: Statistics, tolerance: Tolerance, shrink: float
@@ -51,3 +54,64 @@ def _exact(values: npt.NDArray[Any], statistics: Statistics, dtype: np.dtype[Any
         return [] if hidden is None else [HiddenGrid(hidden)]
     ordered = HiddenGrid(ordered_lattice(dtype))
     return [ordered] if hidden is None else [HiddenGrid(hidden), ordered]
+
+
+def native_steps(x: npt.NDArray[Any], keep: npt.NDArray[np.bool_], grid: LinearGrid) -> LinearGrid | None:
+    """Return a whole grid whose steps are those of the data where they are wider than the bound needs.
+
+    Sensors and tables hold few distinct values: a column that steps by 0.067 need not be cut into steps of 0.03.
+    Each column for which evenly spaced points lie within the bound of all values gets their spacing.
+
+    Parameters
+    ----------
+    x
+        Sampled values, any shape.
+    keep
+        Which of them count, same shape.
+    grid
+        The grid of the bound.
+    """
+    shape = grid.step.shape
+    if not shape and x.ndim > 1 and x.shape[-1] <= MOST_COLUMNS:
+        shape = x.shape[-1:]  # columns may differ even under one bound
+    step, offset = (np.broadcast_to(v, shape).reshape(-1).copy() for v in (grid.step, grid.offset))
+    columns = x.reshape(-1, step.size)
+    kept = keep.reshape(columns.shape)
+    better = False
+    for column in range(step.size):
+        found = _spacing(np.unique(columns[kept[:, column], column].astype(np.float64)), float(step.flat[column]))
+        if found is not None:
+            step.flat[column], offset.flat[column] = found
+            better = True
+    if not better:
+        return None
+    return LinearGrid(step.reshape(shape), offset.reshape(shape), True)
+
+
+def _spacing(points: npt.NDArray[np.float64], step: float) -> tuple[float, float] | None:
+    """Return spacing and offset of evenly spaced points within half a step of all distinct values, if wider than a step."""
+    if not 3 <= len(points) <= MOST_POINTS:
+        return None
+    gaps = np.diff(points)
+    wide = gaps[gaps > 0.5 * step]
+    if not len(wide):
+        return None
+    for start in (float(np.median(wide)), float(wide.min()), float(np.quantile(wide, 0.1))):
+        unit = start
+        count = 4
+        while True:  # a spacing fitted to few points is sharp enough to number twice as many
+            part = points[:count]
+            k = np.rint((part - part[0]) / unit)
+            if k[-1] > 0:
+                unit = float(np.polyfit(k, part, 1)[0]) if len(np.unique(k)) > 2 else unit
+            if count >= len(points) or unit <= 0:
+                break
+            count *= 2
+        if unit <= 1.05 * step:
+            continue
+        k = np.rint((points - points[0]) / unit)
+        left = points - unit * k
+        offset = 0.5 * float(left.min() + left.max())
+        if float(np.abs(left - offset).max()) <= 0.49 * step:
+            return unit, offset
+    return None

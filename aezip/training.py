@@ -12,16 +12,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from .autoencoder import ACTIVATION_BITS, CODE_EXPONENT, Autoencoder, Shape
+from .autoencoder import ACTIVATION_BITS, Autoencoder, Decoder
 from .encoder import FloatEncoder
 from .errors import InvalidInput
 from .integer import FRACTION_BITS, IntegerDecoder, Linear, quantize_rows
-from .model import Sizes
+from .model import CODE_EXPONENT, MAX_TOP, NARROW_BITS, NARROW_TOP, WIDE_BITS, Norm, Sizes
 from .network import Prepared
 from .residual import LEVELS, LEVELS_PER_OCTAVE, LOG2_SCALE_MIN
 
@@ -30,6 +31,7 @@ Float64 = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 VALUES_PER_STEP = 40_000
+VALUES_PER_STEP_GROUPS = 12_000  # each value has hidden units of its own there
 QUANTIZE_FROM = 0.6  # part of the steps after which weights are rounded
 HARD_FROM = 0.9  # and codes
 HELD_OUT = 10  # one row in so many
@@ -49,8 +51,9 @@ class Schedule:
 class Fitted:
     """A trained network and its rates in bits a value."""
 
-    encoder: FloatEncoder
-    decoder: IntegerDecoder
+    encoder: FloatEncoder | None
+    decoders: list[IntegerDecoder]
+    norm: Norm
     rate: float
     rate_held_out: float
     rate_float: float  # of the held-out rows before rounding weights to int8
@@ -111,7 +114,7 @@ def device_for(name: str) -> torch.device:
 
 def fit(
     rows: Rows,
-    shape: Shape,
+    sizes: Sizes,
     schedule: Schedule,
     progress: Callable[[int, int, int, float], None] | None = None,
 ) -> Fitted:
@@ -121,7 +124,7 @@ def fit(
     ----------
     rows
         What to train on.
-    shape
+    sizes
         The sizes of the network.
     schedule
         Steps, seed, learning rate, device.
@@ -131,19 +134,18 @@ def fit(
     torch.manual_seed(schedule.seed)
     device = device_for(schedule.device)
     centre, spread, scale = statistics(rows)
-    network = Autoencoder(
-        shape, torch.from_numpy(spread * 1.0), torch.from_numpy(scale * 1.0), whole=rows.whole
-    ).to(device)
+    network = Autoencoder(sizes, torch.from_numpy(spread * 1.0), torch.from_numpy(scale * 1.0)).to(device)
     data = _Data(rows, centre, spread, device)
     _start(network, data)
     _optimize(network, data, schedule, progress)
-    network.decoder.quantize = False
+    network.set_quantize(False)
     rate_float = data.rate(network, data.held_out)
-    network.decoder.quantize = True
+    network.set_quantize(True)
     rate, held_out = data.rate(network, data.trained), data.rate(network, data.held_out)
-    encoder = freeze_encoder(network, centre, spread)
-    decoder = freeze_decoder(network, centre, spread, encoder.codes(rows.target, rows.ignore))
-    return Fitted(encoder, decoder, rate, held_out, rate_float)
+    encoder = freeze_encoder(network, centre, spread) if sizes.width else None
+    norm = normalization(sizes, centre, spread)
+    decoders = [freeze_decoder(network, group, centre, spread, norm) for group in range(len(sizes.groups))]
+    return Fitted(encoder, decoders, norm, rate, held_out, rate_float)
 
 
 class _Data:
@@ -189,21 +191,55 @@ class _Data:
 
 @torch.no_grad()
 def _start(network: Autoencoder, data: _Data) -> None:
-    """Start from the principal components, with scales that suit what they leave over."""
-    width, features = network.shape.width, data.features
-    target = data.target[data.trained[: max(2, (1 << 22) // features)]]
-    middle = target.mean(dim=0)
-    rank = min(width, len(target), features)
-    _, _, basis = torch.svd_lowrank(target - middle, q=min(rank + 4, features, len(target)), niter=3)
-    basis = torch.nn.functional.pad(basis[:, :rank], (0, width - rank))
-    # a code's rounding error is shared by all features: long rows afford coarse codes
-    quantum = max(1.0, 0.25 * math.sqrt(features))
-    codes = target @ basis / quantum
-    network.start_linear(basis, quantum, codes.std(dim=0))
-    left = (target - torch.round(codes) * quantum @ basis.T).abs()
-    if not network.whole:
+    """Start from what linear algebra knows: principal components, least squares, and scales that suit the rest."""
+    sizes, features = network.sizes, data.features
+    target = data.target[data.trained[: max(2, (1 << 21) // features)]]
+    left = target
+    known = target / data.spread
+    codes = target[:, :0]
+    if sizes.width:
+        rank = min(sizes.width, len(target), features)
+        middle = target.mean(dim=0)
+        _, _, basis = torch.svd_lowrank(target - middle, q=min(rank + 4, features, len(target)), niter=3)
+        basis = torch.nn.functional.pad(basis[:, :rank], (0, sizes.width - rank))
+        # a code's rounding error is shared by all features: long rows afford coarse codes
+        quantum = max(1.0, 0.25 * math.sqrt(features))
+        codes = torch.round(target @ basis / quantum)
+        network.start_linear(basis, quantum, codes.std(dim=0))
+        left = target - codes * quantum @ basis.T
+    if len(sizes.groups) > 1:
+        left = _start_groups(network, known, codes * 2.0**-CODE_EXPONENT, target)
+    left = left.abs()
+    if not sizes.whole:
         left = torch.where(left < 0.5, left * 0.25, left)  # most of it costs nothing
     network.base_scale.copy_(torch.log2(left.mean(dim=0) / 1.386 + 2.0**LOG2_SCALE_MIN))
+
+
+def _start_groups(
+    network: Autoencoder, known: torch.Tensor, codes: torch.Tensor, target: torch.Tensor
+) -> torch.Tensor:
+    """Set the linear part of each group by robust least squares; return what is left of the target, in steps."""
+    every = torch.cat([codes, known[:, network.order]], dim=1).double()
+    left = target.clone()
+    for group, features in enumerate(network.sizes.groups):
+        index = list(features)
+        count = network.sizes.inputs(group)
+        if not count:
+            continue
+        inputs, wanted = every[:, :count], known[:, index].double()
+        weight = torch.zeros(count, len(index), dtype=torch.float64, device=inputs.device)
+        share = torch.ones(len(inputs), 1, dtype=torch.float64, device=inputs.device)
+        for _ in range(6):  # reweighted towards least absolute deviations: exact relations survive outliers
+            square = inputs.T @ (inputs * share)
+            square += 1e-6 * len(inputs) * torch.eye(count, dtype=torch.float64, device=inputs.device)
+            weight = torch.linalg.solve(square, inputs.T @ (wanted * share))
+            distance = (wanted - inputs @ weight).abs().mean(dim=1, keepdim=True)
+            share = 1.0 / distance.clamp(min=float(distance.mean()) * 0.01 + 1e-9)
+            share = share / share.mean()
+        decoder = cast("Decoder", network.decoders[group])
+        decoder.skip.weight.copy_(weight.T)
+        left[:, index] = ((wanted - inputs @ weight) * network.spread[index]).float()
+    return left
 
 
 def _optimize(
@@ -214,11 +250,12 @@ def _optimize(
 ) -> None:
     optimizer = torch.optim.Adam(network.parameters(), lr=schedule.learning_rate)
     generator = torch.Generator().manual_seed(schedule.seed)
-    batch = min(max(VALUES_PER_STEP // data.features, 32), 4096, len(data.trained))
+    values = VALUES_PER_STEP if len(network.decoders) == 1 else VALUES_PER_STEP_GROUPS
+    batch = min(max(values // data.features, 32), 4096, len(data.trained))
     smooth = math.nan
     for step in range(schedule.steps):
         part = step / schedule.steps
-        network.decoder.quantize = part >= QUANTIZE_FROM
+        network.set_quantize(part >= QUANTIZE_FROM)
         rate = schedule.learning_rate * min(1.0, (step + 1) / 50) * (0.495 * (1 + math.cos(math.pi * part)) + 0.01)
         for group in optimizer.param_groups:
             group["lr"] = rate
@@ -242,13 +279,13 @@ def _array(value: torch.Tensor) -> npt.NDArray[np.float64]:
 
 def freeze_encoder(network: Autoencoder, centre: Float64, spread: Float32) -> FloatEncoder:
     """Return the encoder as NumPy arrays."""
-    layers = [network.encoder[i] for i in (0, 2, 4)]
+    layers = [cast("torch.nn.Linear", layer) for layer in network.hidden_layers]
     gain = _array(torch.exp(network.gain))
     weights = [_array(layer.weight).T for layer in layers]
     biases = [_array(layer.bias) for layer in layers]
     skip = _array(network.encoder_skip.weight).T * gain
-    weights[2] *= gain
-    biases[2] *= gain
+    weights[2] = weights[2] * gain
+    biases[2] = biases[2] * gain
     return FloatEncoder(
         [w.astype(np.float32) for w in weights],
         [b.astype(np.float32) for b in biases],
@@ -258,41 +295,39 @@ def freeze_encoder(network: Autoencoder, centre: Float64, spread: Float32) -> Fl
     )
 
 
+def normalization(sizes: Sizes, centre: Float64, spread: Float32) -> Norm:
+    """Return how decoded values become inputs."""
+    exponent = np.rint(np.log2(spread)).astype(np.int64) + FRACTION_BITS
+    whole = np.rint(centre * 2.0**FRACTION_BITS).astype(np.int64)
+    if len(sizes.groups) == 1:
+        return Norm(whole * 0, exponent * 0, NARROW_BITS)
+    return Norm(whole, exponent, int(np.clip(exponent.max(), NARROW_BITS, MAX_TOP)))
+
+
 def freeze_decoder(
-    network: Autoencoder, centre: Float64, spread: Float32, codes: npt.NDArray[np.int32]
+    network: Autoencoder, group: int, centre: Float64, spread: Float32, norm: Norm
 ) -> IntegerDecoder:
-    """Return the decoder with integer weights; `codes` (rows, width) tell how large codes get."""
-    decoder = network.decoder
-    top = np.abs(codes.astype(np.int64)).max(axis=0, initial=0) * 5 // 4 + 4
-    width, features = network.shape.width, network.shape.features
-    shift = -CODE_EXPONENT
-    wide = spread.astype(np.float64) * 2.0**FRACTION_BITS  # normalized -> 1/64 step
-    none = np.zeros(features)
-    base = _array(network.base_scale)
+    """Return the decoder of a group with integer weights."""
+    decoder = cast("Decoder", network.decoders[group])
+    index = list(network.sizes.groups[group])
+    wide = spread[index].astype(np.float64) * 2.0**FRACTION_BITS  # normalized -> 1/64 step
+    none = np.zeros(len(index))
+    base = _array(network.base_scale)[index]
     bias = (_array(decoder.scale.bias) + base - LOG2_SCALE_MIN) * LEVELS_PER_OCTAVE
-    code_weight = np.ldexp(_array(decoder.skip.weight), shift)
-    offset = _array(decoder.mean.bias) * wide + centre * 2.0**FRACTION_BITS
-    first = np.ldexp(_array(decoder.first.weight), shift)
+    offset = _array(decoder.mean.bias) * wide + centre[index] * 2.0**FRACTION_BITS
     return IntegerDecoder(
-        first=quantize_rows(first, _array(decoder.first.bias), 0, ACTIVATION_BITS),
+        first=quantize_rows(_array(decoder.first.weight), _array(decoder.first.bias), NARROW_BITS, ACTIVATION_BITS),
         second=quantize_rows(
             _array(decoder.second.weight), _array(decoder.second.bias), ACTIVATION_BITS, ACTIVATION_BITS
         ),
         mean=quantize_rows(_array(decoder.mean.weight) * wide[:, None], none, ACTIVATION_BITS, 0),
-        skip=quantize_rows(code_weight * wide[:, None], none, 0, 0),
-        scale=quantize_rows(
-            _array(decoder.scale.weight) * LEVELS_PER_OCTAVE, bias, ACTIVATION_BITS, 0
-        ),
+        skip=quantize_rows(_array(decoder.skip.weight) * wide[:, None], none, norm.top, 0),
+        scale=quantize_rows(_array(decoder.scale.weight) * LEVELS_PER_OCTAVE, bias, ACTIVATION_BITS, 0),
         offset=np.rint(offset).astype(np.int64),
-        code_top=top.reshape(width),
+        narrow_top=NARROW_TOP,
+        wide_top=1 << (norm.top + WIDE_BITS),
         levels=LEVELS,
     )
-
-
-def shape_of(sizes: Sizes) -> Shape:
-    """Return the sizes of the network to train for a model of `sizes`."""
-    inner = min(256, max(32, 2 * sizes.hidden, sizes.features // 2))
-    return Shape(sizes.features, sizes.width, sizes.hidden, inner, sizes.scale_hidden)
 
 
 def join(prepared: list[Prepared], *, whole: bool) -> Rows:
@@ -306,22 +341,23 @@ def join(prepared: list[Prepared], *, whole: bool) -> Rows:
     return Rows(target, ignore, whole)
 
 
-def static_decoder(rows: Rows, sizes: Sizes) -> IntegerDecoder:
-    """Return a decoder of width 0: a mean and a level for each feature, without training."""
+def static_decoders(rows: Rows, sizes: Sizes) -> list[IntegerDecoder]:
+    """Return decoders without a network: a mean and a level for each feature."""
     centre, _, scale = statistics(rows)
-    features = sizes.features
     level = np.rint((scale.astype(np.float64) - LOG2_SCALE_MIN) * LEVELS_PER_OCTAVE)
-    zero = np.zeros((features, 1))
-    one = np.zeros((1, 0))
-    return IntegerDecoder(
-        first=quantize_rows(one, np.zeros(1), 0, ACTIVATION_BITS),
-        second=quantize_rows(np.zeros((1, 1)), np.zeros(1), ACTIVATION_BITS, ACTIVATION_BITS),
-        mean=quantize_rows(zero, np.zeros(features), ACTIVATION_BITS, 0),
-        skip=quantize_rows(np.zeros((features, 0)), np.zeros(features), 0, 0),
-        scale=Linear(
-            np.zeros((features, 0), np.int8), np.zeros(features, np.int8), level.astype(np.int32)
-        ),
-        offset=np.rint(centre * 2.0**FRACTION_BITS).astype(np.int64),
-        code_top=np.zeros(0, np.int64),
-        levels=LEVELS,
-    )
+    return [
+        constant_decoder(sizes, group, centre[list(features)], level[list(features)])
+        for group, features in enumerate(sizes.groups)
+    ]
+
+
+def constant_decoder(sizes: Sizes, group: int, centre: Float64, level: Float64) -> IntegerDecoder:
+    """Return the decoder of a group whose means, in steps, and levels do not change."""
+    shapes = sizes.layers(group)
+    zero = [
+        Linear(np.zeros(shape, np.int8), np.zeros(shape[0], np.int8), np.zeros(shape[0], np.int32)) for shape in shapes
+    ]
+    scale = Linear(zero[4].weight, zero[4].exponent, level.astype(np.int32))
+    offset = np.rint(centre * 2.0**FRACTION_BITS).astype(np.int64)
+    first, second, mean, skip = zero[:4]
+    return IntegerDecoder(first, second, mean, skip, scale, offset, NARROW_TOP, 1 << (NARROW_BITS + WIDE_BITS), LEVELS)
