@@ -92,7 +92,7 @@ def admit(array: ArrayLike, fill_value: Any = None) -> Admitted:
     dtype = plain.dtype
     if not _PLAIN.fullmatch(dtype.str) or dtype.kind == "V":
         raise InvalidInput(f"arrays of type {_describe(dtype)} cannot be compressed: "
-                           "convert to float16/32/64, integer, bool, complex64/128 or datetime64")
+                           "give a numeric array (float16/32/64, integers, bool, complex64/128, dates)")
     fill = None if fill_value is None else values_of_fill(fill_value, dtype)
     return Admitted(plain.shape, dtype.str, _numeric(plain.reshape(1) if plain.ndim == 0 else plain),
                     dtype.kind in "bmM", fill)
@@ -103,9 +103,13 @@ def _unmask(array: ArrayLike, fill_value: Any) -> tuple[NDArray[Any], Any]:
     if isinstance(array, np.ma.MaskedArray):
         if array.dtype.names is not None or not np.ma.is_masked(array):
             return np.asarray(array.data), fill_value
-        fill_value = array.fill_value if fill_value is None else fill_value
-        values_of_fill(fill_value, array.dtype)  # refuse here what `filled` would wrap or raise on
-        return np.asarray(array.filled(fill_value)), fill_value
+        if fill_value is None:
+            plain = np.asarray(array.filled())  # NumPy's own fill value is wrapped where the type cannot hold it
+            return plain, plain[np.ma.getmaskarray(array)][0]
+        if _PLAIN.fullmatch(array.dtype.str):
+            values_of_fill(fill_value, array.dtype)  # refuses what `filled` would wrap or raise on
+            return np.asarray(array.filled(fill_value)), fill_value
+        return np.asarray(array.data), fill_value
     try:
         return np.asarray(array), fill_value
     except (ValueError, TypeError) as error:

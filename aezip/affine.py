@@ -96,8 +96,9 @@ def _stretch(points: Floats, unit: float) -> float | None:
 def _rules(points: Floats, unit: float, noise: float) -> Iterator[Rule]:
     """Yield ways to write the lattice: through zero by product or quotient, else with a shift."""
     steps = np.rint(points / unit)
-    if np.mean(np.abs(points - steps * unit) <= 0.05 * unit) >= 0.99 and float(np.max(np.abs(steps))) < 2.0**40:
-        unit = float(np.sum(steps * points) / np.sum(steps * steps))
+    origin = float(np.sum(steps * points) / np.sum(steps * steps)) if steps.any() else unit
+    if np.mean(np.abs(points - steps * origin) <= 4.0 * noise) >= 0.99 and float(np.max(np.abs(steps))) < 2.0**40:
+        unit = origin
         for factor in _round_numbers(unit, noise / max(float(np.max(np.abs(steps))), 1.0)):
             yield factor, 0.0, 1.0
         inverse = 1.0 / unit

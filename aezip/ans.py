@@ -37,6 +37,10 @@ U32 = npt.NDArray[np.uint32]
 Frequencies = npt.NDArray[np.int64]  # (contexts, symbols), rows sum to TOTAL
 
 
+_MASK, _SHIFT, _LOWER = np.uint32(TOTAL - 1), np.uint32(PRECISION), np.uint32(LOWER)
+_ONE, _EIGHT, _SIXTEEN, _TWENTY = np.uint32(1), np.uint32(8), np.uint32(16), np.uint32(20)
+
+
 class Tables:
     """Frequency tables of all contexts, ready for coding.
 
@@ -84,12 +88,12 @@ class Tables:
 def _split(count: int, bits: float) -> tuple[int, int, int]:
     """Choose the lanes of both parts and the number of symbols in the main part."""
     words = bits / 16.0
-    lanes = int(min(MAX_LANES, count // 16, words / 32)) if words > 1024 else 0
+    lanes = int(min(MAX_LANES, count // 16, words / 24)) if words > 768 else 0
     if lanes <= 2 * _TAIL_LANES:
         return 0, max(1, min(_TAIL_LANES, int(words / 64) + 1)), 0
-    tail_lanes = max(_TAIL_LANES, lanes // 16)
+    tail_lanes = max(_TAIL_LANES, lanes // 8)
     # the tail's words fill the lanes' first states: 30 % more than needed on average
-    tail = int(count * min(0.9, 1.3 * (lanes + 64) / words))
+    tail = int(count * min(0.9, 1.15 * (lanes + 64) / words))
     return lanes, tail_lanes, count - tail
 
 
@@ -250,24 +254,38 @@ class Decoder:
         states, lanes, lookup = self._states, len(self._states), self._tables.lookup
         if not lanes:
             raise CorruptFile("an entropy-coded stream is missing: the file is damaged")
-        mask, shift, low = np.uint32(TOTAL - 1), np.uint32(PRECISION), np.uint32(LOWER)
-        twenty, eight, one = np.uint32(20), np.uint32(8), np.uint32(1)
+        take, words = lookup.take, self._words
         slot = np.empty(lanes, np.uint32)
         word = np.empty(lanes, np.uint32)
+        high = np.empty(lanes, np.uint32)
+        low = np.empty(lanes, np.bool_)
+        states0 = states
         for at in range(0, len(offsets), lanes):
             offset = offsets[at : at + lanes]
             n = len(offset)
-            state, s, w = states[:n], slot[:n], word[:n]
-            np.bitwise_and(state, mask, out=s)
-            np.take(lookup, np.bitwise_or(offset, s, out=w), out=w, mode="clip")
-            out[at : at + n] = w  # the low byte is the symbol
-            np.right_shift(state, shift, out=state)
-            np.multiply(state, (w >> twenty) + one, out=state)
-            np.add(state, s, out=state)
-            np.subtract(state, (w >> eight) & mask, out=state)
-            short = np.flatnonzero(state < low)
-            if len(short):
-                state[short] = (state[short] << np.uint32(16)) | self._take(len(short))
+            if n < lanes:
+                states, slot, word, high, low = states0[:n], slot[:n], word[:n], high[:n], low[:n]
+            np.bitwise_and(states, _MASK, slot)
+            np.bitwise_or(offset, slot, word)
+            take(word, None, word, "clip")
+            out[at : at + n] = word  # the low byte is the symbol
+            np.right_shift(states, _SHIFT, states)
+            np.right_shift(word, _TWENTY, high)
+            np.add(high, _ONE, high)
+            np.multiply(states, high, states)
+            np.add(states, slot, states)
+            np.right_shift(word, _EIGHT, word)
+            np.bitwise_and(word, _MASK, word)
+            np.subtract(states, word, states)
+            np.less(states, _LOWER, low)
+            short = low.nonzero()[0]
+            count = len(short)
+            if count:
+                stop = self._at + count
+                if stop > len(words):
+                    raise CorruptFile("an entropy-coded stream ends too early: the file is damaged")
+                states[short] = (states[short] << _SIXTEEN) | words[self._at : stop]
+                self._at = stop
 
     def finish(self) -> None:
         """Check that all words were used and every state is back at its start."""

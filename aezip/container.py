@@ -56,8 +56,12 @@ class _Spool:
         self.size += len(frame)
 
     def copy(self, group: h5py.Group, name: str) -> None:
-        dataset = group.create_dataset(name, (self.size,), np.uint8, track_times=False)
         self.file.seek(0)
+        if self.size <= _COPY:
+            _bytes_dataset(group, name, self.file.read())
+            self.file.close()
+            return
+        dataset = group.create_dataset(name, (self.size,), np.uint8, track_times=False)
         at = 0
         while at < self.size:
             part = self.file.read(_COPY)

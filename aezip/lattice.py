@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aezip.errors import CorruptFile, UnsupportedVersion
-from aezip.forms import LARGEST, Digits, Lattice, Linear, Ordered, Whole
+from aezip.forms import LARGEST, Digits, Lattice, Ordered, Whole
+from aezip.linear import Linear
 from aezip.logarithm import Logarithm, Staircase, float_logarithm, integer_staircase
 from aezip.search import find_float_lattice, gather_patches
 from aezip.specials import bits_of
-from aezip.statistics import BLOCK
+from aezip.statistics import BLOCK, blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,9 +73,10 @@ def find_hidden(values: NDArray[Any], statistics: Statistics, sample: int = 200_
         return None
     if values.dtype.kind != "f":
         return _whole_lattice(values, statistics)
-    special_patterns = statistics.specials
-    for lattice in find_float_lattice(values, special_patterns, sample):
-        better = _with_patches(lattice, values, statistics) if isinstance(lattice, Linear) and lattice.axis != 0 else lattice
+    for lattice in find_float_lattice(values, statistics.specials, sample):
+        better = lattice
+        if isinstance(lattice, Linear) and lattice.axis != 0:
+            better = gather_patches(lattice, (item[1:] for item in _blocks(values, statistics)))
         found = survey(values, better, statistics)
         if found.exceptions <= _MOST_EXCEPTIONS * statistics.count:
             return better
@@ -205,20 +207,18 @@ def _read_staircase(data: Any) -> Staircase:
 def _blocks(values: NDArray[Any], statistics: Statistics) -> Iterator[tuple[int, NDArray[Any], NDArray[np.uint8]]]:
     """Yield first index on the outer axis, native block and classes, about `BLOCK` values at a time.
 
-    A single outer index is never cut, so that the block fits whatever lattice there is.
+    The blocks have the outer axis and whole last axes, which is what lattices may depend on.
     """
     if not values.size:
         return
-    step = max(1, BLOCK // 4 // (values.size // values.shape[0]))
+    row = values.size // values.shape[0]
+    if row > BLOCK and values.ndim > 2:
+        for start, outer in enumerate(values):
+            for block in blocks(outer):
+                yield start, block[None], statistics.specials.classify(block[None])
+        return
+    step = max(1, BLOCK // 4 // row)
     for start in range(0, values.shape[0], step):
         part = values[start:start + step]
         block = np.ascontiguousarray(part, dtype=part.dtype.newbyteorder("="))
         yield start, block, statistics.specials.classify(block)
-
-
-def _with_patches(lattice: Linear, values: NDArray[Any], statistics: Statistics) -> Linear:
-    """Return the lattice with the integers it misses by a few units in the last place put right, where that pays."""
-    found = gather_patches(lattice, ((block, classes) for _, block, classes in _blocks(values, statistics)))
-    return lattice if found is None else found
-
-

@@ -82,7 +82,8 @@ class Logarithm(Lattice):
         flat = np.ascontiguousarray(values).reshape(-1)
         integers = np.empty(flat.size, dtype=np.int64)
         for first in range(0, flat.size, _BLOCK):
-            part = flat[first:first + _BLOCK].astype(np.float64)
+            with np.errstate(invalid="ignore"):  # signalling NaNs
+                part = flat[first:first + _BLOCK].astype(np.float64)
             size = np.abs(part)
             nothing = ~(np.isfinite(size) & (size > 0.0))
             if nothing.any():
@@ -204,7 +205,8 @@ class Staircase(Lattice):
         size = np.minimum(size, np.append(starts[1:], np.inf)[run] - 1.0)
         far = run == starts.size - 1
         if far.any():
-            size[far] = np.rint(self.tail.from_integers((place[far] - counts[-1]).astype(np.int64) + 1, np.float64))
+            beyond = self.tail.from_integers((place[far] - counts[-1]).astype(np.int64) + 1, np.float64)
+            size[far] = np.maximum(np.rint(beyond), starts[-1])
         limits = np.iinfo(kind)
         # The largest floats that the type can hold: 2**63 - 1 itself is none.
         high = float(limits.max) if kind.itemsize < 8 else float(limits.max - (limits.max >> 53))

@@ -6,6 +6,7 @@ Counts what it is given, chunk by chunk; knows nothing of bounds, files or how t
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +59,7 @@ class Accumulator:
         self._maximum: float | int = -math.inf
         self._max_error = 0.0
         self._max_relative = 0.0
-        self._root_sum = 0.0  # root of the sum of squares: the sum itself could overflow
+        self._rmse = 0.0  # of the values so far: the sum of squares could overflow
 
     def update(self, original: NDArray[Any], decoded: NDArray[Any],
                exact_mask: NDArray[np.bool_] | None = None) -> None:
@@ -89,7 +90,8 @@ class Accumulator:
                 x, y = x[finite], y[finite]
         if not x.size:
             return
-        self._count += x.size
+        before, self._count = self._count, self._count + x.size
+        self._rmse *= math.sqrt(before / self._count)
         self._minimum = min(self._minimum, x.min().item())
         self._maximum = max(self._maximum, x.max().item())
         error = _difference(x, y)
@@ -100,30 +102,34 @@ class Accumulator:
     def _errors(self, x: NDArray[Any], error: NDArray[np.float64], largest: float) -> None:
         """Take in one block that has errors; a decoded NaN counts as an infinite error."""
         if not math.isfinite(largest):
-            self._max_error = self._root_sum = self._max_relative = math.inf
+            self._max_error = self._rmse = self._max_relative = math.inf
             return
         self._max_error = max(self._max_error, largest)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
             relative = error / np.abs(x.astype(np.float64))
             self._max_relative = max(self._max_relative, float(np.fmax.reduce(relative, axis=None)))  # 0/0: no error
             scaled = (error / largest).reshape(-1)
-            self._root_sum = math.hypot(self._root_sum, largest * math.sqrt(float(np.sum(scaled * scaled))))
+            part = largest * math.sqrt(float(np.sum(scaled * scaled)) / self._count)
+            self._rmse = math.hypot(self._rmse, part)
 
     def merge(self, other: Accumulator) -> None:
         """Take in what another accumulator has collected; merge in one order to get one result."""
-        self._count += other._count
+        if not other._count:
+            return
+        before, self._count = self._count, self._count + other._count
+        self._rmse = math.hypot(self._rmse * math.sqrt(before / self._count),
+                                other._rmse * math.sqrt(other._count / self._count))
         self._minimum = min(self._minimum, other._minimum)
         self._maximum = max(self._maximum, other._maximum)
         self._max_error = max(self._max_error, other._max_error)
         self._max_relative = max(self._max_relative, other._max_relative)
-        self._root_sum = math.hypot(self._root_sum, other._root_sum)
 
     def result(self) -> Metrics:
         """Return the errors so far; of no values at all: no error."""
         if not self._count:
             return Metrics(0.0, 0.0, 0.0, math.inf, 0.0, 0)
         spread = _spread(self._minimum, self._maximum)
-        rmse = self._root_sum / math.sqrt(self._count)
+        rmse = self._rmse
         if rmse == 0.0:
             return Metrics(self._max_error, 0.0, 0.0, math.inf, self._max_relative, self._count)
         nrmse = rmse / spread if spread else math.inf
@@ -133,14 +139,16 @@ class Accumulator:
 
 def _spread(minimum: float, maximum: float) -> float:
     """Return the value range; one that overflows is taken as the largest float."""
-    return min(float(maximum - minimum), np.finfo(np.float64).max.item())
+    return min(float(maximum - minimum), sys.float_info.max)
 
 
 def _difference(x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.float64]:
     """Return ``abs(x - y)`` as float64; differences of 64-bit integers are formed exactly before."""
     if x.dtype.kind != "f" and x.dtype.itemsize == 8:
         x, y = (part.astype(part.dtype.newbyteorder("="), copy=False) for part in (x, y))
-        return (np.maximum(x, y).view(np.uint64) - np.minimum(x, y).view(np.uint64)).astype(np.float64)
+        whole = np.maximum(x, y).view(np.uint64) - np.minimum(x, y).view(np.uint64)
+        return np.asarray(whole, dtype=np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
-        error = np.subtract(x, y, dtype=np.float64)
-    return np.abs(error, out=error)
+        error: NDArray[np.float64] = np.subtract(x, y, dtype=np.float64)
+        np.abs(error, out=error)
+    return error

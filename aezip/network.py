@@ -262,7 +262,8 @@ class _Groups:
 
     def __init__(self, sizes: Sizes, norm: Norm, codes: Int64, rows: int, ignore: Mask | None) -> None:
         self.sizes, self.norm, self.ignore = sizes, norm, ignore
-        self.value = np.zeros((rows, sizes.features), np.int64)  # decoded, in 1/64 step
+        # decoded, in 1/64 step; a single group brings its own array
+        self.value = np.zeros((rows, sizes.features if len(sizes.groups) > 1 else 0), np.int64)
         self._wide = np.zeros((rows, sizes.inputs(len(sizes.groups) - 1)), np.int64)
         self._wide[:, : sizes.width] = norm.codes(codes)
 
@@ -273,6 +274,9 @@ class _Groups:
 
     def store(self, group: int, value: Int64) -> None:
         """Take in the decoded values of a group, in 1/64 step."""
+        if len(self.sizes.groups) == 1:
+            self.value = value
+            return
         features = np.array(self.sizes.groups[group])
         self.value[:, features] = value
         if group + 1 == len(self.sizes.groups):
@@ -309,7 +313,9 @@ def _combine(mean: Int64, value: Int64, *, whole: bool) -> Int64:
     """Return mean + residual in 1/64 step."""
     if whole:
         return (value + ((mean + HALF) >> FRACTION_BITS)) << FRACTION_BITS
-    return (value << FRACTION_BITS) + mean
+    out = value << FRACTION_BITS
+    out += mean
+    return out
 
 
 def code(

@@ -31,6 +31,7 @@ Plan = NetworkPlan | BytesPlan | DifferencePlan
 
 
 MOST_COLUMNS = 40  # columns predicted one after the other
+WIDEST = 1 << 50  # integers beyond this are left to plans without a network
 SMALL = 6000  # bytes: no network pays where there is less to save than it costs itself
 
 
@@ -114,6 +115,7 @@ class Selector:
         """Return the plan with the fewest bytes."""
         plain = self._plain()
         count = sum(p.x.size for p in self.pieces)
+        self.wholes = [g for g in self.wholes if self._fits(g)]
         if count < 256 or not self.wholes:
             return plain
         best = self._static(plain)
@@ -128,6 +130,15 @@ class Selector:
         steps = self.preset.steps if len(learned.plan.sizes.groups) == 1 else self.preset.steps * 3 // 5
         final = self._train(learned.plan, learned.grid, steps, final=True)
         return min((best, final), key=lambda c: c.bytes)
+
+    def _fits(self, grid: Grid) -> bool:
+        """Tell whether a grid's integers leave networks room for 1/64 steps."""
+        for piece in self.pieces:
+            k = grid.at(piece.start).integers(piece.x)
+            kept = k if piece.masked is None else k[~piece.masked]
+            if kept.size and (int(kept.max()) >= WIDEST or int(kept.min()) <= -WIDEST):
+                return False
+        return True
 
     def _note(self, choice: Choice) -> Choice:
         fine = choice.grid is not None and not choice.grid.whole

@@ -170,9 +170,12 @@ def linear_grid(
     if tolerance.kind == "psnr":
         bound = np.full(minimum.shape, shrink * np.sqrt(3.0 * tolerance.mse))
     constant = maximum <= minimum
+    if not np.isfinite(maximum - minimum).all():
+        return None
     top = np.maximum(np.abs(minimum), np.abs(maximum))
     if dtype.kind == "f":
-        ulp = np.spacing(top.astype(dtype)).astype(np.float64)
+        with np.errstate(over="ignore", invalid="ignore"):
+            ulp = np.nan_to_num(np.spacing(top.astype(dtype)).astype(np.float64), nan=1e300, posinf=1e300)
         # the cast to the output type may move a value by half an ulp
         step = 2.0 * (bound - 0.5 * ulp - 1e-15 * top) * MARGIN
         tight = (bound < MIN_ULPS * ulp) & ~constant

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aezip.affine import find_affine
-from aezip.forms import LARGEST, Digits, Lattice, Linear, Ordered
+from aezip.forms import LARGEST, Digits, Lattice, Ordered
+from aezip.linear import Linear
 from aezip.specials import bits_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
@@ -36,7 +37,7 @@ _LEAST_GAIN = 0.5  # bits a value that a lattice must save over the bits of the 
 
 @dataclass(frozen=True)
 class _Fit:
-    """A rule for every column of a sample; `near` columns are met but for a few units in the last place."""
+    """A rule for every column of a sample, which columns have one, and the bits a value that they save."""
 
     scale: Floats
     shift: Floats
@@ -44,13 +45,10 @@ class _Fit:
     good: Mask
     gain: float
 
-    @classmethod
-    def empty(cls, columns: int) -> _Fit:
-        return cls(np.ones(columns), np.zeros(columns), np.ones(columns), np.zeros(columns, dtype=np.bool_), -math.inf)
 
-
-def find_float_lattice(values: NDArray[Any], specials: Specials, sample: int) -> Iterator[Lattice]:
-    """Yield lattices that fit a sample of floats, the one that saves most first.
+@np.errstate(over="ignore", under="ignore", invalid="ignore")
+def find_float_lattice(values: NDArray[Any], specials: Specials, sample: int) -> list[Lattice]:
+    """Return the lattices that fit a sample of floats, the one that saves most first.
 
     Parameters
     ----------
@@ -64,7 +62,7 @@ def find_float_lattice(values: NDArray[Any], specials: Specials, sample: int) ->
     matrix = _rows(values, sample)  # (rows, columns)
     valid = specials.classify(matrix) == 0
     if not valid.any():
-        return
+        return []
     floor = _narrow_gain(matrix[valid])
     proposals: list[tuple[float, Lattice]] = [(floor, Ordered("f4" if matrix.dtype == np.float64 else "f2"))] if floor else []
     flat = matrix[valid][:, None]
@@ -82,8 +80,7 @@ def find_float_lattice(values: NDArray[Any], specials: Specials, sample: int) ->
     proposals.extend(_by_outer_index(values, specials, proposals, sample))
     dyadic = [gain for gain, lattice in proposals if isinstance(lattice, Linear) and gain > floor - 0.01]
     least = floor - 0.01 if dyadic or floor else _LEAST_GAIN
-    for _, lattice in sorted((item for item in proposals if item[0] >= least), key=lambda item: -item[0]):
-        yield lattice
+    return [lattice for gain, lattice in sorted(proposals, key=lambda item: -item[0]) if gain >= least]
 
 
 def _rows(values: NDArray[Any], sample: int) -> NDArray[Any]:
@@ -136,10 +133,10 @@ def _fit(matrix: NDArray[Any], valid: Mask, narrow: bool) -> _Fit:
     """Find a rule for every column: decimal, else dyadic, else affine."""
     exact = matrix.astype(np.float64)
     exact[~valid] = 0.0
-    count = np.maximum(valid.sum(axis=0), 1)
+    count = valid.sum(axis=0)
     place = np.where(valid & (exact != 0), last_place(matrix), 0)
     scale, shift, divisor = np.ones(matrix.shape[1]), np.zeros(matrix.shape[1]), np.ones(matrix.shape[1])
-    good = ~valid.any(axis=0)
+    good: Mask = np.asarray(count == 0)
     for digits in range(10):
         todo = np.flatnonzero(~good)
         if not todo.size:
@@ -161,7 +158,7 @@ def _fit(matrix: NDArray[Any], valid: Mask, narrow: bool) -> _Fit:
                 scale[column], shift[column], divisor[column] = affine
                 good[column] = True
     gain = _gain(scale / divisor, place, valid & (exact != 0))
-    return _Fit(scale, shift, divisor, good, float(np.sum(gain * count) / np.sum(count)))
+    return _Fit(scale, shift, divisor, good, float(np.sum(gain * count) / max(int(count.sum()), 1)))
 
 
 def _gain(unit: Floats, place: NDArray[np.int64], valid: Mask) -> Floats:
@@ -235,9 +232,10 @@ def _digits(flat: NDArray[Any], narrow: bool) -> list[tuple[float, Lattice]]:
             if share < SHARE - 0.02 * (part.size < flat.size):
                 break
         else:
-            unit = (np.maximum(np.floor(np.log10(np.abs(flat[flat != 0], dtype=np.float64))), lowest) - digits + 1) * math.log2(10)
+            some = flat[flat != 0]
+            unit = (np.maximum(np.floor(np.log10(np.abs(some, dtype=np.float64))), lowest) - digits + 1) * math.log2(10)
             # Steps that change with the decade are a little harder to predict over.
-            return [(float(np.mean(unit - last_place(flat[flat != 0]))) - 0.5, lattice)]
+            return [(float(np.mean(unit - last_place(some))) - 0.5, lattice)]
     return []
 
 
@@ -267,8 +265,8 @@ def _by_outer_index(values: NDArray[Any], specials: Specials, proposals: list[tu
     return [(gain + math.log2(step) - 0.1, Linear(rules[0], shift, rules[1], base.narrow, 0))]
 
 
-def gather_patches(lattice: Linear, blocks: Iterable[tuple[NDArray[Any], NDArray[np.uint8]]]) -> Linear | None:
-    """Return the lattice with patches for the integers it misses by a few units in the last place, None without any.
+def gather_patches(lattice: Linear, blocks: Iterable[tuple[NDArray[Any], NDArray[np.uint8]]]) -> Linear:
+    """Return the lattice with patches for the integers whose values it misses by a few units in the last place.
 
     Parameters
     ----------
@@ -294,9 +292,9 @@ def gather_patches(lattice: Linear, blocks: Iterable[tuple[NDArray[Any], NDArray
         pairs, places = np.unique(np.concatenate([pairs, new]), axis=0, return_inverse=True)
         counts = np.bincount(places.reshape(-1), np.concatenate([counts, times]), minlength=len(pairs)).astype(np.int64)
         if len(pairs) > 1 << 18:
-            return None
+            return lattice
     if not len(pairs):
-        return None
+        return lattice
     order = np.lexsort((-counts, pairs[:, 0]))  # of several deltas of an integer, the most frequent first
     keys, first = np.unique(pairs[order, 0], return_index=True)
     return Linear(lattice.scale, lattice.shift, lattice.divisor, lattice.narrow, lattice.axis, keys,

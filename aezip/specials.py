@@ -46,6 +46,8 @@ def values_of_fill(fill_value: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
     problem = InvalidInput(f"the fill value {str(fill_value)[:40]!r} is no value of {dtype}: "
                            "give one that the array can hold")
     item = fill_value.item() if isinstance(fill_value, np.ndarray) and fill_value.size == 1 else fill_value
+    if isinstance(item, str | bytes):
+        raise problem
     try:
         with np.errstate(over="ignore"):
             if dtype.kind in "fc":
@@ -136,9 +138,11 @@ class Specials:
             where = np.flatnonzero(candidates & (classes == 0))
             order = np.argsort(table, kind="stable")
             place = np.searchsorted(table, bits[where], sorter=order)
-            index = order[np.minimum(place, table.size - 1)] if table.size else place
-            known = table[index] == bits[where] if table.size else np.zeros(where.size, dtype=np.bool_)
-            classes[where] = np.where(known, index + 1, EXCEPTION)
+            if not table.size:
+                classes[where] = EXCEPTION
+                return
+            found_at = order[np.minimum(place, table.size - 1)]
+            classes[where] = np.where(table[found_at] == bits[where], found_at + 1, EXCEPTION)
 
     def _table(self, dtype: np.dtype[Any]) -> NDArray[Any]:
         """Return the patterns as unsigned integers of the size of `dtype`."""
@@ -241,8 +245,7 @@ def _candidates(part: NDArray[Any], fill_bits: NDArray[Any] | None) -> NDArray[n
     """Return where native values are special: not finite, -0.0 or a fill value."""
     bits = bits_of(part)
     if part.dtype.kind == "f":
-        special = np.isfinite(part)
-        np.logical_not(special, out=special)
+        special: NDArray[np.bool_] = np.logical_not(np.isfinite(part))
         special |= bits == bits.dtype.type(1 << (8 * part.dtype.itemsize - 1))
     else:
         special = np.zeros(part.shape, dtype=np.bool_)

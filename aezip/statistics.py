@@ -6,6 +6,7 @@ Knows plain numeric arrays, also memory-mapped ones; nothing of what the statist
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +59,7 @@ class Statistics:
     @property
     def range(self) -> float:
         """``maximum - minimum``, unit of the data; one that overflows is the largest float."""
-        return min(float(self.maximum - self.minimum), np.finfo(np.float64).max.item())
+        return min(float(self.maximum - self.minimum), sys.float_info.max)
 
 
 def blocks(values: NDArray[Any], size: int = BLOCK) -> Iterator[NDArray[Any]]:
@@ -108,12 +109,10 @@ def scan(values: NDArray[Any], fill: NDArray[Any] | None = None, *, trailing: in
         extremes.update(flat, left_out if missing else None)
     low, high = extremes.result()
     has = extremes.seen
-    spread = low.dtype.type(0)
     if by_column:
         shape = values.shape[-trailing:]
         return Statistics(values.size, count, _overall(low[has], min), _overall(high[has], max), columns,
                           low.reshape(shape), high.reshape(shape), _range(low, high).reshape(shape), collector.result())
-    del spread
     return Statistics(values.size, count, _overall(low[has], min), _overall(high[has], max), columns,
                       None, None, None, collector.result())
 
@@ -139,8 +138,7 @@ class _Extremes:
         bottom, top = (-np.inf, np.inf) if dtype.kind == "f" else (np.iinfo(wide).min, np.iinfo(wide).max)
         self._low = np.full(columns, top, dtype=wide)
         self._high = np.full(columns, bottom, dtype=wide)
-        kind = np.finfo(dtype) if dtype.kind == "f" else np.iinfo(dtype)
-        self._bottom, self._top = (-np.inf, np.inf) if dtype.kind == "f" else (kind.min, kind.max)
+        self._bottom, self._top = (bottom, top) if dtype.kind == "f" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
 
     @property
     def seen(self) -> NDArray[np.bool_]:

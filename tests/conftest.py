@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
+# small networks train faster on one thread, and tests must not depend on what else the machine does
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 from hypothesis import HealthCheck, settings
 

@@ -1,0 +1,5 @@
+"""``python -m aezip`` is the command line."""
+
+from .cli import main
+
+main()

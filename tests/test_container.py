@@ -1,0 +1,384 @@
+"""G6, G8 to G13, G18, G20: the file and its guards."""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+import aezip
+from aezip import container, frames, header
+
+X = np.cumsum(np.random.default_rng(1).normal(size=(500, 6)), axis=0).astype("f4")
+
+
+@pytest.fixture(scope="module")
+def small() -> bytes:
+    return aezip.compress(X, bound=aezip.RangeRelative(1e-2), preset="fast")[0]
+
+
+@pytest.fixture(scope="module")
+def truth(small: bytes) -> bytes:
+    return bytes(aezip.decompress(small).tobytes())
+
+
+def outcome(data: bytes, truth: bytes) -> str:
+    """Return "same" or "refused"; anything else is a failure."""
+    try:
+        out = aezip.decompress(data)
+    except aezip.AezipError as error:
+        assert "\n" not in str(error)
+        return "refused"
+    assert isinstance(out, np.ndarray)
+    assert out.tobytes() == truth
+    return "same"
+
+
+def test_every_flipped_bit_is_harmless(small: bytes, truth: bytes) -> None:
+    rng = np.random.default_rng(0)
+    results = {"same": 0, "refused": 0}
+    for place in rng.integers(0, 8 * len(small), 1500):
+        data = bytearray(small)
+        data[place // 8] ^= 1 << (place % 8)
+        results[outcome(bytes(data), truth)] += 1
+    assert results["refused"] > 1000
+
+
+@pytest.mark.long
+def test_every_bit_of_a_small_file(small: bytes, truth: bytes) -> None:
+    for place in range(8 * len(small)):
+        data = bytearray(small)
+        data[place // 8] ^= 1 << (place % 8)
+        outcome(bytes(data), truth)
+
+
+def test_every_truncation_is_refused(small: bytes, truth: bytes) -> None:
+    for length in {*range(0, len(small), 7), *range(len(small) - 40, len(small))}:
+        assert outcome(small[:length], truth) == "refused"
+
+
+def test_zeroed_blocks_are_refused(small: bytes, truth: bytes) -> None:
+    for start in range(0, len(small), 512):
+        data = bytearray(small)
+        size = len(data[start : start + 512])
+        if any(data[start : start + size]):
+            data[start : start + size] = bytes(size)
+            outcome(bytes(data), truth)
+
+
+def test_ledger_sums_to_the_file(small: bytes) -> None:
+    with aezip.open(small) as archive:
+        report = archive.report()
+        stored = archive._reader.ledger("data")
+    with h5py.File(io.BytesIO(small)) as file:
+        for name, size in stored.items():
+            assert file["0"][name].size == size
+    assert sum(report.bytes.values()) == len(small)
+
+
+def rebuilt(small: bytes, change: Callable[[h5py.File], None]) -> bytes:
+    """Return the file with `change` applied to a copy of it."""
+    buffer = io.BytesIO(small)
+    with h5py.File(buffer, "r+", libver=("v110", "v110")) as file:
+        change(file)
+    return buffer.getvalue()
+
+
+def replace(file: h5py.File, name: str, **options: Any) -> None:
+    data = file[name][()]
+    del file[name]
+    file.create_dataset(name, data=data, **options)
+
+
+def external_link(file: h5py.File) -> None:
+    del file["0/residual" if "residual" in file["0"] else "0/data"]
+    file["0/data"] = h5py.ExternalLink("/etc/hostname", "/x")
+
+
+def soft_link(file: h5py.File) -> None:
+    del file["header"]
+    file["header"] = h5py.SoftLink("/digests")
+
+
+def loop(file: h5py.File) -> None:
+    file["0/0"] = file["/"]
+
+
+def twice(file: h5py.File) -> None:
+    file["0/mask"] = file["0/index"]
+
+
+def external_storage(file: h5py.File) -> None:
+    del file["header"]
+    file.create_dataset("header", (100,), "u1", external=[("/etc/passwd", 0, 100)])
+
+
+def virtual(file: h5py.File) -> None:
+    del file["header"]
+    layout = h5py.VirtualLayout((10,), "u1")
+    layout[:] = h5py.VirtualSource("/etc/passwd", "x", (10,))
+    file.create_virtual_dataset("header", layout)
+
+
+def huge(file: h5py.File) -> None:
+    del file["header"]
+    space = h5py.h5s.create_simple((1 << 50,))
+    h5py.h5d.create(file.id, b"header", h5py.h5t.STD_U8LE, space)
+
+
+def variable_length(file: h5py.File) -> None:
+    del file["header"]
+    file.create_dataset("header", (2,), h5py.special_dtype(vlen=np.uint8))
+
+
+def compound(file: h5py.File) -> None:
+    del file["header"]
+    file.create_dataset("header", (2,), [("a", "u1")])
+
+
+def reference(file: h5py.File) -> None:
+    del file["header"]
+    file.create_dataset("header", (1,), h5py.ref_dtype)
+
+
+def many(file: h5py.File) -> None:
+    for i in range(3000):
+        file["0"].create_group(f"g{i}")
+
+
+def deep(file: h5py.File) -> None:
+    file.create_group("/".join("a" * 200))
+
+
+HOSTILE: list[Callable[[h5py.File], None]] = [
+    external_link,
+    soft_link,
+    loop,
+    twice,
+    external_storage,
+    virtual,
+    huge,
+    variable_length,
+    compound,
+    reference,
+    many,
+    deep,
+    lambda f: replace(f, "header", chunks=(10,), compression="gzip"),
+    lambda f: replace(f, "header", chunks=(10,)),
+    lambda f: f.attrs.__setitem__("x", 1),
+    lambda f: f["header"].attrs.__setitem__("x", 1),
+    lambda f: f.__delitem__("digests"),
+]
+
+
+@pytest.mark.parametrize("change", HOSTILE, ids=lambda c: c.__name__)
+def test_hostile_structures_are_refused_and_open_no_other_file(
+    small: bytes, change: Callable[[h5py.File], None], tmp_path: Path
+) -> None:
+    path = tmp_path / "hostile.aez"
+    path.write_bytes(rebuilt(small, change))
+    opened: list[str] = []
+    watching = True
+
+    def audit(event: str, arguments: tuple[Any, ...]) -> None:
+        if watching and event == "open":
+            opened.append(str(arguments[0]))
+
+    sys.addaudithook(audit)
+    with pytest.raises((aezip.UnsafeFile, aezip.CorruptFile)):
+        aezip.decompress(path)
+    watching = False
+    assert all(str(path) in name for name in opened)
+
+
+def test_a_user_block_is_refused(small: bytes) -> None:
+    with pytest.raises(aezip.CorruptFile):
+        aezip.decompress(bytes(512) + small)
+
+
+def repaired(small: bytes, change: Callable[[dict[str, Any]], None], *, root: bool = False) -> bytes:
+    """Return the file with a header changed and all digests made right again."""
+    source = io.BytesIO(small)
+    with h5py.File(source) as old:
+        members = {n: bytes(old["0"][n][()]) for n in old["0"]}
+        top = json.loads(bytes(old["header"][()]))
+    inner = json.loads(members["header"])
+    change(top if root else inner)
+    members["header"] = header.dump(inner)
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w", libver=("v110", "v110")) as new:
+        for name, data in members.items():
+            new.create_dataset(f"0/{name}", data=np.frombuffer(data, "u1"), track_times=False)
+        whole = container.hashlib.sha256()
+        for name in ("header", "index", "digests"):
+            whole.update(container.hashlib.sha256(members[name]).digest())
+        raw = header.dump(top)
+        new.create_dataset("header", data=np.frombuffer(raw, "u1"), track_times=False)
+        digest = container.hashlib.sha256(raw + whole.digest()).digest()
+        new.create_dataset("digests", data=np.frombuffer(digest, "u1"), track_times=False)
+    return buffer.getvalue()
+
+
+def test_repairing_nothing_still_reads(small: bytes, truth: bytes) -> None:
+    assert outcome(repaired(small, lambda h: None), truth) == "same"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "root"),
+    [
+        ("version", [1, 1], True),
+        ("version", [2, 0], True),
+        ("features", ["time-travel"], True),
+        ("plan", {"kind": "oracle"}, False),
+    ],
+)
+def test_unknown_versions_and_features_are_refused_by_name(small: bytes, key: str, value: Any, root: bool) -> None:
+    data = repaired(small, lambda h: h.__setitem__(key, value), root=root)
+    with pytest.raises(aezip.UnsupportedVersion) as failure:
+        aezip.decompress(data)
+    assert any(word in str(failure.value) for word in ("1.1", "2.0", "time-travel", "oracle"))
+
+
+WRONG = [
+    ("shape", [1 << 40, 1 << 20]),
+    ("shape", [-1, 6]),
+    ("shape", [500, 7]),
+    ("shape", "many"),
+    ("dtype", "O"),
+    ("dtype", "<f8,<f8"),
+    ("chunk_count", 2),
+    ("chunk_values", 1 << 40),
+    ("chunk_length", 0),
+    ("specials", None),
+    ("grid", {"kind": "linear"}),
+    ("plan", None),
+    ("plan", {"kind": "static", "layout": [0, 0]}),
+    ("plan", {"kind": "difference", "axis": 9}),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), WRONG, ids=str)
+def test_wrong_headers_with_right_digests_are_refused(small: bytes, truth: bytes, key: str, value: Any) -> None:
+    assert outcome(repaired(small, lambda h: h.__setitem__(key, value)), truth) == "refused"
+
+
+def test_a_frame_that_states_another_size_is_refused_before_allocation() -> None:
+    bomb = frames.pack(bytes(1 << 24), 19)
+    assert len(bomb) < 5000
+    with pytest.raises(aezip.CorruptFile):
+        frames.unpack(bomb, 100)
+    with pytest.raises(aezip.UnsafeFile):
+        header.validate(
+            {"shape": [10], "chunk_count": 1, "chunk_values": 10}, {"data": len(bomb)}, [(len(bomb), 1 << 24)]
+        )
+
+
+@pytest.mark.parametrize("failing", ["write", "fsync", "publish"])
+def test_a_failing_disk_leaves_the_old_file(tmp_path: Path, failing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.aez"
+    path.write_bytes(b"old")
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    if failing == "write":
+        monkeypatch.setattr(container._Spool, "add", fail)
+    elif failing == "fsync":
+        monkeypatch.setattr(os, "fsync", fail)
+    else:
+        monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="No space"):
+        aezip.compress(X, path, overwrite=True, preset="fast")
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["x.aez"]
+
+
+def test_an_existing_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.aez"
+    path.write_bytes(b"old")
+    with pytest.raises(aezip.InvalidInput):
+        aezip.compress(X, path, preset="fast")
+    assert path.read_bytes() == b"old"
+
+
+def test_slices_decode_only_the_chunks_they_touch(monkeypatch: pytest.MonkeyPatch) -> None:
+    from aezip import codec
+
+    monkeypatch.setattr(codec, "CHUNK_VALUES", 400)
+    monkeypatch.setattr(codec, "CHUNK_BYTES_PLAIN", 1600)
+    data, _ = aezip.compress({"t": X}, bound=aezip.Absolute(0.01), preset="fast")
+    whole = aezip.decompress(data)
+    with aezip.open(data, threads=2) as archive:
+        view = archive["t"]
+        assert view.decoder.chunk_count > 5
+        touched: list[int] = []
+        honest = view.chunk
+        monkeypatch.setattr(view, "chunk", lambda i: (touched.append(i), honest(i))[1])
+        keys: list[Any] = [
+            3, -1, slice(10, 90), slice(400, 100, -7), (slice(None), 2), (..., slice(1, 3)), (5, 1), slice(9, 9),
+            (slice(None, None, 100), slice(None, None, -1)),
+        ]  # fmt: skip
+        for key in keys:
+            assert np.array_equal(view[key], whole[key])
+        touched.clear()
+        assert view[100:110].shape == (10, 6)
+        assert len(touched) == 1
+        with pytest.raises(IndexError):
+            view[500]
+        with pytest.raises(aezip.InvalidInput):
+            view[[1, 2]]
+        with pytest.raises(aezip.InvalidInput):
+            view[None]
+
+
+def sources() -> list[Path]:
+    return sorted((Path(__file__).parent.parent / "aezip").rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {a.name.split(".")[0] for a in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            names |= {module.split(".")[0]} if module else {a.name for a in node.names}
+    return names
+
+
+def test_layers_hold() -> None:
+    for path in sources():
+        names = imported(path)
+        if "torch" in names:
+            assert path.name in ("autoencoder.py", "training.py")
+        if "h5py" in names:
+            assert path.name in ("container.py", "reading.py")
+        if path.name in ("container.py", "header.py", "frames.py"):
+            assert not names & {"codec", "network", "plan", "integer", "bounds", "training"}
+        if path.name in ("codec.py", "network.py", "plan.py", "integer.py", "residual.py"):
+            assert not names & {"container", "archive", "cli", "h5py"}
+
+
+def test_data_never_becomes_code() -> None:
+    for path in sources():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                assert node.func.id not in ("eval", "exec", "compile", "__import__"), path
+        assert not imported(path) & {"pickle", "marshal", "shelve", "socket", "urllib", "http", "requests"}, path
+
+
+def test_public_names_are_the_documented_ones() -> None:
+    for name in aezip.__all__:
+        assert getattr(aezip, name) is not None
+    program = "import aezip; assert 'h5py' not in __import__('sys').modules"
+    subprocess.run([sys.executable, "-c", program], check=True)
