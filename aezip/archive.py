@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -102,7 +102,7 @@ class ArrayView:
             If it is damaged.
         """
         out = self.decoder.decode_chunk(index, self._reader.segments(self.name, index))
-        if hashlib.sha256(np.ascontiguousarray(out)).digest() != self._reader.digest(self.name, index):
+        if hashlib.sha256(np.ascontiguousarray(out).reshape(-1).view(np.uint8).data).digest() != self._reader.digest(self.name, index):
             raise CorruptFile(f"chunk {index} of {self.name!r} does not match its digest: the file is damaged")
         return out
 
@@ -288,10 +288,6 @@ def _write(data: Any, writer: Writer, options: dict[str, Any], threads: int, *, 
     return made
 
 
-@overload
-def compress(data: Any, path: None = None, **options: Any) -> tuple[bytes, Report]: ...
-@overload
-def compress(data: Any, path: str | os.PathLike[str], **options: Any) -> Report: ...
 def compress(
     data: Any,
     path: str | os.PathLike[str] | None = None,
@@ -306,7 +302,7 @@ def compress(
     overwrite: bool = False,
     threads: int | None = None,
     progress: Callable[[ProgressEvent], None] | None = None,
-) -> Report | tuple[bytes, Report]:
+) -> Any:
     """Compress an array, or a mapping of names to arrays, into one file.
 
     Parameters
@@ -462,7 +458,8 @@ class Codec:
 
     def encode(self, data: Any) -> bytes:
         """Return the archive of an array as bytes."""
-        return compress(data, None, bound=self.bound, **self.options)[0]
+        out: bytes = compress(data, None, bound=self.bound, **self.options)[0]
+        return out
 
     def decode(self, data: bytes) -> Any:
         """Return the array of an archive."""

@@ -1,72 +1,104 @@
-"""The command line. Every failure is one line that names the remedy; heavy modules load only where needed."""
+"""The command line: six commands, and `run`, where every failure becomes one line and an exit code.
+
+Heavy modules load only in the command that needs them; torch only when a network is trained.
+"""
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import sys
-from collections.abc import Callable
-from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 # Threads go over chunks: a BLAS that starts its own for every small product only gets in the way.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import click
 
-from . import __version__
+from . import __version__, arguments
 from .errors import AezipError, CorruptFile, InvalidInput
 
 if TYPE_CHECKING:
+    from types import FrameType
+
+    import numpy.typing as npt
+
     from .archive import Archive, ArrayView
-    from .bounds import Bound
+    from .report import Report
 
-REL = (
-    "--rel is ambiguous: use --range-rel (of max - min), --point-rel (of each value), or "
-    "--range-rel with --per-feature (of each column's max - min)"
-)
+Command = TypeVar("Command", bound=Callable[..., Any])
 
-
-class _Terminated(BaseException):
-    """SIGTERM: unwinds like an interrupt, so that temporary files go."""
+_UNUSABLE = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+_SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
 
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    raise _Terminated
+class _Stopped(BaseException):
+    """A signal asked to stop: unwinds the stack, so that temporary files go."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
-def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run the command line and exit with its code."""
-    signal.signal(signal.SIGTERM, _terminate)
-    sys.exit(run(arguments))
+def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    for other in _SIGNALS:
+        signal.signal(other, signal.SIG_IGN)  # a second one must not interrupt the clearing up
+    raise _Stopped(number)
 
 
-def run(arguments: list[str] | None = None) -> int:
-    """Run the command line; return the exit code."""
+def main() -> NoReturn:
+    """Run the command line of this process and exit with its code."""
+    for number in _SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _stop)
+    sys.exit(run())
+
+
+def run(words: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code.
+
+    Parameters
+    ----------
+    words
+        The arguments; None: those of the process.
+    """
     try:
-        result = cli.main(arguments, prog_name="aezip", standalone_mode=False)
+        result = cli.main(None if words is None else list(words), prog_name="aezip", standalone_mode=False)
+        sys.stdout.flush()
         return result if isinstance(result, int) else 0
-    except click.ClickException as error:
+    except BaseException as error:
+        return _failed(error)
+
+
+def _failed(error: BaseException) -> int:
+    """Print one line on what went wrong; return the exit code."""
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else 1
+    if isinstance(error, _Stopped):
+        return _fail(_SIGNALS[signal.Signals(error.number)], 128 + error.number)
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        return _fail("interrupted", 130)
+    if isinstance(error, click.UsageError):
+        command = error.ctx.command_path if error.ctx else "aezip"
+        return _fail(f"{error.format_message().rstrip('.')}; see '{command} --help'", 2)
+    if isinstance(error, click.ClickException):
         return _fail(error.format_message(), 2)
-    except click.exceptions.Abort:
-        return _fail("interrupted", 130)
-    except KeyboardInterrupt:
-        return _fail("interrupted", 130)
-    except _Terminated:
-        return _fail("terminated", 143)
-    except AezipError as error:
+    if isinstance(error, AezipError):
         return _fail(str(error), error.exit_code)
-    except BrokenPipeError:
-        return 1
-    except OSError as error:
+    if isinstance(error, BrokenPipeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter complains once more when it ends
+        return _fail("the reader of standard output went away: write to a file with -o", 1)
+    if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
-        return _fail(f"{where}{error.strerror or error}: check the path, its permissions and the free space", 1)
-    except MemoryError:
-        return _fail("out of memory: use a smaller array, or fewer --threads", 1)
-    except Exception as error:  # a defect: still one line, never a traceback
-        return _fail(f"internal error, {type(error).__name__}: {error}: please report it", 1)
+        remedy = "check the path, its permissions and the free space"
+        return _fail(f"{where}{error.strerror or error}: {remedy}", 2 if isinstance(error, _UNUSABLE) else 1)
+    if isinstance(error, MemoryError):
+        return _fail("out of memory: use fewer --threads, or cut the array into parts", 1)
+    # a defect, still one line
+    return _fail(f"internal error, {type(error).__name__}: {error}: please report it with the command that you gave", 1)
 
 
 def _fail(message: str, code: int) -> int:
@@ -74,134 +106,124 @@ def _fail(message: str, code: int) -> int:
     return code
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__)
-def cli() -> None:
+def _print_json(value: Any) -> None:
+    """Print one JSON object; what JSON has no number for (NaN, infinities) becomes null."""
+    click.echo(json.dumps(_finite(value), allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
+@click.version_option(__version__, prog_name="aezip", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Store numeric arrays in far less space, with a guaranteed error."""
+    if context.invoked_subcommand is None:
+        raise click.UsageError("no command given: use compress, decompress, info, test, verify or demo", context)
 
 
-def _bound_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    options = [
-        click.option("--abs", "absolute", type=float, metavar="E", help="abs(x - y) <= E for every value."),
-        click.option("--range-rel", type=float, metavar="E", help="E times (max - min)."),
-        click.option("--point-rel", type=float, metavar="E", help="E times abs(x) for every value x."),
-        click.option("--psnr", type=float, metavar="DB", help="Peak signal-to-noise ratio of at least DB."),
-        click.option("--lossless", is_flag=True, help="Bit-identical (the default)."),
-        click.option("--rel", type=float, hidden=True),
-        click.option("--per-feature", is_flag=True, help="With --range-rel: each column has its own range."),
-    ]
-    for option in reversed(options):
-        function = option(function)
-    return function
+def _json_option(function: Command) -> Command:
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")(function)
 
 
-def _bound(options: dict[str, Any]) -> Bound:
-    from .bounds import PSNR, Absolute, Lossless, PointRelative, RangeRelative
+def _threads_option(function: Command) -> Command:
+    return click.option("--threads", type=click.IntRange(1), metavar="N", help="Default: one for each core.")(function)
 
-    if options["rel"] is not None:
-        raise InvalidInput(REL)
-    names = {"absolute": "--abs", "range_rel": "--range-rel", "point_rel": "--point-rel", "psnr": "--psnr"}
-    given = [name for name in names if options[name] is not None]
-    if len(given) + options["lossless"] > 1:
-        raise InvalidInput("give one bound only: --abs, --range-rel, --point-rel, --psnr or --lossless")
-    if options["per_feature"] and given != ["range_rel"]:
-        raise InvalidInput("--per-feature goes with --range-rel only")
-    if not given:
-        return Lossless()
-    value = options[given[0]]
-    if given == ["range_rel"]:
-        return RangeRelative(value, options["per_feature"])
-    kinds: dict[str, Callable[[float], Bound]] = {"absolute": Absolute, "point_rel": PointRelative, "psnr": PSNR}
-    return kinds[given[0]](value)
+
+def _raw_options(function: Command) -> Command:
+    function = click.option("--shape", metavar="744,33,49", help="Sizes of raw binary, outer axis first.")(function)
+    return click.option("--dtype", metavar="f4", help="Type of raw binary.")(function)
 
 
 @cli.command()
 @click.argument("source", metavar="IN")
-@click.option("-o", "--output", metavar="OUT.aez", help="Default: IN.aez.")
-@_bound_options
+@click.option("-o", "--output", metavar="OUT.aez", help="Default: IN.aez; - for standard output.")
+@arguments.bound_options
 @click.option("--preset", type=click.Choice(["fast", "balanced", "best"]), default="balanced", show_default=True)
 @click.option("--dataset", "datasets", multiple=True, metavar="PATH", help="Data set of an HDF5 file; repeatable.")
 @click.option("--fill-value", metavar="X", help="Masked: exact on return, kept out of range and training.")
-@click.option("--dtype", metavar="f4", help="Of raw binary input.")
-@click.option("--shape", metavar="744,33,49", help="Of raw binary input.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@_raw_options
+@click.option("--seed", type=int, default=0, show_default=True, help="Same input and seed, same file.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option("--threads", type=click.IntRange(1), help="Default: one for each core.")
+@_threads_option
 @click.option("--no-verify", is_flag=True, help="Do not decode and compare before the file gets its name.")
-@click.option("-k/--rm", "keep", default=True, help="Keep the input (default), or remove it after verified success.")
+@click.option("--rm/-k", "remove", default=False, help="Remove IN once OUT is verified, or keep it (default).")
 @click.option("-f", "--force", is_flag=True, help="Replace an existing output.")
-@click.option("-q", "--quiet", is_flag=True)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
-@click.option("--no-progress", is_flag=True)
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+@_json_option
+@click.option("--no-progress", is_flag=True, help="No progress bar.")
 def compress(source: str, output: str | None, **options: Any) -> None:
-    """Compress IN (.npy, .npz, raw, HDF5 data sets; - for standard input)."""
+    """Compress IN: .npy, .npz, HDF5 data sets, raw binary; - for standard input."""
+    bound = arguments.bound(options)
+    fill = arguments.fill_value(options["fill_value"])
+    target = output or ("-" if source == "-" else f"{source}.aez")
+    _check_compress(source, target, options)
+
+    from . import formats
+
+    inputs = formats.read(source, datasets=options["datasets"], dtype=options["dtype"], shape=options["shape"])
+    if options["remove"] and not inputs.whole:
+        raise InvalidInput(f"--rm would lose the other data sets of {source}: leave it away, or name all with --dataset")
+    formats.check_output(target, source=source, overwrite=options["force"])
+    fills = inputs.fills if fill is None else dict.fromkeys(inputs.arrays, fill)
+
     from . import render
-    from .container import check_target
-    from .formats import read
 
-    bound = _bound(options)
-    if output is None:
-        if source == "-":
-            raise InvalidInput("name the output with -o when the input is standard input")
-        output = f"{source}.aez"
-    if not options["keep"] and (options["no_verify"] or source == "-"):
-        raise InvalidInput("--rm needs a verified file: leave --no-verify away, and name an input file")
-    inputs = read(source, datasets=options["datasets"], dtype=options["dtype"], shape=options["shape"])
-    fills = {**inputs.fills, **_fills(options["fill_value"], inputs.arrays)}
-    if output != "-":
-        check_target(Path(output), overwrite=options["force"])
-    with render.progress(not (options["quiet"] or options["no_progress"] or options["as_json"])) as progress:
-        report = _compress(inputs.arrays, output, bound, fills, options, progress)
-    if not options["keep"]:
+    with render.progress(not (options["quiet"] or options["no_progress"])) as progress:
+        report = _compress(inputs.arrays, target, options, bound=bound, fill_value=fills, progress=progress)
+    if options["remove"]:
         os.unlink(source)
-    if options["as_json"] and output != "-":
-        click.echo(json.dumps(report.to_json()))
+    if options["as_json"]:
+        _print_json({"input": source, "output": target, **report.to_json()})
     elif not options["quiet"]:
-        click.echo(render.summary(report, output), err=output == "-")
+        click.echo(render.summary(report, target), err=target == "-")
 
 
-def _compress(
-    arrays: dict[str, Any], output: str, bound: Bound, fills: dict[str, Any], options: dict[str, Any], progress: Any
-) -> Any:
+def _check_compress(source: str, target: str, options: dict[str, Any]) -> None:
+    """Refuse what contradicts itself, before anything is read."""
+    if options["remove"] and (source == "-" or target == "-"):
+        raise InvalidInput("--rm is for a file that goes into a file: leave it away with standard input or output")
+    if options["remove"] and options["no_verify"]:
+        raise InvalidInput("--rm removes the input only after verified success: leave --no-verify away")
+    if options["as_json"] and target == "-":
+        raise InvalidInput("--json and the archive cannot both go to standard output: name a file with -o")
+
+
+def _compress(arrays: dict[str, Any], target: str, options: dict[str, Any], **settings: Any) -> Report:
     from . import archive
 
-    settings = {name: options[name] for name in ("preset", "seed", "device", "threads")}
-    common = {"bound": bound, "fill_value": fills, "verify": not options["no_verify"], "progress": progress, **settings}
-    if output != "-":
-        return archive.compress(arrays, output, overwrite=options["force"], **common)
-    data, report = archive.compress(arrays, None, **common)
+    settings.update({name: options[name] for name in ("preset", "seed", "device", "threads")})
+    settings["verify"] = not options["no_verify"]
+    if target != "-":
+        written: Report = archive.compress(arrays, target, overwrite=options["force"], **settings)
+        return written
+    report: Report
+    data, report = archive.compress(arrays, None, **settings)
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
     return report
 
 
-def _fills(text: str | None, arrays: dict[str, Any]) -> dict[str, Any]:
-    if text is None:
-        return {}
-    try:
-        value: int | float = int(text)
-    except ValueError:
-        try:
-            value = float(text)
-        except ValueError:
-            raise InvalidInput(f"--fill-value {text!r} is not a number: write for example 1e20 or -9999") from None
-    return dict.fromkeys(arrays, value)
-
-
 class _Whole:
-    """A whole array of an archive, to be written."""
+    """A whole array of an archive, decoded while it is written."""
 
     def __init__(self, view: ArrayView) -> None:
         self.shape, self.dtype = view.shape, view.dtype
         self._view = view
 
-    def fill(self, out: Any) -> None:
-        """Decode into `out`."""
-        self._view.read(out)
+    def pieces(self) -> Iterator[npt.NDArray[Any]]:
+        """Yield the chunks."""
+        return (values for _, _, values in self._view.chunks())
 
 
 class _Part:
-    """A slice of an array, to be written."""
+    """A slice of an array of an archive."""
 
     def __init__(self, view: ArrayView, key: tuple[Any, ...]) -> None:
         import numpy as np
@@ -209,26 +231,9 @@ class _Part:
         self._values = np.asarray(view[key])
         self.shape, self.dtype = self._values.shape, view.dtype
 
-    def fill(self, out: Any) -> None:
-        """Copy into `out`."""
-        out[...] = self._values
-
-
-def _slices(text: str) -> tuple[Any, ...]:
-    """Parse "0:10,:,3"."""
-    parts: list[Any] = []
-    try:
-        for part in text.split(","):
-            word = part.strip()
-            if word == "...":
-                parts.append(Ellipsis)
-            elif ":" in word:
-                parts.append(slice(*(int(n) if n.strip() else None for n in word.split(":"))))
-            else:
-                parts.append(int(word))
-    except (ValueError, TypeError):
-        raise InvalidInput(f"--slice {text!r} is not understood: write for example --slice '0:10,:,3'") from None
-    return tuple(parts)
+    def pieces(self) -> Iterator[npt.NDArray[Any]]:
+        """Yield the values."""
+        yield self._values
 
 
 def _open(source: str, threads: int | None = None) -> Archive:
@@ -236,109 +241,128 @@ def _open(source: str, threads: int | None = None) -> Archive:
 
     if source == "-":
         return Archive(sys.stdin.buffer.read(), threads=threads)
-    if not Path(source).exists():
+    if not os.path.lexists(source):
         raise InvalidInput(f"{source} does not exist: check the name")
-    if Path(source).is_dir():
+    if os.path.isdir(source):
         raise InvalidInput(f"{source} is a folder: name a file")
-    return Archive(source, threads=threads)
+    try:
+        return Archive(source, threads=threads)
+    except AezipError as error:
+        raise type(error)(f"{source}: {error}") from error
 
 
 @cli.command()
 @click.argument("source", metavar="IN.aez")
 @click.option("-o", "--output", metavar="OUT", help="Default: IN without .aez; .npy, .npz or raw by the name.")
-@click.option("--dataset", "names", multiple=True, metavar="NAME", help="Only this array; repeatable.")
+@click.option("--dataset", "names", multiple=True, metavar="PATH", help="Only this array; repeatable.")
 @click.option("--slice", "part", metavar="'0:10,:,3'", help="Only this part; decodes only the chunks it touches.")
-@click.option("--threads", type=click.IntRange(1), help="Default: one for each core.")
+@_threads_option
 @click.option("-f", "--force", is_flag=True, help="Replace an existing output.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
+@_json_option
 def decompress(
     source: str, output: str | None, names: tuple[str, ...], part: str | None, threads: int | None, force: bool, as_json: bool
 ) -> None:
     """Decompress IN.aez (- for standard input) to .npy, .npz or raw values."""
-    from .formats import output_name, write
+    from . import formats
 
+    key = None if part is None else arguments.slices(part)
     with _open(source, threads) as archive:
-        wanted = list(names) or archive.names
-        key = None if part is None else _slices(part)
+        wanted = names or tuple(archive.names)
+        if not wanted:
+            raise InvalidInput(f"{source} holds no arrays: there is nothing to write")
+        target = output or ("-" if source == "-" else formats.output_name(source, len(wanted)))
+        if as_json and target == "-":
+            raise InvalidInput("--json and the array cannot both go to standard output: name a file with -o")
+        formats.check_output(target, source=source, overwrite=force)
         try:
-            views = {n: _Whole(archive[n]) if key is None else _Part(archive[n], key) for n in wanted}
+            arrays = {name: _Whole(archive[name]) if key is None else _Part(archive[name], key) for name in wanted}
         except IndexError as error:
-            raise InvalidInput(f"--slice {part}: {error}") from None
-        if not views:
-            raise InvalidInput("the file holds no arrays: nothing to write")
-        target = output or ("-" if source == "-" else output_name(source, len(views)))
-        write(target, views, overwrite=force)
-        if as_json and target != "-":
-            shapes = {n: {"shape": list(v.shape), "dtype": v.dtype.str} for n, v in views.items()}
-            click.echo(json.dumps({"output": target, "arrays": shapes}))
+            raise InvalidInput(f"--slice {part}: {error}: choose a part inside the array") from None
+        formats.write(target, arrays, overwrite=force)
+    if as_json:
+        shapes = {name: {"shape": array.shape, "dtype": array.dtype.str} for name, array in arrays.items()}
+        _print_json({"input": source, "output": target, "arrays": shapes})
 
 
 @cli.command()
 @click.argument("source", metavar="IN.aez")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
+@_json_option
 def info(source: str, as_json: bool) -> None:
     """Show the size ledger, bound asked and achieved, plan and candidates."""
-    from . import render
-
     with _open(source) as archive:
         report = archive.report()
     if as_json:
-        click.echo(json.dumps(report.to_json()))
-    else:
-        render.show(report, source)
+        _print_json({"file": source, "software": __version__, **report.to_json()})
+        return
+    from . import render
+
+    render.show(report, source)
 
 
 @cli.command()
 @click.argument("sources", metavar="IN.aez...", nargs=-1, required=True)
-@click.option("--threads", type=click.IntRange(1), help="Default: one for each core.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
-@click.option("-q", "--quiet", is_flag=True)
-def test(sources: tuple[str, ...], threads: int | None, as_json: bool, quiet: bool) -> None:
-    """Decode and check every digest; write nothing."""
+@_threads_option
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+@_json_option
+def test(sources: tuple[str, ...], threads: int | None, quiet: bool, as_json: bool) -> int:
+    """Decode every IN.aez and check every digest; write nothing."""
     found: dict[str, list[str]] = {}
+    codes = []
     for source in sources:
-        with _open(source, threads) as archive:
-            found[source] = archive.damage()
+        try:
+            with _open(source, threads) as archive:
+                found[source] = archive.damage()
+            code = CorruptFile.exit_code if found[source] else 0
+            lines = [f"{source}: {line}" for line in found[source]]
+        except (AezipError, OSError) as error:
+            found[source] = lines = [str(error)]
+            code = error.exit_code if isinstance(error, AezipError) else 2 if isinstance(error, _UNUSABLE) else 1
+        codes.append(code)
+        for line in lines:
+            _fail(line, code)
+        if not (lines or quiet or as_json):
+            click.echo(f"{source}: good")
     if as_json:
-        click.echo(json.dumps(found))
-    elif not quiet:
-        for source, problems in found.items():
-            click.echo("\n".join(f"{source}: {p}" for p in problems) if problems else f"{source}: good")
-    bad = [source for source, problems in found.items() if problems]
-    if bad:
-        raise CorruptFile(f"{', '.join(bad)}: damaged, get another copy")
+        _print_json({"good": not any(codes), "files": found})
+    return next((code for code in codes if code), 0)
 
 
 @cli.command()
 @click.argument("original", metavar="ORIGINAL")
 @click.argument("source", metavar="IN.aez")
 @click.option("--dataset", "datasets", multiple=True, metavar="PATH", help="Data set of an HDF5 original; repeatable.")
-@click.option("--dtype", metavar="f4", help="Of a raw binary original.")
-@click.option("--shape", metavar="744,33,49", help="Of a raw binary original.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
+@_raw_options
+@_threads_option
+@_json_option
 def verify(
-    original: str, source: str, datasets: tuple[str, ...], dtype: str | None, shape: str | None, as_json: bool
+    original: str, source: str, datasets: tuple[str, ...], dtype: str | None, shape: str | None,
+    threads: int | None, as_json: bool,
 ) -> None:
     """Recompute the errors of IN.aez against ORIGINAL; exit 4 beyond the bound."""
-    from . import archive, render
-    from .formats import read
+    from . import archive, formats
 
-    if not Path(source).exists():
-        raise InvalidInput(f"{source} does not exist: check the name")
-    inputs = read(original, datasets=datasets, dtype=dtype, shape=shape)
-    found = archive.verify(inputs.arrays, source)
+    with _open(source) as opened:
+        views = list(opened.values())
+        kind = formats.file_format(original)
+        if kind == "hdf5":
+            datasets = datasets or tuple(opened.names)
+        elif kind is None and not datasets and dtype is None and shape is None and len(views) == 1 and views[0].shape:
+            dtype, shape = views[0].dtype.str, ",".join(map(str, views[0].shape))  # raw: the file knows what it was
+    inputs = formats.read(original, datasets=datasets, dtype=dtype, shape=shape)
+    found = archive.verify(inputs.arrays, source, threads=threads)
+    errors = {name: metrics.to_json() for name, metrics in found.items()}
     if as_json:
-        click.echo(json.dumps({name: metrics.to_json() for name, metrics in found.items()}))
+        _print_json({"original": original, "file": source, "within_bound": True, "arrays": errors})
         return
-    for name, metrics in found.items():
-        values = {k: render.number(v) for k, v in metrics.to_json().items()}
-        errors = f"max error {values['max_abs_error']}, RMSE {values['rmse']}, NRMSE {values['nrmse']}"
-        click.echo(f"{name}: within the bound; {errors}, PSNR {values['psnr']} dB")
+    from . import render
+
+    for name, values in errors.items():
+        click.echo(f"{name}: within the bound; {render.errors(values)}")
 
 
 @cli.command()
 @click.option("--preset", type=click.Choice(["fast", "balanced", "best"]), default="fast", show_default=True)
-@click.option("--no-progress", is_flag=True)
+@click.option("--no-progress", is_flag=True, help="No progress bar.")
 def demo(preset: str, no_progress: bool) -> None:
     """Do the whole job on a real field and a real table that ship with the package."""
     from .demo import run_demo

@@ -1,10 +1,10 @@
 """The pipeline, both ways: one array to header and streams, and back. Knows nothing of files.
 
-    array -> admit (dtype, specials) -> grid (bound) -> plan (layout, network) -> chunks
-    chunk -> specials -> mask            -> zstd
-          -> plan     -> codes, residual -> rANS -> zstd
-          -> decode, cast, check every value -> exceptions -> zstd
-          -> sha256 of the decoded chunk
+array -> admit (dtype, specials) -> grid (bound) -> plan (layout, network) -> chunks
+chunk -> specials -> mask            -> zstd
+-> plan     -> codes, residual -> rANS -> zstd
+-> decode, cast, check every value -> exceptions -> zstd
+-> sha256 of the decoded chunk
 """
 
 from __future__ import annotations
@@ -244,7 +244,7 @@ class Encoder:
 
     def release(self) -> None:
         """Let go of what only encoding needs."""
-        self._choice = Choice(self._choice.plan, None, self._choice.bytes)
+        self._choice = Choice(self._choice.plan, None, self._choice.size)
 
     def count_wrong(self, index: int, decoded: npt.NDArray[Any]) -> int:
         """Return how many values of a decoded chunk break the bound."""

@@ -44,7 +44,7 @@ class _Spool:
     """One stream's segments, kept in an anonymous file so that memory stays bounded."""
 
     def __init__(self, folder: Path | None) -> None:
-        self.file: IO[bytes] = tempfile.SpooledTemporaryFile(1 << 22, dir=None if folder is None else str(folder))  # noqa: SIM115
+        self.file: IO[bytes] = tempfile.SpooledTemporaryFile(1 << 22, dir=None if folder is None else str(folder))
         self.index: list[tuple[int, int]] = []
         self.size = 0
         self.digest = hashlib.sha256()

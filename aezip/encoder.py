@@ -15,7 +15,8 @@ TILE = 1 << 18
 def _gelu(value: Float32) -> Float32:
     """Gaussian error linear unit, tanh form: Hendrycks & Gimpel, arXiv:1606.08415."""
     inner = np.float32(0.7978845608) * (value + np.float32(0.044715) * value * value * value)
-    return np.float32(0.5) * value * (np.float32(1) + np.tanh(inner))
+    out: Float32 = (np.float32(0.5) * value * (np.float32(1) + np.tanh(inner))).astype(np.float32, copy=False)
+    return out
 
 
 @dataclass(frozen=True)

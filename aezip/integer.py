@@ -156,7 +156,7 @@ class IntegerDecoder:
     @property
     def inputs(self) -> int:
         """Number of inputs."""
-        return self.first.weight.shape[1]
+        return int(self.first.weight.shape[1])
 
     @property
     def features(self) -> int:
@@ -192,7 +192,7 @@ class IntegerDecoder:
         ready: dict[str, _Ready] = self._ready  # type: ignore[attr-defined]
         skip = ready["skip"]
         if ready["mean"].empty and ready["scale"].empty:  # a feature whose distribution does not change
-            scale = np.rint(ready["scale"].bias * ready["scale"].factor)
+            scale = np.rint(np.multiply(ready["scale"].bias, ready["scale"].factor))
             level[...] = np.clip(scale, 0, self.levels - 1)
             mean[...] = self.offset
             if skip.empty:

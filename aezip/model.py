@@ -116,11 +116,12 @@ class Norm:
         """Return the wide inputs of values in 1/64 step, shape (rows, len(features))."""
         left = value - self.centre[features]
         shift = self.top - self.exponent[features]
-        return np.where(shift >= 0, left << shift.clip(0), left >> (-shift).clip(0))
+        out: npt.NDArray[np.int64] = np.where(shift >= 0, left << shift.clip(0), left >> (-shift).clip(0))
+        return out
 
     def codes(self, codes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return the wide inputs of codes."""
-        return codes << (self.top - CODE_EXPONENT)
+        return np.asarray(codes << (self.top - CODE_EXPONENT), np.int64)
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,8 @@ class _Cursor:
     def wide(self, count: int, kind: str) -> npt.NDArray[np.signedinteger]:
         size = np.dtype(kind).itemsize
         planes = np.frombuffer(self.take(count * size), np.uint8).reshape(size, count)
-        return np.ascontiguousarray(planes.T).view(kind).reshape(count).astype(kind[1:])
+        out: npt.NDArray[np.signedinteger] = np.ascontiguousarray(planes.T).view(kind).reshape(count).astype(kind[1:])
+        return out
 
 
 def from_bytes(data: bytes, sizes: Sizes, axes: int) -> Model:

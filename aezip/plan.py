@@ -8,7 +8,7 @@ the whole array. The winner is trained at full length and must still beat the be
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -69,13 +69,13 @@ class Choice:
     ----------
     model, model_bytes, encoder
         None for plans without a network; `encoder` also for a width of 0.
-    bytes
-        Measured on the sample, scaled to the array.
+    size
+        Bytes, measured on the sample, scaled to the array.
     """
 
     plan: Plan
     grid: Grid | None
-    bytes: float
+    size: float
     model: Model | None = None
     model_bytes: bytes = b""
     encoder: FloatEncoder | None = None
@@ -119,7 +119,7 @@ class Selector:
         if count < 256 or not self.wholes:
             return plain
         best = self._static(plain)
-        if best.bytes < SMALL:
+        if best.size < SMALL:
             return best
         learned = self._learned()
         if learned is None:
@@ -129,7 +129,7 @@ class Selector:
         # column by column, a step costs more and convergence is faster
         steps = self.preset.steps if len(learned.plan.sizes.groups) == 1 else self.preset.steps * 3 // 5
         final = self._train(learned.plan, learned.grid, steps, final=True)
-        return min((best, final), key=lambda c: c.bytes)
+        return min((best, final), key=lambda c: c.size)
 
     def _fits(self, grid: Grid) -> bool:
         """Tell whether a grid's integers leave networks room for 1/64 steps."""
@@ -142,7 +142,7 @@ class Selector:
 
     def _note(self, choice: Choice) -> Choice:
         fine = choice.grid is not None and not choice.grid.whole
-        self.tried.append(f"{choice.plan.describe()}{', fine' if fine else ''}: {choice.bytes:.0f}")
+        self.tried.append(f"{choice.plan.describe()}{', fine' if fine else ''}: {choice.size:.0f}")
         return choice
 
     def _plain(self) -> Choice:
@@ -162,7 +162,7 @@ class Selector:
                 difference = DifferencePlan(axis)
                 size = sum(len(pack(difference.encode(grid.at(p.start), p.x, p.masked)[0], level)) for p in small)
                 options.append(self._note(Choice(difference, grid, size * scale)))
-        return min(options, key=lambda c: c.bytes)
+        return min(options, key=lambda c: c.size)
 
     def _head(self, values: int) -> list[Piece]:
         """Return pieces of about `values` values, cut short along the outer axis if need be."""
@@ -223,7 +223,7 @@ class Selector:
         for grid, difference in trials:
             plan = NetworkPlan(layout, difference, Sizes((tuple(range(layout.features)),), 0, 1, 0, grid.whole))
             options.append(self._train(plan, grid, 0))
-        return min(options, key=lambda c: c.bytes)
+        return min(options, key=lambda c: c.size)
 
     def _learned(self) -> Choice | None:
         """Search layouts, differences and groups first, then the sizes of the network."""
@@ -244,7 +244,7 @@ class Selector:
         done = [self._train(plan, grid, self.preset.trial_steps) for plan, grid in tries]
         if not done:
             return None
-        best = min(done, key=lambda c: c.bytes)
+        best = min(done, key=lambda c: c.size)
         assert isinstance(best.plan, NetworkPlan)
         if len(best.plan.sizes.groups) > 1:
             return self._resize(best)
@@ -255,15 +255,15 @@ class Selector:
         assert isinstance(best.plan, NetworkPlan)
         assert best.grid is not None
         start = best.plan
-        for hidden in (8, 4) if best.bytes < 1 << 19 else (32,):
+        for hidden in (8, 4) if best.size < 1 << 19 else (32,):
             sizes = replace(start.sizes, hidden=hidden, scale_hidden=min(hidden, 16))
             tried = self._train(replace(start, sizes=sizes), best.grid, self.preset.trial_steps)
-            if tried.bytes >= best.bytes:
+            if tried.size >= best.size:
                 break
             best = tried
         return best
 
-    def _by_columns(self, pairs: list[tuple[Grid | None, Difference | None]]) -> list[tuple[NetworkPlan, Grid]]:
+    def _by_columns(self, pairs: Sequence[tuple[Grid | None, Difference | None]]) -> list[tuple[NetworkPlan, Grid]]:
         """Return plans that predict each column from the columns before it."""
         layout = Layout((*(1,) * (len(self.shape) - 1), self.shape[-1]))
         groups = tuple((f,) for f in range(layout.features))
@@ -283,6 +283,7 @@ class Selector:
             improved = False
             for wider, larger in moves:
                 assert isinstance(best.plan, NetworkPlan)
+                assert best.grid is not None
                 old = best.plan.sizes
                 sizes = self._sizes(
                     best.plan.layout, max(1, int(old.width * wider)), max(8, int(old.hidden * larger)), best.grid
@@ -293,7 +294,7 @@ class Selector:
                 left -= 1
                 plan = NetworkPlan(best.plan.layout, best.plan.difference, sizes)
                 tried = self._train(plan, best.grid, self.preset.trial_steps)
-                if tried.bytes < best.bytes:
+                if tried.size < best.size:
                     best, improved = tried, True
                     break
         return best
@@ -354,7 +355,7 @@ class Selector:
         if len(plan.sizes.groups) > 1:
             options = [replace(plan, sizes=replace(plan.sizes, by_feature=b)) for b in (False, True)]
         done = [self._count(option, grid, decoders, norm, encoder, rates) for option in options]
-        return min(done, key=lambda c: c.bytes)
+        return min(done, key=lambda c: c.size)
 
     def _count(
         self,

@@ -59,6 +59,13 @@ def summary(report: Report, path: str) -> str:
     return f"{path}: {size(report.raw_bytes)} -> {size(report.file_bytes)}, ratio {report.ratio:.2f}, {error}"
 
 
+def errors(values: dict[str, Any]) -> str:
+    """Return measured errors in words."""
+    texts = [f"max error {number(values['max_abs_error'])}", f"RMSE {number(values['rmse'])}"]
+    texts += [f"NRMSE {number(values['nrmse'])}", f"PSNR {number(values['psnr'])} dB"]
+    return ", ".join(texts)
+
+
 def show(report: Report, path: str) -> None:
     """Print ledger, plan, candidates and achieved errors of a file."""
     out = console()
@@ -82,14 +89,7 @@ def _array(out: Console, array: ArrayReport) -> None:
     plan = dict(array.plan)
     out.print(f"plan      {plan.pop('kind')}: " + ", ".join(f"{k} {v}" for k, v in plan.items() if v is not None))
     out.print(f"bound     {bound_text(array.bound)}")
-    errors = [
-        f"max error {number(array.max_abs_error)}",
-        f"RMSE {number(array.rmse)}",
-        f"NRMSE {number(array.nrmse)}",
-        f"PSNR {number(array.psnr)} dB",
-        f"{array.exceptions} exceptions",
-    ]
-    out.print("achieved  " + ", ".join(errors))
+    out.print(f"achieved  {errors(vars(array))}, {array.exceptions} exceptions", soft_wrap=True)
     if array.efficiency is not None:
         out.print(f"coding    {array.efficiency:.4f} of the bytes an ideal coder would need")
     if array.rates:

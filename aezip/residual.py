@@ -199,7 +199,8 @@ def encode(tables: ans.Tables, passes: list[Split]) -> bytes:
 
     Layout: lengths of the three parts, LEB128; the parts.
     """
-    coded_passes, escapes_of = [], []
+    coded_passes: list[tuple[npt.NDArray[np.integer], npt.NDArray[np.integer]]] = []
+    escapes_of = []
     for part in passes:
         symbols = part.symbols
         symbols[tables.frequencies[part.contexts, symbols] == 0] = ESCAPE

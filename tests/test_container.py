@@ -37,8 +37,7 @@ def outcome(data: bytes, truth: bytes) -> str:
     try:
         out = aezip.decompress(data)
     except aezip.AezipError as error:
-        assert "\n" not in str(error)
-        return "refused"
+        return "several lines" if "\n" in str(error) else "refused"
     assert isinstance(out, np.ndarray)
     assert out.tobytes() == truth
     return "same"
@@ -362,7 +361,7 @@ def test_layers_hold() -> None:
         if "torch" in names:
             assert path.name in ("autoencoder.py", "training.py")
         if "h5py" in names:
-            assert path.name in ("container.py", "reading.py")
+            assert path.name in ("container.py", "hdf5.py")
         if path.name in ("container.py", "header.py", "frames.py"):
             assert not names & {"codec", "network", "plan", "integer", "bounds", "training"}
         if path.name in ("codec.py", "network.py", "plan.py", "integer.py", "residual.py"):

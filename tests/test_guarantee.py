@@ -141,7 +141,7 @@ def test_any_predictor_keeps_the_bound(distortion: str, bound: aezip.Bound, monk
     monkeypatch.setattr(plan, "SMALL", 0)
     monkeypatch.setattr(plan.Selector, "_plain", lambda self: plan.Choice(plan.BytesPlan(False), None, math.inf))
     monkeypatch.setattr(IntegerDecoder, "predict", predict)
-    y, data = round_trip(x, bound)
+    y, _data = round_trip(x, bound)
     limit = 0.0 if isinstance(bound, Lossless) else 1e-2 * float(np.ptp(x))
     within(x, y, limit)
 
@@ -276,7 +276,7 @@ def test_fall_back_to_bytes_where_a_plan_misjudged(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(plan.Selector, "_plain", lambda self: plan.Choice(plan.DifferencePlan(0), self.wholes[0], 1.0))
     monkeypatch.setattr(plan, "SMALL", 10**9)
     monkeypatch.setattr(plan.Selector, "_static", lambda self, plain: plain)
-    data, report = aezip.compress(x, preset="fast")
+    data, _report = aezip.compress(x, preset="fast")
     assert len(data) <= x.nbytes + 4096
     assert aezip.decompress(data).tobytes() == x.tobytes()
     assert archive.report is not None

@@ -1,11 +1,12 @@
 """Readers and writers of the files that arrays come in: .npy, .npz, raw binary, data sets of HDF5 files.
 
-`read` gives named arrays, memory-mapped where the format allows; `Output` writes decoded arrays atomically.
+`read` gives named arrays, memory-mapped where the format allows; `write` streams decoded arrays into a temporary
+file that takes the name at the end.
 """
 
 from __future__ import annotations
 
-from .reading import Inputs, read
-from .writing import output_name, write
+from .reading import Inputs, file_format, read
+from .writing import Source, check_output, output_name, write
 
-__all__ = ["Inputs", "output_name", "read", "write"]
+__all__ = ["Inputs", "Source", "check_output", "file_format", "output_name", "read", "write"]

@@ -1,13 +1,19 @@
-"""Writing decoded arrays: .npy, .npz or raw by the name, to a temporary file that is renamed at the end."""
+"""Writing decoded arrays: .npy, .npz or raw by the name, chunk by chunk to a temporary file that is renamed at the end.
+
+The values go through plain writes, never through a memory map: on a full disk a write fails with an error, a map with
+a signal that kills the process.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import sys
-from collections.abc import Callable, Mapping
+import zipfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,24 +21,51 @@ import numpy.typing as npt
 from ..container import check_target, publish
 from ..errors import InvalidInput
 
-Array = npt.NDArray[Any]
+_RAW = re.compile(r"\.(raw|bin|dat|img|[fiuc][0-9]{1,3}|float(16|32|64)|u?int(8|16|32|64))")
 
 
 class Source(Protocol):
-    """What can be written: a shape, a dtype, and a way to fill an array with the values."""
+    """What can be written: a shape, a dtype, and the values in C order, piece by piece."""
 
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    fill: Callable[[Array], None]
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the array, with its byte order."""
+
+    def pieces(self) -> Iterator[npt.NDArray[Any]]:
+        """Yield arrays of that type whose values, one after the other, are those of the array."""
 
 
 def output_name(path: str, count: int) -> str:
-    """Return the default name for what an archive holds: NAME.npy.aez -> NAME.npy, else .npy or .npz."""
+    """Return the default name for what an archive of `count` arrays holds: NAME.npy.aez -> NAME.npy."""
     stem = path[:-4] if path.endswith(".aez") else path
-    suffix = Path(stem).suffix
+    suffix = Path(stem).suffix.lower()
     if count > 1:
         return stem if suffix == ".npz" else f"{stem}.npz"
-    return stem if suffix in (".npy", ".npz", ".raw", ".bin", ".dat") else f"{stem}.npy"
+    return stem if suffix in (".npy", ".npz") or _RAW.fullmatch(suffix) else f"{stem}.npy"
+
+
+def check_output(path: str, *, source: str, overwrite: bool) -> None:
+    """Check that `path` may be written, before any work is done for it.
+
+    Raises
+    ------
+    InvalidInput
+        If it exists and may not be replaced, is the input itself, or is no place for a file.
+    """
+    if path == "-":
+        if sys.stdout.isatty():
+            raise InvalidInput("standard output is a terminal: name the output with -o, or redirect it")
+        return
+    target = Path(path)
+    if target.exists() and not target.is_file() and not target.is_dir():
+        raise InvalidInput(f"{path} is not a regular file: name another with -o, or use -o - for standard output")
+    check_target(target, overwrite=overwrite)
+    if source != "-" and target.exists() and os.path.samefile(source, path):
+        raise InvalidInput(f"{path} is the input itself: name another file with -o")
 
 
 def write(path: str, arrays: Mapping[str, Source], *, overwrite: bool) -> None:
@@ -41,64 +74,52 @@ def write(path: str, arrays: Mapping[str, Source], *, overwrite: bool) -> None:
     Raises
     ------
     InvalidInput
-        If the file exists, or several arrays are to go into a format that holds one.
+        If the file exists, its format is not known, or several arrays are to go into a format that holds one.
     """
-    single = len(arrays) == 1
     if path == "-":
-        if not single:
+        if len(arrays) != 1:
             raise InvalidInput("standard output takes one array: choose it with --dataset")
-        _to_stdout(next(iter(arrays.values())))
+        _npy(sys.stdout.buffer, next(iter(arrays.values())))
+        sys.stdout.buffer.flush()
         return
     target = Path(path)
     suffix = target.suffix.lower()
-    if not single and suffix != ".npz":
-        raise InvalidInput(f"{path} holds one array, the file has {len(arrays)}: use .npz, or choose one with --dataset")
+    if suffix not in (".npy", ".npz") and not _RAW.fullmatch(suffix):
+        raise InvalidInput(f"{path}: the format is not known by its name: use .npy, .npz, or .raw, .bin, .f32 for raw values")
+    if len(arrays) != 1 and suffix != ".npz":
+        raise InvalidInput(f"{path} takes one array, there are {len(arrays)}: use .npz, or choose one with --dataset")
     check_target(target, overwrite=overwrite)
     temp = target.with_name(f".{target.name[:100]}.aezip-{secrets.token_hex(6)}.tmp")
     try:
-        if suffix == ".npz":
-            _npz(temp, arrays)
-        elif suffix == ".npy":
-            _npy(temp, next(iter(arrays.values())))
-        else:
-            _raw(temp, next(iter(arrays.values())))
-        with open(temp, "rb") as file:
+        with open(temp, "xb") as file:
+            if suffix == ".npz":
+                _npz(file, arrays)
+            elif suffix == ".npy":
+                _npy(file, next(iter(arrays.values())))
+            else:
+                _raw(file, next(iter(arrays.values())))
+            file.flush()
             os.fsync(file.fileno())
         publish(temp, target, overwrite=overwrite)
     finally:
         temp.unlink(missing_ok=True)
 
 
-def _values(source: Source) -> Array:
-    out = np.empty(source.shape, source.dtype)
-    source.fill(out)
-    return out
+def _raw(file: IO[bytes], source: Source) -> None:
+    for values in source.pieces():
+        file.write(values.tobytes())
 
 
-def _npy(temp: Path, source: Source) -> None:
-    if not np.prod(source.shape):
-        with open(temp, "wb") as file:
-            np.save(file, _values(source), allow_pickle=False)
-        return
-    mapped = np.lib.format.open_memmap(temp, "w+", source.dtype, source.shape)
-    source.fill(mapped)
-    mapped.flush()
+def _npy(file: IO[bytes], source: Source) -> None:
+    form = np.lib.format
+    header = {"descr": form.dtype_to_descr(source.dtype), "fortran_order": False, "shape": source.shape}
+    form.write_array_header_1_0(file, header)
+    _raw(file, source)
 
 
-def _npz(temp: Path, arrays: Mapping[str, Source]) -> None:
-    with open(temp, "wb") as file:
-        np.savez(file, **{name: _values(source) for name, source in arrays.items()})  # type: ignore[arg-type]
-
-
-def _raw(temp: Path, source: Source) -> None:
-    if not np.prod(source.shape):
-        temp.touch()
-        return
-    mapped = np.memmap(temp, source.dtype, "w+", shape=source.shape or (1,))
-    source.fill(mapped if source.shape else mapped.reshape(()))
-    mapped.flush()
-
-
-def _to_stdout(source: Source) -> None:
-    np.lib.format.write_array(sys.stdout.buffer, _values(source), allow_pickle=False)
-    sys.stdout.buffer.flush()
+def _npz(file: IO[bytes], arrays: Mapping[str, Source]) -> None:
+    """Write as `numpy.savez` does, but one chunk at a time and with a fixed date: same arrays, same bytes."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for name, source in arrays.items():
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
+                _npy(member, source)
