@@ -63,6 +63,11 @@ class Tables:
         self.frequencies = frequencies
         self.starts = np.cumsum(frequencies, axis=1) - frequencies
         self._lookup: U32 | None = None
+        peak = frequencies.argmax(axis=1)
+        sure = frequencies[np.arange(len(peak)), peak] == TOTAL
+        # the only symbol of a context, or -1: such symbols need not be coded at all
+        self.certain = np.where(sure, peak, -1).astype(np.int16)
+        self.any_certain = bool(sure.any())
 
     @property
     def lookup(self) -> U32:
@@ -88,10 +93,10 @@ class Tables:
 def _split(count: int, bits: float) -> tuple[int, int, int]:
     """Choose the lanes of both parts and the number of symbols in the main part."""
     words = bits / 16.0
-    lanes = int(min(MAX_LANES, count // 16, words / 24)) if words > 768 else 0
+    lanes = int(min(MAX_LANES, count // 16, words / 20)) if words > 640 else 0
     if lanes <= 2 * _TAIL_LANES:
-        return 0, max(1, min(_TAIL_LANES, int(words / 64) + 1)), 0
-    tail_lanes = max(_TAIL_LANES, lanes // 8)
+        return 0, max(1, min(_TAIL_LANES, int(words / 64) + 1), min(_TAIL_LANES, count >> 14)), 0
+    tail_lanes = max(_TAIL_LANES, lanes // 5)
     # the tail's words fill the lanes' first states: 30 % more than needed on average
     tail = int(count * min(0.9, 1.15 * (lanes + 64) / words))
     return lanes, tail_lanes, count - tail
@@ -122,10 +127,26 @@ class _Part:
             state[:] = ((state // f) << np.uint64(PRECISION)) + state % f + start[at : at + lanes]
 
     def words(self) -> U16:
-        """Return the final states (two words each) followed by the blocks as the decoder reads."""
-        low = (self.states & np.uint64(0xFFFF)).astype(np.uint16)
-        high = (self.states >> np.uint64(16)).astype(np.uint16)
-        return np.concatenate([low, high, *reversed(self.blocks)])
+        """Return the final states followed by the blocks as the decoder reads."""
+        return np.concatenate([_pack_states(self.states), *reversed(self.blocks)])
+
+
+_PLACES = np.arange(15, -1, -1, dtype=np.uint16)  # bits of a word, the highest first
+
+
+def _pack_states(states: npt.NDArray[np.uint64]) -> U16:
+    """Return states as words: low halves; lengths of the high halves, four bits each; their bits below the first.
+
+    A high half h is about as likely as 1/h: its length and the rest cost 4.5 bits less than 16.
+    """
+    high = (states >> np.uint64(16)).astype(np.uint16)
+    length = np.log2(high.astype(np.float64)).astype(np.uint8)  # exact: below 2**16
+    bits = (high[:, None] >> _PLACES) & np.uint16(1)
+    rest = bits[length[:, None] > _PLACES].astype(np.uint8)
+    nibbles = np.pad(length, (0, -len(length) % 4)).reshape(-1, 2)
+    packed = [(nibbles[:, 0] | (nibbles[:, 1] << 4)).tobytes(), np.packbits(np.pad(rest, (0, -len(rest) % 16))).tobytes()]
+    low = (states & np.uint64(0xFFFF)).astype("<u2").tobytes()
+    return np.frombuffer(low + b"".join(packed), "<u2").astype(np.uint16)
 
 
 def encode(
@@ -138,6 +159,9 @@ def encode(
     bytes
         Header, the lanes' states and the 16-bit words; the number of symbols is not stored.
     """
+    if tables.any_certain:
+        open_ = [tables.certain[c] < 0 for _, c in passes]
+        passes = [(s[o], c[o]) for (s, c), o in zip(passes, open_, strict=True)]
     passes = [(s, c) for s, c in passes if len(s)]
     count = sum(len(s) for s, _ in passes)
     if not count:
@@ -223,8 +247,16 @@ class Decoder:
         return self._words[at : at + count]
 
     def _load(self, lanes: int) -> U32:
+        """Read states; the mirror of `_pack_states`."""
         low = self._take(lanes).astype(np.uint32)
-        return low | (self._take(lanes).astype(np.uint32) << np.uint32(16))
+        pairs = np.frombuffer(self._take(-(-lanes // 4)).astype("<u2").tobytes(), np.uint8)
+        length = np.stack([pairs & 15, pairs >> 4], axis=1).reshape(-1)[:lanes]
+        count = int(length.sum(dtype=np.int64))
+        rest = np.frombuffer(self._take(-(-count // 16)).astype("<u2").tobytes(), np.uint8)
+        bits = np.zeros((lanes, 16), np.uint32)
+        bits[length[:, None] > _PLACES] = np.unpackbits(rest, count=count)
+        high = (bits << _PLACES.astype(np.uint32)).sum(axis=1, dtype=np.uint32) | (np.uint32(1) << length.astype(np.uint32))
+        return low | (high << np.uint32(16))
 
     def _switch(self) -> None:
         """Go over to the tail: the main lanes' states are its first words."""
@@ -236,6 +268,16 @@ class Decoder:
 
     def decode(self, contexts: npt.NDArray[np.integer]) -> U8:
         """Return the symbols of one pass, uint8, shape (n,), for its contexts, shape (n,)."""
+        if not self._tables.any_certain:
+            return self._decode(contexts)
+        certain = self._tables.certain[contexts]
+        open_ = certain < 0
+        symbols = certain.astype(np.uint8)
+        if open_.any():
+            symbols[open_] = self._decode(contexts[open_])
+        return symbols
+
+    def _decode(self, contexts: npt.NDArray[np.integer]) -> U8:
         count = len(contexts)
         out = np.empty(count, np.uint8)
         offsets = contexts.astype(np.uint32) << np.uint32(PRECISION)

@@ -63,8 +63,7 @@ class LinearGrid:
             value += self.offset
             if dtype.kind == "f":
                 return value.astype(dtype)
-            info = np.iinfo(dtype)
-            return cast_integers(np.rint(value), info, dtype)
+            return cast_integers(np.rint(value, out=value), np.iinfo(dtype), dtype)
 
     def to_json(self) -> dict[str, Any]:
         """Return the grid; arrays by column are lists."""
@@ -81,7 +80,7 @@ def cast_integers(
 ) -> npt.NDArray[Any]:
     """Cast whole float64 values to an integer type, saturating; float64 cannot hold the largest int64."""
     if dtype.itemsize < 8:
-        return value.clip(float(info.min), float(info.max)).astype(dtype)
+        return np.clip(value, float(info.min), float(info.max), out=value).astype(dtype)
     top = 2.0**64 if dtype.kind == "u" else 2.0**63
     inside = (value >= float(info.min)) & (value < top)
     out = np.where(inside, value, 0.0).astype(dtype)

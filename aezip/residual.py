@@ -39,6 +39,7 @@ SHIFTS: Int64 = np.where(_LEVEL < SHIFT_FROM, 0, (_LEVEL - SHIFT_FROM) // LEVELS
 _TABLE = np.where(
     _LEVEL < SHIFT_FROM, _LEVEL, TABLE_LEVELS - LEVELS_PER_OCTAVE + (_LEVEL - SHIFT_FROM) % LEVELS_PER_OCTAVE
 )
+_TABLE_OF_LEVEL: U8 = _TABLE.astype(np.uint8)
 CONTEXTS_WHOLE = FRACTION_LEVELS * FRACTIONS + TABLE_LEVELS - FRACTION_LEVELS
 
 
@@ -69,7 +70,7 @@ def contexts(level: U8, fraction: npt.NDArray[np.integer] | None, fraction_bits:
         Prediction minus the whole number it was rounded to, in 1/2**fraction_bits, within a half.
     """
     if fraction is None:
-        return _TABLE.astype(np.uint8)[level]
+        return _TABLE_OF_LEVEL[level]
     half = 1 << (fraction_bits - 1)
     part = ((fraction + half) * FRACTIONS) // (2 * half + 1)
     low = _TABLE[level]

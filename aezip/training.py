@@ -132,6 +132,8 @@ def fit(
         Called with step, steps, epoch and bits a value.
     """
     torch.manual_seed(schedule.seed)
+    # these networks are too small to gain from threads, which on a busy machine wait for each other
+    torch.set_num_threads(1)
     device = device_for(schedule.device)
     centre, spread, scale = statistics(rows)
     network = Autoencoder(sizes, torch.from_numpy(spread * 1.0), torch.from_numpy(scale * 1.0)).to(device)
