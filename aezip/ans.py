@@ -256,7 +256,8 @@ class Decoder:
         bits = np.zeros((lanes, 16), np.uint32)
         bits[length[:, None] > _PLACES] = np.unpackbits(rest, count=count)
         high = (bits << _PLACES.astype(np.uint32)).sum(axis=1, dtype=np.uint32) | (np.uint32(1) << length.astype(np.uint32))
-        return low | (high << np.uint32(16))
+        states: U32 = low | (high << np.uint32(16))
+        return states
 
     def _switch(self) -> None:
         """Go over to the tail: the main lanes' states are its first words."""
@@ -272,7 +273,7 @@ class Decoder:
             return self._decode(contexts)
         certain = self._tables.certain[contexts]
         open_ = certain < 0
-        symbols = certain.astype(np.uint8)
+        symbols: U8 = certain.astype(np.uint8)
         if open_.any():
             symbols[open_] = self._decode(contexts[open_])
         return symbols

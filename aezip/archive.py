@@ -102,7 +102,8 @@ class ArrayView:
             If it is damaged.
         """
         out = self.decoder.decode_chunk(index, self._reader.segments(self.name, index))
-        if hashlib.sha256(np.ascontiguousarray(out).reshape(-1).view(np.uint8).data).digest() != self._reader.digest(self.name, index):
+        digest = hashlib.sha256(np.ascontiguousarray(out).reshape(-1).view(np.uint8).data).digest()
+        if digest != self._reader.digest(self.name, index):
             raise CorruptFile(f"chunk {index} of {self.name!r} does not match its digest: the file is damaged")
         return out
 

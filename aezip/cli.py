@@ -27,12 +27,14 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from .archive import Archive, ArrayView
+    from .progress import ProgressEvent
     from .report import Report
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _UNUSABLE = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 _SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+_pending: list[int] = []  # signals that came
 
 
 class _Stopped(BaseException):
@@ -46,7 +48,26 @@ class _Stopped(BaseException):
 def _stop(number: int, frame: FrameType | None) -> NoReturn:
     for other in _SIGNALS:
         signal.signal(other, signal.SIG_IGN)  # a second one must not interrupt the clearing up
+    _pending.append(number)
     raise _Stopped(number)
+
+
+def _swallowed(problem: sys.UnraisableHookArgs) -> None:
+    """Say nothing of a signal that fell into a destructor: `_watching` raises it again."""
+    if not isinstance(problem.exc_value, _Stopped):
+        sys.__unraisablehook__(problem)
+
+
+def _watching(progress: Callable[[ProgressEvent], None] | None) -> Callable[[ProgressEvent], None]:
+    """Return a callback that also ends the job if a signal was swallowed."""
+
+    def report(event: ProgressEvent) -> None:
+        if _pending:
+            raise _Stopped(_pending[0])
+        if progress is not None:
+            progress(event)
+
+    return report
 
 
 def main() -> NoReturn:
@@ -54,6 +75,7 @@ def main() -> NoReturn:
     for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _stop)
+    sys.unraisablehook = _swallowed
     sys.exit(run())
 
 
@@ -176,7 +198,7 @@ def compress(source: str, output: str | None, **options: Any) -> None:
     from . import render
 
     with render.progress(not (options["quiet"] or options["no_progress"])) as progress:
-        report = _compress(inputs.arrays, target, options, bound=bound, fill_value=fills, progress=progress)
+        report = _compress(inputs.arrays, target, options, bound=bound, fill_value=fills, progress=_watching(progress))
     if options["remove"]:
         os.unlink(source)
     if options["as_json"]:
