@@ -107,6 +107,15 @@ class ArrayView:
             raise CorruptFile(f"chunk {index} of {self.name!r} does not match its digest: the file is damaged")
         return out
 
+    def problem(self, index: int) -> str:
+        """Return what is wrong with a chunk, or nothing."""
+        try:
+            self.chunk(index)
+        except CorruptFile as error:
+            start, stop = self.decoder.chunk_range(index)
+            return f"chunk {index} (outer indices {start} to {stop - 1}): {error}"
+        return ""
+
     def chunks(self, indices: Iterable[int] | None = None) -> Iterator[tuple[int, int, Array]]:
         """Yield first and last-plus-one outer index and values of chunks, in order, decoded on several threads."""
         wanted = range(self.decoder.chunk_count) if indices is None else indices
@@ -160,9 +169,9 @@ class Archive(Mapping[str, ArrayView]):
     """
 
     def __init__(self, source: Source, *, threads: int | None = None) -> None:
-        count = _threads(threads)
+        self._threads = _threads(threads)
         self._reader = Reader(source)
-        self._views = {name: ArrayView(self._reader, name, count) for name in self._reader.names}
+        self._views = {name: ArrayView(self._reader, name, self._threads) for name in self._reader.names}
 
     @property
     def names(self) -> list[str]:
@@ -198,12 +207,8 @@ class Archive(Mapping[str, ArrayView]):
             except CorruptFile as error:
                 found.append(f"{name}: {error}")
                 continue
-            for index in range(count):
-                try:
-                    view.chunk(index)
-                except CorruptFile as error:
-                    start, stop = view.decoder.chunk_range(index)
-                    found.append(f"{name}: chunk {index} (outer indices {start} to {stop - 1}): {error}")
+            problems = _ordered(view.problem, range(count), self._threads)
+            found += [f"{name}: {problem}" for problem in problems if problem]
         return found
 
     def close(self) -> None:

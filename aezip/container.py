@@ -26,6 +26,7 @@ from typing import IO, Any
 import h5py
 import numpy as np
 
+from . import __version__
 from . import header as rules
 from .errors import AezipError, CorruptFile, InvalidInput, UnsafeFile
 from .frames import content_size, pack, unpack
@@ -150,7 +151,13 @@ class Writer:
 
     def finish(self) -> None:
         """Write the root header and force everything to the disk; the file has no name yet."""
-        root = {"format": rules.FORMAT, "version": list(rules.VERSION), "features": [], "arrays": self._arrays}
+        root = {
+            "format": rules.FORMAT,
+            "version": list(rules.VERSION),
+            "features": [],
+            "software": f"aezip {__version__}",
+            "arrays": self._arrays,
+        }
         raw = rules.dump(root)
         _bytes_dataset(self._file, "header", raw)
         _bytes_dataset(self._file, "digests", hashlib.sha256(raw + self._all.digest()).digest())
@@ -285,7 +292,8 @@ class Reader:
     def _open(self) -> None:
         root = self._group_members(self._file, {"header", "digests"}, rules.MAX_ARRAYS + 2)
         raw = self._small(self._file, "header", rules.MAX_HEADER)
-        arrays = rules.check_root(rules.parse(raw))
+        self.root = rules.parse(raw)
+        arrays = rules.check_root(self.root)
         if set(root) != {"header", "digests", *(a["group"] for a in arrays)}:
             raise UnsafeFile("the file holds objects that no aezip file has: do not trust this file")
         self.names: list[str] = [a["name"] for a in arrays]

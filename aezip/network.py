@@ -10,6 +10,7 @@ A width of 0 leaves a mean and a level for each feature: no network, the same co
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,8 @@ Float64 = npt.NDArray[np.float64]
 U8 = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 HALF = 1 << (FRACTION_BITS - 1)
+TILE_VALUES = 1 << 16  # values of a run of rows that one network predicts
+TILE_ROWS = 1 << 13  # rows of a run where columns come one after the other
 
 
 @dataclass(frozen=True)
@@ -219,7 +222,7 @@ class Coded:
     """A chunk as codes and residual, before entropy coding."""
 
     codes: Int64  # (*grid, width)
-    residual: list[residual.Split]  # one for each group
+    residual: list[residual.Split]  # one for each run of rows and group
     decoded: npt.NDArray[Any]
 
 
@@ -255,17 +258,20 @@ def _kept(values: npt.NDArray[Any], ignore: Mask | None) -> npt.NDArray[Any]:
 
 
 class _Groups:
-    """The groups of features one after the other: what each network sees, and what comes out.
+    """The groups of features of a run of rows, one after the other: what each network sees, and what comes out.
 
     Encoder and decoder share it, so that both form the same predictions from the same decoded values.
     """
 
-    def __init__(self, sizes: Sizes, norm: Norm, codes: Int64, rows: int, ignore: Mask | None) -> None:
+    def __init__(self, sizes: Sizes, norm: Norm, codes: Int64, ignore: Mask | None, value: Int64) -> None:
         self.sizes, self.norm, self.ignore = sizes, norm, ignore
-        # decoded, in 1/64 step; a single group brings its own array
-        self.value = np.zeros((rows, sizes.features if len(sizes.groups) > 1 else 0), np.int64)
-        self._wide = np.zeros((rows, sizes.inputs(len(sizes.groups) - 1)), np.int64)
+        self.value = value  # (rows, features): decoded, in 1/64 step
+        self._wide = np.zeros((len(value), sizes.inputs(len(sizes.groups) - 1)), np.int64)
         self._wide[:, : sizes.width] = norm.codes(codes)
+
+    def columns(self, group: int) -> Any:
+        """Return an index of the features of a group."""
+        return slice(None) if len(self.sizes.groups) == 1 else np.array(self.sizes.groups[group])
 
     def predict(self, group: int, decoder: IntegerDecoder) -> tuple[Int64, U8]:
         """Return mean and level of a group, (rows, features of the group)."""
@@ -274,10 +280,7 @@ class _Groups:
 
     def store(self, group: int, value: Int64) -> None:
         """Take in the decoded values of a group, in 1/64 step."""
-        if len(self.sizes.groups) == 1:
-            self.value = value
-            return
-        features = np.array(self.sizes.groups[group])
+        features = self.columns(group)
         self.value[:, features] = value
         if group + 1 == len(self.sizes.groups):
             return
@@ -289,9 +292,7 @@ class _Groups:
 
     def ignored(self, group: int) -> Mask | None:
         """Return which values of a group are not coded."""
-        if self.ignore is None or len(self.sizes.groups) == 1:
-            return self.ignore
-        return self.ignore[:, np.array(self.sizes.groups[group])]
+        return None if self.ignore is None else self.ignore[:, self.columns(group)]
 
     def contexts(self, group: int, mean: Int64, level: U8) -> tuple[U8, npt.NDArray[np.integer[Any]]]:
         """Return level and table of each coded value of a group."""
@@ -332,24 +333,43 @@ def code(
     codes = np.zeros((len(rows.target), 0), np.int64)
     if encoder is not None:
         codes = encoder.codes(rows.target, rows.ignore).astype(np.int64)
-    groups = _Groups(plan.sizes, norm, codes, len(rows.target), rows.ignore)
+    value = np.empty(rows.target.shape, np.int64)
+    parts = []
+    for part in _tiles(plan.sizes, len(rows.target)):
+        ignore = None if rows.ignore is None else rows.ignore[part]
+        whole = None if rows.whole is None else rows.whole[part]
+        tile = _Groups(plan.sizes, norm, codes[part], ignore, value[part])
+        parts += _code_tile(tile, decoders, rows.target[part], whole)
+    decoded = _values(plan, grid, value, x.shape, x.dtype, masked)
+    return Coded(codes.reshape(*plan.layout.grid(x.shape), -1), parts, decoded)
+
+
+def _tiles(sizes: Sizes, rows: int) -> Iterator[slice]:
+    """Yield the runs of rows that are predicted and entropy-coded at a time: few enough to stay in the cache."""
+    step = max(1, TILE_VALUES // sizes.features) if len(sizes.groups) == 1 else TILE_ROWS
+    for start in range(0, rows, step):
+        yield slice(start, min(rows, start + step))
+
+
+def _code_tile(
+    tile: _Groups, decoders: list[IntegerDecoder], target: Float64, whole: Int64 | None
+) -> list[residual.Split]:
+    """Return the residual of each group of a run of rows."""
     parts = []
     for group, decoder in enumerate(decoders):
-        mean, level = groups.predict(group, decoder)
-        features = np.array(plan.sizes.groups[group])
-        if rows.whole is None:
-            distance = np.rint(rows.target[:, features] - mean * 2.0**-FRACTION_BITS)
+        mean, level = tile.predict(group, decoder)
+        features = tile.columns(group)
+        if whole is None:
+            distance = np.rint(target[:, features] - mean * 2.0**-FRACTION_BITS)
             value = distance.clip(-(2.0**52), 2.0**52).astype(np.int64)
         else:
-            value = rows.whole[:, features] - ((mean + HALF) >> FRACTION_BITS)
-        ignore = groups.ignored(group)
-        flat, table = groups.contexts(group, mean, level)
-        parts.append(residual.split(_kept(value, ignore), flat, table))
+            value = whole[:, features] - ((mean + HALF) >> FRACTION_BITS)
+        ignore = tile.ignored(group)
+        parts.append(residual.split(_kept(value, ignore), *tile.contexts(group, mean, level)))
         if ignore is not None:
             value[ignore] = 0
-        groups.store(group, _combine(mean, value, whole=grid.whole))
-    decoded = _values(plan, grid, groups.value, x.shape, x.dtype, masked)
-    return Coded(codes.reshape(*plan.layout.grid(x.shape), -1), parts, decoded)
+        tile.store(group, _combine(mean, value, whole=whole is not None))
+    return parts
 
 
 def _values(
@@ -389,20 +409,21 @@ def decode(
     """
     codes = model.book.decode(model.code_tables, streams["codes"], plan.layout.grid(shape))
     ignore = _ignored(plan.layout, shape, masked)
-    groups = _Groups(plan.sizes, model.norm, codes, len(codes), ignore)
+    value = np.empty((len(codes), plan.sizes.features), np.int64)
     reader = residual.Decoder(model.residual_tables, streams["residual"])
-    for group, decoder in enumerate(model.decoders):
-        mean, level = groups.predict(group, decoder)
-        left_out = groups.ignored(group)
-        coded = reader.decode(*groups.contexts(group, mean, level))
-        if left_out is None:
-            value = coded.reshape(mean.shape)
-        else:
-            value = np.zeros(mean.shape, np.int64)
-            value[~left_out] = coded
-        groups.store(group, _combine(mean, value, whole=grid.whole))
+    for part in _tiles(plan.sizes, len(codes)):
+        tile = _Groups(plan.sizes, model.norm, codes[part], None if ignore is None else ignore[part], value[part])
+        for group, decoder in enumerate(model.decoders):
+            mean, level = tile.predict(group, decoder)
+            left_out = tile.ignored(group)
+            coded = reader.decode(*tile.contexts(group, mean, level))
+            if left_out is not None:
+                kept = coded
+                coded = np.zeros(mean.shape, np.int64)
+                coded[~left_out] = kept
+            tile.store(group, _combine(mean, coded.reshape(mean.shape), whole=grid.whole))
     reader.finish()
-    return _values(plan, grid, groups.value, shape, dtype, masked)
+    return _values(plan, grid, value, shape, dtype, masked)
 
 
 def encode_codes(model: Model, coded: Coded) -> bytes:

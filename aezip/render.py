@@ -70,6 +70,7 @@ def show(report: Report, path: str) -> None:
     """Print ledger, plan, candidates and achieved errors of a file."""
     out = console()
     out.print(f"[bold]{path}[/bold]  {summary(report, '')[2:]}", markup=True)
+    out.print(f"format {report.format_version}, written by {report.software}", markup=False)
     for array in report.arrays:
         out.print()
         _array(out, array)

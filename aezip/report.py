@@ -85,12 +85,16 @@ class Report:
         Size of the file and of the original arrays.
     bytes : dict
         The ledger; it sums to `file_bytes`.
+    format_version, software : str
+        Version of the file format, and what wrote the file.
     """
 
     file_bytes: int
     raw_bytes: int
     bytes: dict[str, int]
     arrays: list[ArrayReport] = field(default_factory=list)
+    format_version: str = ""
+    software: str = ""
 
     @property
     def ratio(self) -> float:
@@ -143,6 +147,7 @@ class Report:
         names = ("file_bytes", "raw_bytes", "ratio", "ratio_without_model", "bits_per_value", "bytes")
         errors = ("max_abs_error", "rmse", "nrmse", "psnr")
         head = {name: getattr(self, name) for name in (*names, *errors)}
+        head |= {"format_version": self.format_version, "software": self.software}
         return {**head, "arrays": [a.to_json() for a in self.arrays]}
 
     def __str__(self) -> str:
@@ -164,7 +169,9 @@ def report(reader: Reader) -> Report:
     for ledger in [*ledgers.values(), {"container": container}]:
         for stream, size in ledger.items():
             total[stream] = total.get(stream, 0) + size
-    return Report(reader.size, sum(a.raw_bytes for a in arrays), total, arrays)
+    version = ".".join(map(str, reader.root["version"]))
+    software = str(reader.root.get("software", ""))[:100]
+    return Report(reader.size, sum(a.raw_bytes for a in arrays), total, arrays, version, software)
 
 
 def _array(name: str, reader: Reader, ledger: dict[str, int]) -> ArrayReport:

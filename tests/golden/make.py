@@ -1,0 +1,128 @@
+"""Write golden files of the current format version: ``python tests/golden/make.py``.
+
+Only files that do not exist yet are written: a golden file is never changed. They prove that old files decode for ever.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import aezip
+from aezip import header, plan
+
+FOLDER = Path(__file__).parent
+
+
+def waves(shape: tuple[int, ...], dtype: str = "f4") -> np.ndarray:
+    """Return something smooth with a little noise."""
+    rng = np.random.default_rng(sum(shape))
+    x = rng.normal(scale=0.05, size=shape)
+    for axis, n in enumerate(shape):
+        wave = np.sin(np.arange(n) / (3.0 + axis))
+        x += wave.reshape([-1 if a == axis else 1 for a in range(len(shape))])
+    return (100 * x).astype(dtype)
+
+
+def with_holes(x: np.ndarray) -> np.ndarray:
+    """Return `x` with NaN, infinities and -0.0 in some places."""
+    x = x.copy()
+    x.flat[::17], x.flat[5], x.flat[6], x.flat[7] = np.nan, np.inf, -np.inf, -0.0
+    return x
+
+
+TABLE = np.round(waves((400, 6), "f8"), 1)
+CASES: dict[str, tuple[Any, aezip.Bound, str | None]] = {
+    "autoencoder_range": (waves((300, 30)), aezip.RangeRelative(1e-2), "autoencoder"),
+    "autoencoder_image": (waves((40, 12, 12), "f8"), aezip.Absolute(0.5), "autoencoder"),
+    "autoencoder_lossless_u2": (np.abs(waves((300, 30), "f8")).astype("u2"), aezip.Lossless(), "autoencoder"),
+    "columns_per_feature": (TABLE, aezip.RangeRelative(1e-3, per_feature=True), "columns"),
+    "columns_lossless": (TABLE, aezip.Lossless(), "columns"),
+    "static_psnr": (waves((300, 8)), aezip.PSNR(60), "static"),
+    "static_holes": (with_holes(waves((300, 8))), aezip.Absolute(0.1), "static"),
+    "static_point": (with_holes(waves((300, 8), "f8")), aezip.PointRelative(1e-3), "static"),
+    "static_window": (waves((3000,)), aezip.RangeRelative(1e-3), "static"),
+    "difference_i8": (waves((50, 8)).astype("i8").cumsum(axis=0), aezip.Lossless(), "difference"),
+    "difference_f4_bits": (waves((50, 8)), aezip.Lossless(), "difference"),
+    "difference_staircase": (waves((50, 8)).astype("i4"), aezip.PointRelative(0.1), "difference"),
+    "bytes_f8": (np.random.default_rng(0).normal(size=(40, 8)), aezip.Lossless(), "bytes"),
+    "any_f2": (waves((40, 8), "f2"), aezip.Absolute(0.5), None),
+    "any_bool": (waves((40, 8)) > 0, aezip.Lossless(), None),
+    "any_complex": ((waves((40, 8)) + 1j).astype("c8"), aezip.Absolute(0.1), None),
+    "any_dates": (np.arange(300).astype("M8[s]"), aezip.Lossless(), None),
+    "any_big_endian": (waves((40, 8), ">f8"), aezip.Absolute(0.01), None),
+    "any_zero_d": (np.array(2.5), aezip.Lossless(), None),
+    "any_empty": (np.zeros((0, 3), "f4"), aezip.Lossless(), None),
+}
+CASES |= {
+    f"any_{d}": (np.abs(waves((60, 5), "f8")).astype(d), aezip.Lossless(), None)
+    for d in ("i1", "i2", "i4", "u1", "u4", "u8")
+}
+
+
+class Only(plan.Selector):
+    """Chooses among plans of one kind."""
+
+    kind: str | None = None
+
+    def choose(self) -> plan.Choice:
+        """Return the best choice of the wanted kind."""
+        if self.kind is None:
+            return super().choose()
+        if self.kind in ("bytes", "difference"):
+            return self._plain()
+        nothing = plan.Choice(plan.BytesPlan(False), None, math.inf)
+        if self.kind == "static":
+            return self._static(nothing)
+        if self.kind == "columns":
+            pairs = [(self.fine, None), *self._differences()[:1]]
+            done = [self._train(made, grid, self.preset.steps) for made, grid in self._by_columns(pairs)]
+            return min(done, key=lambda c: c.size)
+        wanted = self._learned()
+        assert wanted is not None
+        return wanted
+
+    def _plain(self) -> plan.Choice:
+        done: list[plan.Choice] = []
+        note = self._note
+        self._note = lambda choice: (done.append(choice), note(choice))[1]  # type: ignore[method-assign]
+        best = super()._plain()
+        self._note = note  # type: ignore[method-assign]
+        fitting = [c for c in done if self.kind is None or c.plan.to_json()["kind"] == self.kind]
+        return min(fitting, key=lambda c: c.size) if fitting else best
+
+
+def write(name: str) -> None:
+    """Write one golden file and the digest of what it decodes to."""
+    from aezip import codec
+
+    x, bound, kind = CASES[name]
+    Only.kind = kind
+    codec.Selector = Only  # type: ignore[misc]
+    plan.PRESETS["fast"] = plan.Preset(steps=60, trial_steps=60, trials=2, zstd=9)
+    plan.MOST_COLUMNS = 40 if kind == "columns" else 0
+    data, report = aezip.compress(x, bound=bound, preset="fast")
+    assert report.plan is not None
+    assert kind in (None, report.plan["kind"]), (name, report.plan)
+    y = aezip.decompress(data)
+    facts = {
+        "shape": list(y.shape),
+        "dtype": y.dtype.str,
+        "sha256": hashlib.sha256(y.tobytes()).hexdigest(),
+        "max_abs_error": report.max_abs_error,
+    }
+    stem = f"v{header.VERSION[0]}_{name}"
+    (FOLDER / f"{stem}.aez").write_bytes(data)
+    (FOLDER / f"{stem}.json").write_text(json.dumps(facts) + "\n")
+    print(f"{stem}: {len(data)} bytes, {report.plan['kind']}")
+
+
+if __name__ == "__main__":
+    for case in CASES:
+        if not (FOLDER / f"v{header.VERSION[0]}_{case}.aez").exists():
+            write(case)
