@@ -22,6 +22,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from . import kernels
 from .errors import CorruptFile
 
 PRECISION = 12
@@ -29,6 +30,7 @@ TOTAL = 1 << PRECISION
 LOWER = 1 << 16
 MAX_LANES = 2048
 _TAIL_LANES = 16
+_ENOUGH = 256  # symbols of a pass from which a compiled loop pays
 _HEADER = 8  # bytes: u16 main lanes, u16 tail lanes, u32 symbols of the main part
 
 U8 = npt.NDArray[np.uint8]
@@ -105,9 +107,10 @@ def _split(count: int, bits: float) -> tuple[int, int, int]:
 class _Part:
     """One run of the coder over consecutive steps; encodes backwards."""
 
-    def __init__(self, tables: Tables, states: npt.NDArray[np.uint64]) -> None:
+    def __init__(self, tables: Tables, states: npt.NDArray[np.uint64], total: int) -> None:
         self.tables = tables
         self.states = states
+        self.total = total
         self.blocks: list[U16] = []
 
     def push(self, symbols: npt.NDArray[np.int64], contexts: npt.NDArray[np.int64]) -> None:
@@ -116,6 +119,11 @@ class _Part:
         index = contexts * width + symbols
         frequency = self.tables.frequencies.ravel()[index].astype(np.uint64)
         start = self.tables.starts.ravel()[index].astype(np.uint64)
+        if len(index) >= _ENOUGH and kernels.available(self.total):
+            out = np.empty(len(index), np.uint16)
+            count = kernels.ans_push()(self.states, frequency, start, out)
+            self.blocks.append(out[len(out) - count :].copy())
+            return
         first = (len(index) - 1) // lanes * lanes
         for at in range(first, -1, -lanes):
             f = frequency[at : at + lanes]
@@ -169,18 +177,18 @@ def encode(
     bits = sum(tables.bits(s, c) for s, c in passes)
     lanes, tail_lanes, main = _split(count, bits)
     head, tail = _cut(passes, main)
-    part = _Part(tables, np.full(tail_lanes, LOWER, np.uint64))
+    part = _Part(tables, np.full(tail_lanes, LOWER, np.uint64), count)
     for symbols, contexts in reversed(tail):
         part.push(symbols, contexts)
     words = part.words()
     if main and len(words) < lanes:  # too few words to start the lanes from: one part only
         main = 0
-        part = _Part(tables, np.full(tail_lanes, LOWER, np.uint64))
+        part = _Part(tables, np.full(tail_lanes, LOWER, np.uint64), count)
         for symbols, contexts in reversed(_cut(passes, 0)[1]):
             part.push(symbols, contexts)
         words = part.words()
     if main:
-        part = _Part(tables, words[:lanes].astype(np.uint64) + np.uint64(LOWER))
+        part = _Part(tables, words[:lanes].astype(np.uint64) + np.uint64(LOWER), count)
         for symbols, contexts in reversed(head):
             part.push(symbols, contexts)
         words = np.concatenate([part.words(), words[lanes:]])
@@ -216,8 +224,9 @@ class Decoder:
         If the words run out or are not used up.
     """
 
-    def __init__(self, tables: Tables, data: bytes) -> None:
+    def __init__(self, tables: Tables, data: bytes, *, fast: bool = False) -> None:
         self._tables = tables
+        self.fast = fast  # by compiled loops
         if len(data) % 2 or 0 < len(data) < _HEADER:
             raise CorruptFile("an entropy-coded stream is cut short: the file is damaged")
         self._left = 0
@@ -297,7 +306,13 @@ class Decoder:
         states, lanes, lookup = self._states, len(self._states), self._tables.lookup
         if not lanes:
             raise CorruptFile("an entropy-coded stream is missing: the file is damaged")
-        take, words = lookup.take, self._words
+        words = self._words
+        if self.fast:
+            self._at = kernels.ans_run()(states, lookup, offsets, words, self._at, out)
+            if self._at < 0:
+                raise CorruptFile("an entropy-coded stream ends too early: the file is damaged")
+            return
+        take = lookup.take
         slot = np.empty(lanes, np.uint32)
         word = np.empty(lanes, np.uint32)
         high = np.empty(lanes, np.uint32)

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -21,6 +19,7 @@ from .codec import Decoder, Encoder
 from .container import Reader, Writer
 from .errors import BoundViolated, CorruptFile, InvalidInput
 from .metrics import Accumulator, Metrics
+from .parallel import ordered
 from .progress import Progress, ProgressEvent
 from .report import Report, report
 from .selecting import Selection
@@ -40,27 +39,6 @@ def _threads(threads: int | None) -> int:
     return threads
 
 
-def _ordered(
-    function: Callable[[Item], Result], items: Iterable[Item], threads: int
-) -> Iterator[Result]:
-    """Map over items on several threads, in order, with a few results in flight so that memory stays bounded."""
-    if threads == 1:
-        yield from map(function, items)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        waiting: deque[Future[Result]] = deque()
-        try:
-            for item in items:
-                waiting.append(pool.submit(function, item))
-                if len(waiting) > threads:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
-
-
 class ArrayView:
     """One array of an archive; indexing decodes the chunks it touches and no others."""
 
@@ -76,6 +54,7 @@ class ArrayView:
             self._decoder = Decoder(self.header, self._reader.shared(self.name))
             if self._decoder.chunk_count != self._reader.chunk_count(self.name):
                 raise CorruptFile("the chunks do not fit the header: the file is damaged")
+            self._decoder.workers = max(1, self._threads // max(1, self._decoder.chunk_count))
         return self._decoder
 
     @property
@@ -120,7 +99,7 @@ class ArrayView:
         """Yield first and last-plus-one outer index and values of chunks, in order, decoded on several threads."""
         wanted = range(self.decoder.chunk_count) if indices is None else indices
         numbers = list(wanted)
-        for number, out in zip(numbers, _ordered(self.chunk, numbers, self._threads), strict=True):
+        for number, out in zip(numbers, ordered(self.chunk, numbers, self._threads), strict=True):
             yield (*self.decoder.chunk_range(number), out)
 
     def read(self, out: Array | None = None) -> Array:
@@ -207,7 +186,7 @@ class Archive(Mapping[str, ArrayView]):
             except CorruptFile as error:
                 found.append(f"{name}: {error}")
                 continue
-            problems = _ordered(view.problem, range(count), self._threads)
+            problems = ordered(view.problem, range(count), self._threads)
             found += [f"{name}: {problem}" for problem in problems if problem]
         return found
 
@@ -239,7 +218,7 @@ def _encode(encoder: Encoder, writer: Writer, name: str, threads: int, progress:
         writer.begin(name)
         size = 0
         count = encoder.chunk_count
-        for index, chunk in enumerate(_ordered(encoder.encode_chunk, range(count), threads)):
+        for index, chunk in enumerate(ordered(encoder.encode_chunk, range(count), threads)):
             writer.add_chunk(chunk.segments, chunk.digest)
             size += sum(map(len, chunk.segments.values()))
             progress("encode", index + 1, count, encoder.raw_bytes * (index + 1) / count / max(1, size), name)

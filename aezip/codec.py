@@ -19,24 +19,27 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import exceptions, network
+from . import contextplan, exceptions, network, residual
 from .admission import Specials, Statistics, admit, native, parse_dtype, restore, scan
 from .bounds import Bound, Lossless, Tolerance, resolve, violations
+from .contextplan import ContextModel, ContextPlan, model_from_bytes
 from .errors import CorruptFile, InvalidInput, UnsupportedVersion
 from .frames import pack
-from .layout import Chunks, cut
+from .layout import Chunks, Piece, cut
 from .metrics import Accumulator, Metrics
 from .model import Model, from_bytes
 from .network import NetworkPlan
 from .plain import BytesPlan, DifferencePlan
-from .plan import PRESETS, Choice, Piece, Plan, Selector
+from .plan import PRESETS, Choice, Plan, Selector
 from .progress import Progress, ProgressEvent
 from .quantizer import Grid, LinearGrid, grid_from_json
 from .selection import grids_for, native_steps
 
 CHUNK_VALUES = 1 << 20
+CHUNK_VALUES_CONTEXT = 1 << 22  # context never crosses a chunk: larger ones predict better
 CHUNK_BYTES_PLAIN = 1 << 24
 SAMPLE_VALUES = 1 << 21
+LISTED = 6  # candidates that the header names
 VARIANTS = ("deep",)
 
 
@@ -49,20 +52,21 @@ class EncodedChunk:
 
 
 def _streams(plan: Plan) -> tuple[str, ...]:
-    return ("codes", "residual") if isinstance(plan, NetworkPlan) else ("data",)
+    return ("codes", "residual") if isinstance(plan, NetworkPlan | ContextPlan) else ("data",)
 
 
 def decode_chunk(
     plan: Plan,
     grid: Grid | None,
-    model: Model | None,
+    model: Model | ContextModel | None,
     segments: dict[str, bytes],
     specials: Specials,
     start: int,
     shape: tuple[int, ...],
     dtype: np.dtype[Any],
+    workers: int = 1,
 ) -> npt.NDArray[Any]:
-    """Decode a chunk to native plain values.
+    """Decode a chunk to native plain values, on `workers` threads where the plan allows.
 
     Raises
     ------
@@ -76,8 +80,12 @@ def decode_chunk(
     grid = grid.at(start)
     if isinstance(plan, DifferencePlan):
         out = plan.decode(grid, segments["data"], shape, dtype)
+    elif isinstance(plan, ContextPlan):
+        assert isinstance(model, ContextModel)
+        masked = None if classes is None else classes != 0
+        out = contextplan.decode(plan, grid, model, segments, shape, dtype, masked, workers)
     else:
-        assert model is not None
+        assert isinstance(model, Model)
         masked = None if classes is None else classes != 0
         out = network.decode(plan, grid, model, segments, shape, dtype, masked)
     if classes is not None:
@@ -145,7 +153,7 @@ class Encoder:
         self._specials = self.statistics.specials
         self.tolerance: Tolerance = resolve(self.bound, self.statistics)
         fine, wholes = grids_for(values, self.statistics, self.tolerance, self._shrink)
-        self.tried: list[str] = []
+        self.tried: list[tuple[str, float]] = []
         if values.size:
             self._choice = self._select(fine, wholes)
         else:
@@ -161,14 +169,15 @@ class Encoder:
     def _select(self, fine: Grid | None, wholes: list[Grid]) -> Choice:
         pieces = self._sample()
         sampled = sum(p.x.size for p in pieces)
-        if isinstance(fine, LinearGrid) and self.tolerance.kind == "absolute" and len({p.x.shape for p in pieces}) == 1:
-            sample = np.stack([p.x for p in pieces])
-            keep = np.stack([np.ones(p.x.shape, np.bool_) if p.masked is None else ~p.masked for p in pieces])
+        if isinstance(fine, LinearGrid) and self.tolerance.kind == "absolute":
+            sample = np.concatenate([p.x for p in pieces])
+            keep = np.concatenate([np.ones(p.x.shape, np.bool_) if p.masked is None else ~p.masked for p in pieces])
             native_grid = native_steps(sample, keep, fine)
             wholes = wholes if native_grid is None else [native_grid, *wholes]
         selector = Selector(
             pieces,
             self.values.size / max(1, sampled),
+            self._context_sample(),
             fine,
             wholes,
             PRESETS[self.preset],
@@ -183,23 +192,31 @@ class Encoder:
     def _sample(self) -> list[Piece]:
         """Return evenly spaced runs of the outer axis, about SAMPLE_VALUES values."""
         values = self.values
-        chunks = cut(values.shape, min(64, values.shape[0]), CHUNK_VALUES // 4)
+        if values.size <= SAMPLE_VALUES:
+            return [self._piece(*bounds) for bounds in cut(values.shape, 1, CHUNK_VALUES)]
+        chunks = cut(values.shape, min(64, values.shape[0]), SAMPLE_VALUES // 4)
         count = len(chunks)
-        wanted = max(1, min(count, SAMPLE_VALUES // (CHUNK_VALUES // 4)))
+        wanted = min(count, max(1, round(SAMPLE_VALUES * count / values.size)))
         index = sorted({round(i * (count - 1) / max(1, wanted - 1)) for i in range(wanted)})
-        pieces = []
-        for i in index if values.size > SAMPLE_VALUES else range(count):
-            start, stop = chunks.bounds(i)
-            x = native(values[start:stop])
-            classes = self._specials.classify(x)
-            pieces.append(Piece(x, classes != 0 if classes.any() else None, start))
-        return [p for p in pieces if p.x.shape == pieces[0].x.shape] or pieces[:1]
+        return [self._piece(*chunks.bounds(i)) for i in index]
+
+    def _context_sample(self) -> list[Piece]:
+        """Return one or two chunks of a context plan."""
+        chunks = cut(self.values.shape, 1, CHUNK_VALUES_CONTEXT)
+        return [self._piece(*chunks.bounds(i)) for i in sorted({0, len(chunks) // 2})]
+
+    def _piece(self, start: int, stop: int) -> Piece:
+        x = native(self.values[start:stop])
+        classes = self._specials.classify(x)
+        return Piece(x, classes != 0 if classes.any() else None, start)
 
     def _cut(self, plan: Plan) -> None:
         """Cut the array into chunks that suit the plan."""
         target, block = CHUNK_VALUES, 1
         if isinstance(plan, NetworkPlan):
             block = plan.layout.block[0]
+        elif isinstance(plan, ContextPlan):
+            block, target = plan.block, CHUNK_VALUES_CONTEXT
         else:
             target = CHUNK_BYTES_PLAIN // self.values.dtype.itemsize
         self._chunks = cut(self.values.shape, block, target) if self.values.size else Chunks(0, 1)
@@ -271,7 +288,7 @@ class Encoder:
             self._ideal[index] = ideal
             self._exceptions += int(wrong.sum())
         digest = hashlib.sha256(restored_chunk(decoded, self._admitted.shape, self._admitted.dtype).tobytes())
-        level = PRESETS[self.preset].zstd if not isinstance(self.plan, NetworkPlan) else 3
+        level = 3 if isinstance(self.plan, NetworkPlan | ContextPlan) else PRESETS[self.preset].zstd
         segments = {name: pack(data, level) if data else b"" for name, data in raw.items()}
         return EncodedChunk(segments, digest.digest())
 
@@ -288,14 +305,21 @@ class Encoder:
         if isinstance(plan, DifferencePlan):
             data, decoded = plan.encode(grid, x, masked)
             return {"data": data}, decoded, 0.0
-        model = self._model
-        assert model is not None
-        coded = network.code(plan, grid, model.decoders, model.norm, self._choice.encoder, x, masked)
+        model, encoder = self._model, self._choice.encoder
+        if isinstance(plan, ContextPlan):
+            assert isinstance(model, ContextModel)
+            coded = contextplan.code(plan, grid, model.net, model.base, encoder, x, masked)
+            below = model.base
+        else:
+            assert isinstance(model, Model)
+            coded = network.code(plan, grid, model.decoders, model.norm, encoder, x, masked)
+            below = model
+        has_codes = below is not None and bool(below.book.predictors)
         streams = {
-            "codes": network.encode_codes(model, coded) if plan.sizes.width else b"",
-            "residual": network.encode_residual(model, coded),
+            "codes": network.encode_codes(below, coded) if below is not None and has_codes else b"",
+            "residual": residual.encode(model.residual_tables, coded.residual),
         }
-        return streams, coded.decoded, network.ideal_bytes(model, coded)
+        return streams, coded.decoded, network.ideal_bytes(model.residual_tables, below if has_codes else None, coded)
 
     def header(self) -> dict[str, Any]:
         """Return the array's header, after all chunks were encoded."""
@@ -321,8 +345,16 @@ class Encoder:
             "rates": {k: round(v, 5) for k, v in self._choice.rates.items()},
             "preset": self.preset,
             "seed": self.seed,
-            "candidates": self.tried,
+            "candidates": _shortened(self.tried),
         }
+
+
+def _shortened(tried: list[tuple[str, float]]) -> list[str]:
+    """Return the candidates with the fewest bytes, in the order tried; the best with codes among them."""
+    ranked = sorted(range(len(tried)), key=lambda i: tried[i][1])
+    kept = set(ranked[:LISTED])
+    kept.update([i for i in ranked if " codes" in tried[i][0]][:1])
+    return [f"{tried[i][0]}: {tried[i][1]:.0f}" for i in sorted(kept)]
 
 
 def restored_chunk(values: npt.NDArray[Any], shape: tuple[int, ...], dtype: str) -> npt.NDArray[Any]:
@@ -365,7 +397,8 @@ class Decoder:
         if len(self._chunks) != count:
             raise CorruptFile("the number of chunks does not fit the array: the file is damaged")
         self._specials = Specials.from_json(specials)
-        self._model: Model | None = None
+        self.workers = 1  # threads within a chunk
+        self._model: Model | ContextModel | None = None
         self._grid: Grid | None = None
         self._read_plan(kind, header, shared)
 
@@ -382,6 +415,12 @@ class Decoder:
             if axis is not None and not (isinstance(axis, int) and 0 <= axis < len(shape)):
                 raise CorruptFile("the plan in the header is malformed: the file is damaged")
             self._plan = DifferencePlan(axis)
+        elif kind == "context":
+            refined = ContextPlan.from_json(plan, shape, whole=self._grid.whole)
+            self._plan = refined
+            if "model" not in shared:
+                raise CorruptFile("the model is missing: the file is damaged")
+            self._model = model_from_bytes(shared["model"], refined, len(shape))
         elif kind in ("autoencoder", "columns", "static"):
             self._plan = NetworkPlan.from_json(plan, shape, whole=self._grid.whole)
             if "model" not in shared:
@@ -420,7 +459,7 @@ class Decoder:
         filled = {name: segments.get(name, b"") for name in ("mask", "exceptions", *_streams(self._plan))}
         try:
             out = decode_chunk(
-                self._plan, self._grid, self._model, filled, self._specials, start, shape, self._work_dtype
+                self._plan, self._grid, self._model, filled, self._specials, start, shape, self._work_dtype, self.workers
             )
         except (ValueError, IndexError, OverflowError) as error:
             raise CorruptFile(f"chunk {index} does not make sense: the file is damaged") from error

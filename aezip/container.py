@@ -31,6 +31,7 @@ from . import header as rules
 from .errors import AezipError, CorruptFile, InvalidInput, UnsafeFile
 from .frames import content_size, pack, unpack
 
+_COMPACT = 4096  # bytes up to which a dataset lies in its object header
 _MAGIC = b"\x89HDF\r\n\x1a\n"
 _COPY = 1 << 20
 _FOREIGN = (RuntimeError, KeyError, ValueError, TypeError, IndexError, OverflowError, AttributeError)
@@ -38,7 +39,13 @@ _NOT_HDF5 = "this is not an aezip file, or its beginning is damaged: check the n
 
 
 def _bytes_dataset(group: h5py.Group, name: str, data: bytes) -> None:
-    group.create_dataset(name, data=np.frombuffer(data, np.uint8), track_times=False)
+    plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plist.set_obj_track_times(False)
+    if len(data) <= _COMPACT:  # inside its object header: saves an address and the gaps around it
+        plist.set_layout(h5py.h5d.COMPACT)
+    space = h5py.h5s.create_simple((len(data),))
+    dataset = h5py.h5d.create(group.id, name.encode(), h5py.h5t.STD_U8LE, space, plist)
+    dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, np.frombuffer(data, np.uint8))
 
 
 class _Spool:
@@ -99,7 +106,7 @@ class Writer:
             self.temp_path = self.path.with_name(f".{self.path.name[:100]}.aezip-{secrets.token_hex(6)}.tmp")
             target = self.temp_path
         # the later metadata format has checksums: flipped bits in it do not pass unnoticed
-        self._file = h5py.File(target, "w", libver=("v110", "v110"), track_order=False)
+        self._file = h5py.File(target, "w", libver=("v110", "v110"), track_order=False, meta_block_size=1)
         self._arrays: list[dict[str, Any]] = []
         self._all = hashlib.sha256()
         self._streams: dict[str, _Spool] = {}

@@ -114,6 +114,47 @@ class Chunks:
         return (self.bounds(i) for i in range(len(self)))
 
 
+@dataclass(frozen=True)
+class Piece:
+    """A sampled chunk: values and which of them are masked (or None)."""
+
+    x: npt.NDArray[Any]
+    masked: npt.NDArray[np.bool_] | None
+    start: int  # outer index of its first row
+
+
+def activity(x: npt.NDArray[Any], masked: npt.NDArray[np.bool_] | None) -> float:
+    """Return how much values change from one index to the next, summed; what is masked or not finite does not count."""
+    total = 0.0
+    values = np.asarray(x, np.float64)
+    if masked is not None:
+        values = np.where(masked, np.nan, values)
+    with np.errstate(invalid="ignore", over="ignore"):
+        for axis in range(values.ndim):
+            change = np.abs(np.diff(values, axis=axis))
+            total += float(change[np.isfinite(change)].sum())
+    return total
+
+
+def crop(piece: Piece, most: int) -> Piece:
+    """Return a part of a piece, of at most about `most` values: where much happens; the last axis stays whole.
+
+    The longest axis is halved again and again, and the half kept in which values change more.
+    """
+    x, masked, start = piece.x, piece.masked, piece.start
+    while x.size > most:
+        axis = max(range(max(1, x.ndim - 1)), key=lambda a: x.shape[a])
+        length = x.shape[axis]
+        if length < 2:
+            break
+        halves = [(slice(None),) * axis + (part,) for part in (slice(0, -(-length // 2)), slice(length // 2, length))]
+        cuts = [(x[h], None if masked is None else masked[h]) for h in halves]
+        best = int(activity(*cuts[1]) > activity(*cuts[0]))
+        x, masked = cuts[best]
+        start += length // 2 if best and axis == 0 else 0
+    return Piece(np.ascontiguousarray(x), masked, start)
+
+
 def cut(shape: tuple[int, ...], block_outer: int, target: int) -> Chunks:
     """Cut `shape` into chunks of about `target` values, a whole number of blocks each."""
     inner = max(1, math.prod(shape[1:]))

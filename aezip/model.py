@@ -135,7 +135,7 @@ class Model:
     residual_tables: ans.Tables
 
 
-def _split_bytes(value: npt.NDArray[np.signedinteger]) -> bytes:
+def split_bytes(value: npt.NDArray[np.signedinteger]) -> bytes:
     """Return the bytes of integers by significance: equal high bytes compress."""
     little = np.ascontiguousarray(value.astype(value.dtype.newbyteorder("<")))
     return little.view(np.uint8).reshape(-1, little.itemsize).T.tobytes()
@@ -147,31 +147,36 @@ def to_bytes(
     """Serialize a model; see `docs/format.md`."""
     parts = [bytes([norm.top])]
     if len(decoders) > 1:
-        parts += [norm.exponent.astype(np.int8).tobytes(), _split_bytes(norm.centre)]
+        parts += [norm.exponent.astype(np.int8).tobytes(), split_bytes(norm.centre)]
     layers = [[d.first, d.second, d.mean, d.skip, d.scale] for d in decoders]
     parts += [layer.weight.tobytes() for group in layers for layer in group]
     parts += [layer.exponent.tobytes() for group in layers for layer in group]
-    parts += [_split_bytes(layer.bias) for group in layers for layer in group]
-    parts += [_split_bytes(decoder.offset) for decoder in decoders]
+    parts += [split_bytes(layer.bias) for group in layers for layer in group]
+    parts += [split_bytes(decoder.offset) for decoder in decoders]
     parts += [book.to_bytes(), code_counts.to_bytes(), residual_counts.to_bytes()]
     return b"".join(parts)
 
 
-class _Cursor:
+class Cursor:
+    """Reads a model from front to back."""
+
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.at = 0
 
     def take(self, size: int) -> bytes:
+        """Return the next bytes; raises CorruptFile if there are too few."""
         if self.at + size > len(self.data):
             raise CorruptFile("the model is cut short: the file is damaged")
         self.at += size
         return self.data[self.at - size : self.at]
 
     def int8(self, *shape: int) -> npt.NDArray[np.int8]:
+        """Return the next bytes as an array."""
         return np.frombuffer(self.take(int(np.prod(shape))), np.int8).reshape(shape)
 
     def wide(self, count: int, kind: str) -> npt.NDArray[np.signedinteger]:
+        """Return integers of several bytes that were stored by significance."""
         size = np.dtype(kind).itemsize
         planes = np.frombuffer(self.take(count * size), np.uint8).reshape(size, count)
         out: npt.NDArray[np.signedinteger] = np.ascontiguousarray(planes.T).view(kind).reshape(count).astype(kind[1:])
@@ -187,7 +192,7 @@ def from_bytes(data: bytes, sizes: Sizes, axes: int) -> Model:
         If the bytes do not fit the sizes, or the network is not exact.
     """
     sizes.check()
-    cursor = _Cursor(data)
+    cursor = Cursor(data)
     norm = _read_norm(cursor, sizes)
     count = range(len(sizes.groups))
     weights = [[cursor.int8(*shape) for shape in sizes.layers(g)] for g in count]
@@ -211,7 +216,7 @@ def from_bytes(data: bytes, sizes: Sizes, axes: int) -> Model:
     return Model(decoders, norm, book, code_tables, residual_tables)
 
 
-def _read_norm(cursor: _Cursor, sizes: Sizes) -> Norm:
+def _read_norm(cursor: Cursor, sizes: Sizes) -> Norm:
     top = cursor.take(1)[0]
     if not NARROW_BITS <= top <= MAX_TOP:
         raise CorruptFile("the model's inputs are out of range: the file is damaged")

@@ -10,6 +10,7 @@ A width of 0 leaves a mean and a level for each feature: no network, the same co
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import residual
+from . import ans, kernels, residual
 from .encoder import FloatEncoder
 from .errors import CorruptFile
 from .integer import FRACTION_BITS, IntegerDecoder
@@ -410,7 +411,7 @@ def decode(
     codes = model.book.decode(model.code_tables, streams["codes"], plan.layout.grid(shape))
     ignore = _ignored(plan.layout, shape, masked)
     value = np.empty((len(codes), plan.sizes.features), np.int64)
-    reader = residual.Decoder(model.residual_tables, streams["residual"])
+    reader = residual.Decoder(model.residual_tables, streams["residual"], fast=kernels.available(math.prod(shape)))
     for part in _tiles(plan.sizes, len(codes)):
         tile = _Groups(plan.sizes, model.norm, codes[part], None if ignore is None else ignore[part], value[part])
         for group, decoder in enumerate(model.decoders):
@@ -426,19 +427,24 @@ def decode(
     return _values(plan, grid, value, shape, dtype, masked)
 
 
+def predictions(plan: NetworkPlan, model: Model, codes: Int64) -> tuple[Int64, U8]:
+    """Return mean and level of all values from the codes alone, both (rows, features); one group of features."""
+    mean = np.empty((len(codes), plan.sizes.features), np.int64)
+    level = np.empty(mean.shape, np.uint8)
+    for part in _tiles(plan.sizes, len(codes)):
+        tile = _Groups(plan.sizes, model.norm, codes[part], None, mean[part])
+        mean[part], level[part] = tile.predict(0, model.decoders[0])
+    return mean, level
+
+
 def encode_codes(model: Model, coded: Coded) -> bytes:
     """Entropy-code the codes of a chunk."""
     return residual.encode(model.code_tables, model.book.passes(coded.codes))
 
 
-def encode_residual(model: Model, coded: Coded) -> bytes:
-    """Entropy-code the residual of a chunk."""
-    return residual.encode(model.residual_tables, coded.residual)
-
-
-def ideal_bytes(model: Model, coded: Coded) -> float:
-    """Return the bytes that an ideal coder with the model's tables would need for a chunk."""
-    bits = residual.ideal_bits(model.residual_tables, coded.residual)
-    if model.book.predictors:
-        bits += residual.ideal_bits(model.code_tables, model.book.passes(coded.codes))
+def ideal_bytes(tables: ans.Tables, codes: Model | None, coded: Coded) -> float:
+    """Return the bytes that an ideal coder would need for a chunk: residual under `tables`, codes under their model's."""
+    bits = residual.ideal_bits(tables, coded.residual)
+    if codes is not None:
+        bits += residual.ideal_bits(codes.code_tables, codes.book.passes(coded.codes))
     return bits / 8.0

@@ -10,55 +10,58 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from . import network, residual
+from . import contextual, network, residual
 from .codes import CodeBook
+from .contextplan import ContextModel, ContextPlan
+from .contextual import Below, Refinement
 from .encoder import FloatEncoder
 from .frames import pack
 from .integer import IntegerDecoder
-from .layout import Layout, candidates
+from .layout import Layout, Piece, activity, candidates, crop
 from .model import NARROW_BITS, Model, Norm, Sizes, from_bytes, to_bytes
 from .network import Difference, NetworkPlan
+from .passes import Order
 from .plain import BytesPlan, DifferencePlan
 from .progress import Progress
 from .quantizer import Grid
+from .series import series_for
 
-Plan = NetworkPlan | BytesPlan | DifferencePlan
+Plan = NetworkPlan | ContextPlan | BytesPlan | DifferencePlan
 
 
 MOST_COLUMNS = 40  # columns predicted one after the other
 WIDEST = 1 << 50  # integers beyond this are left to plans without a network
+WORTH = 1.5  # a trial larger than the best one times this is given up
+HIDDEN_16, HIDDEN_32 = 400_000, 4_000_000  # bytes up to which a context network has so many hidden units
+PROMISING = 1.2  # the same, for an autoencoder after a trial: a full training gains so much
+PROMISING_COLUMNS = 1.05  # and for columns
 SMALL = 6000  # bytes: no network pays where there is less to save than it costs itself
 
 
 @dataclass(frozen=True)
 class Preset:
-    """Effort: training steps, candidates, zstd level."""
+    """Effort: training steps, candidates, zstd level; the same for context networks."""
 
     steps: int
     trial_steps: int
     trials: int
     zstd: int
+    context_steps: int
+    context_trial: int
+    context_trials: int
+    crop: int  # values that a trial of a context network looks at
 
 
 PRESETS = {
-    "fast": Preset(steps=1200, trial_steps=200, trials=6, zstd=9),
-    "balanced": Preset(steps=5000, trial_steps=400, trials=12, zstd=19),
-    "best": Preset(steps=20000, trial_steps=1200, trials=24, zstd=22),
+    "fast": Preset(1200, 200, 4, 9, context_steps=500, context_trial=60, context_trials=3, crop=1 << 17),
+    "balanced": Preset(5000, 400, 8, 19, context_steps=3000, context_trial=120, context_trials=6, crop=1 << 18),
+    "best": Preset(20000, 1200, 24, 22, context_steps=12000, context_trial=600, context_trials=8, crop=1 << 20),
 }
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A sampled chunk: values and which of them are masked (or None)."""
-
-    x: npt.NDArray[Any]
-    masked: npt.NDArray[np.bool_] | None
-    start: int  # outer index of its first row
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ class Choice:
     plan: Plan
     grid: Grid | None
     size: float
-    model: Model | None = None
+    model: Model | ContextModel | None = None
     model_bytes: bytes = b""
     encoder: FloatEncoder | None = None
     rates: dict[str, float] = field(default_factory=dict)
@@ -89,22 +92,25 @@ class Selector:
     Parameters
     ----------
     pieces
-        Sampled chunks.
+        Sampled runs of the outer axis.
+    context_pieces
+        Sampled chunks of context plans, or the middle of them.
     share
-        Values of the array over values sampled.
+        Values of the array over values sampled in `pieces`.
     fine, wholes
         Grids: the fine one of a lossy bound, or None; whole ones, the preferred first.
     """
 
     pieces: list[Piece]
     share: float
+    context_pieces: list[Piece]
     fine: Grid | None
     wholes: list[Grid]
     preset: Preset
     seed: int
     device: str
     progress: Progress
-    tried: list[str] = field(default_factory=list)
+    tried: list[tuple[str, float]] = field(default_factory=list)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -121,15 +127,137 @@ class Selector:
         best = self._static(plain)
         if best.size < SMALL:
             return best
-        learned = self._learned()
-        if learned is None:
-            return best
+        refined = self._contexts()
+        learned = self._learned(math.inf if refined is None else refined.size * WORTH)
+        options = [best]
+        if learned is not None and (refined is None or learned.size < refined.size * _promise(learned)):
+            options.append(self._finish(learned))
+        if refined is not None:
+            options += self._refined(refined, options[-1], min(c.size for c in options))
+        return min(options, key=lambda c: c.size)
+
+    def _finish(self, learned: Choice) -> Choice:
+        """Train an autoencoder, or columns, at full length."""
         assert isinstance(learned.plan, NetworkPlan)
         assert learned.grid is not None
         # column by column, a step costs more and convergence is faster
         steps = self.preset.steps if len(learned.plan.sizes.groups) == 1 else self.preset.steps * 3 // 5
-        final = self._train(learned.plan, learned.grid, steps, final=True)
-        return min((best, final), key=lambda c: c.size)
+        return self._train(learned.plan, learned.grid, steps, final=True)
+
+    @property
+    def _values(self) -> float:
+        """Values of the whole array."""
+        return self.share * sum(p.x.size for p in self.pieces)
+
+    @cached_property
+    def _crop(self) -> Piece:
+        """A part of a chunk on which trials of context networks are made."""
+        return crop(self.context_pieces[0], self.preset.crop)
+
+    @cached_property
+    def _crop_share(self) -> float:
+        """What part of all that changes in the chunks changes there."""
+        whole = sum(activity(p.x, p.masked) for p in self.context_pieces)
+        part = activity(self._crop.x, self._crop.masked)
+        size = self._crop.x.size / sum(p.x.size for p in self.context_pieces)
+        return max(size, part / whole) if whole > 0.0 else size
+
+    def _contexts(self) -> Refinement | None:
+        """Return the best context plan of short trainings on a part of the sample."""
+        done: list[Refinement] = []
+        grids = [g for g in (self.fine, *self.wholes[:1]) if g is not None]
+        tried = contextual.orders(self.context_pieces[0].x.shape)[: self.preset.context_trials]
+        for order in tried:
+            done.append(self._context(grids[0], order, 16, self.preset.context_trial))
+        if series_for(self._crop.x.shape):
+            done.append(self._context(grids[0], (), 16, self.preset.context_trial))
+        if len(grids) > 1 and done:  # which grid is better shows late: train longer
+            order = min(done, key=lambda r: r.size).plan.sizes.order  # of a signal: ()
+            done = [self._context(grid, order, 16, 4 * self.preset.context_trial, more=True) for grid in grids]
+        if done:
+            best = min(done, key=lambda r: r.size)
+            spike = contextual.find_spike(grids[-1], self._crop)
+            if spike is not None:
+                order, steps = best.plan.sizes.order, 4 * self.preset.context_trial
+                if len(grids) == 1:
+                    done = [self._context(grids[0], order, 16, steps, more=True)]
+                done.append(self._context(grids[-1], order, 16, steps, spike=spike, more=True))
+        return min(done, key=lambda r: r.size, default=None)
+
+    def _context(
+        self, grid: Grid, order: Order, hidden: int, steps: int, *, below: Below | None = None,
+        spike: int | None = None, final: bool = False, more: bool = False,
+    ) -> Refinement:
+        pieces = self.context_pieces if final else [self._crop]
+        whole = sum(p.x.size for p in self.context_pieces)
+        share = self._values / (whole if final else whole * self._crop_share)
+        raw = 8.0 * pieces[0].x.dtype.itemsize
+        name = ">".join("+".join(map(str, axes)) for axes in order) or "along a signal"
+        series = None if order else series_for(pieces[0].x.shape)[0]
+
+        def report(step: int, of: int, epoch: int, rate: float) -> None:
+            stage = "train" if final else "select"
+            self.progress(stage, step, of, raw / max(rate, 1e-9), "" if final else f"trying context {name}")
+
+        refined = contextual.train(
+            grid, pieces, share, order, hidden, steps, self.seed, below=below, series=series, spike=spike,
+            final=final or more, report=report,
+        )
+        self._note(_as_choice(refined))
+        return refined
+
+    def _below(self, learned: Choice, refined: Refinement) -> Below | None:
+        """Return a trained autoencoder to refine, if its plan can be refined."""
+        plan, model = learned.plan, learned.model
+        if not isinstance(plan, NetworkPlan) or not isinstance(model, Model) or learned.encoder is None:
+            return None
+        if plan.difference is not None or len(plan.sizes.groups) > 1 or learned.grid is not refined.grid:
+            return None
+        codes = [
+            network.code(plan, learned.grid.at(p.start), model.decoders, model.norm, learned.encoder, p.x, p.masked).codes
+            for p in self.pieces
+        ]
+        # the residual's tables are of no use below a context network
+        counts = model.book.counts(codes), residual.TableCounts(plan.sizes.contexts)
+        data = to_bytes(model.decoders, model.norm, model.book, *counts)
+        return Below(plan, from_bytes(data, plan.sizes, len(self.shape)), data, learned.encoder)
+
+    def _refined(self, refined: Refinement, learned: Choice, best: float) -> list[Choice]:
+        """Train the best context plan, with and without an autoencoder, at full length where it may win."""
+        sizes = refined.plan.sizes
+        steps = self.preset.context_steps
+
+        def full(size: float, below: Below | None) -> Choice:
+            hidden = 16 if size < HIDDEN_16 else 32 if size < HIDDEN_32 else 64
+            return _as_choice(
+                self._context(refined.grid, sizes.order, hidden, steps, below=below, spike=sizes.spike, final=True)
+            )
+
+        trials = []
+        few = 3 * self.preset.context_trial
+        for below in self._belows(learned, refined) if refined.plan.series is None else []:
+            trial = self._context(refined.grid, sizes.order, 16, few, below=below, spike=sizes.spike, final=True)
+            trials.append((trial, below))
+        out = []
+        with_codes, chosen = min(trials, key=lambda t: t[0].size, default=(None, None))
+        if with_codes is not None and with_codes.size < refined.size * 1.05:
+            out.append(full(with_codes.size, chosen))
+        if (with_codes is None or with_codes.size > refined.size * 0.9) and refined.size < best * WORTH:
+            out.append(full(refined.size, None))
+        return out
+
+    def _belows(self, learned: Choice, refined: Refinement) -> list[Below]:
+        """Return autoencoders to refine: the one at hand, and one with half the codes, as contexts do a part of its job."""
+        first = self._below(learned, refined)
+        if first is None:
+            return []
+        assert learned.grid is not None
+        old = first.plan.sizes
+        if old.width < 4:
+            return [first]
+        plan = replace(first.plan, sizes=replace(old, width=old.width // 2))
+        second = self._below(self._train(plan, learned.grid, self.preset.steps // 2), refined)
+        return [first] if second is None else [first, second]
 
     def _fits(self, grid: Grid) -> bool:
         """Tell whether a grid's integers leave networks room for 1/64 steps."""
@@ -142,7 +270,7 @@ class Selector:
 
     def _note(self, choice: Choice) -> Choice:
         fine = choice.grid is not None and not choice.grid.whole
-        self.tried.append(f"{choice.plan.describe()}{', fine' if fine else ''}: {choice.size:.0f}")
+        self.tried.append((f"{choice.plan.describe()}{', fine' if fine else ''}", choice.size))
         return choice
 
     def _plain(self) -> Choice:
@@ -162,7 +290,21 @@ class Selector:
                 difference = DifferencePlan(axis)
                 size = sum(len(pack(difference.encode(grid.at(p.start), p.x, p.masked)[0], level)) for p in small)
                 options.append(self._note(Choice(difference, grid, size * scale)))
-        return min(options, key=lambda c: c.size)
+        return self._measured(min(options, key=lambda c: c.size))
+
+    def _measured(self, plain: Choice) -> Choice:
+        """Return a plan without a network with the bytes of the whole sample: a part of it may mislead."""
+        if isinstance(plain.plan, BytesPlan):
+            sizes = [len(pack(plain.plan.encode(p.x), self.preset.zstd)) for p in self.pieces]
+        else:
+            assert isinstance(plain.plan, DifferencePlan)
+            assert plain.grid is not None
+            grids = [plain.grid.at(p.start) for p in self.pieces]
+            sizes = [
+                len(pack(plain.plan.encode(g, p.x, p.masked)[0], self.preset.zstd))
+                for g, p in zip(grids, self.pieces, strict=True)
+            ]
+        return self._note(replace(plain, size=sum(sizes) * self.share))
 
     def _head(self, values: int) -> list[Piece]:
         """Return pieces of about `values` values, cut short along the outer axis if need be."""
@@ -225,8 +367,8 @@ class Selector:
             options.append(self._train(plan, grid, 0))
         return min(options, key=lambda c: c.size)
 
-    def _learned(self) -> Choice | None:
-        """Search layouts, differences and groups first, then the sizes of the network."""
+    def _learned(self, hopeless: float) -> Choice | None:
+        """Search layouts, differences and groups first, then the sizes of the network; or not, from so many bytes on."""
         transforms = self._differences()
         tops = transforms[:1] + [t for t in transforms[1:4] if t[1] is not None and t[1].columns is None][:1]
         starts: list[tuple[NetworkPlan, Grid]] = []
@@ -241,10 +383,16 @@ class Selector:
         if 2 <= self.shape[-1] <= MOST_COLUMNS:
             pairs = [(self.fine, None), *tops] if self.fine is not None else [*tops, (tops[0][0], None)]
             tries = [*self._by_columns(pairs), *tries[:3]]
-        done = [self._train(plan, grid, self.preset.trial_steps) for plan, grid in tries]
+        done: list[Choice] = []
+        for plan, grid in tries:
+            done.append(self._train(plan, grid, self.preset.trial_steps))
+            if len(done) == 2 and min(c.size for c in done) > 2.0 * hopeless:
+                break
         if not done:
             return None
         best = min(done, key=lambda c: c.size)
+        if best.size > 1.5 * hopeless:
+            return best
         assert isinstance(best.plan, NetworkPlan)
         if len(best.plan.sizes.groups) > 1:
             return self._resize(best)
@@ -381,3 +529,15 @@ class Selector:
             size += len(residual.encode(model.code_tables, book.passes(part.codes)))
         total = size * self.share + len(pack(data, 19))
         return Choice(plan, grid, total if math.isfinite(total) else math.inf, model, data, encoder, rates)
+
+
+def _promise(learned: Choice) -> float:
+    """Return how much larger than the best context plan a plan may be after a short training, to be trained on."""
+    assert isinstance(learned.plan, NetworkPlan)
+    return PROMISING if learned.plan.sizes.width else PROMISING_COLUMNS
+
+
+def _as_choice(refined: Refinement) -> Choice:
+    return Choice(
+        refined.plan, refined.grid, refined.size, refined.model, refined.model_bytes, refined.encoder, {"trained": refined.rate}
+    )

@@ -222,12 +222,12 @@ class Decoder:
         Whenever the bytes do not make sense.
     """
 
-    def __init__(self, tables: ans.Tables, data: bytes) -> None:
+    def __init__(self, tables: ans.Tables, data: bytes, *, fast: bool = False) -> None:
         coded, at = _read_leb128(data, 0)
         low, at = _read_leb128(data, at)
         if at + coded + low > len(data):
             raise CorruptFile("an entropy-coded stream is cut short: the file is damaged")
-        self._symbols = ans.Decoder(tables, data[at : at + coded])
+        self._symbols = ans.Decoder(tables, data[at : at + coded], fast=fast)
         self._low = _LowBits(data[at + coded : at + coded + low])
         self._escapes = _unpack_integers(data[at + coded + low :])
         self._escape_at = 0

@@ -43,7 +43,11 @@ class Outcome:
     peak_memory: int = 0
 
 
-def _child(sender: Connection, limits: Limits, function: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+def _child(
+    sender: Connection, limits: Limits, data: str | None, function: Callable[..., None], arguments: tuple[Any, ...]
+) -> None:
+    if data is not None:  # the server that forks has the environment of its own start
+        os.environ["AEZIP_DATA"] = data
     if limits.memory:
         resource.setrlimit(resource.RLIMIT_AS, (limits.memory, limits.memory))
     resource.setrlimit(resource.RLIMIT_CPU, (int(limits.cpu) + 1, int(limits.cpu) + 1))
@@ -74,7 +78,8 @@ def isolated(limits: Limits, function: Callable[..., None], *arguments: Any) -> 
     """
     context = multiprocessing.get_context("forkserver")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_child, args=(sender, limits, function, arguments), daemon=True)
+    data = os.environ.get("AEZIP_DATA")
+    process = context.Process(target=_child, args=(sender, limits, data, function, arguments), daemon=True)
     process.start()
     sender.close()
     outcome = Outcome(status="")

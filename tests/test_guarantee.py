@@ -23,7 +23,7 @@ DTYPES = ["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"]
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Train for a moment only: the guarantee does not depend on how good a network is."""
-    quickest = plan.Preset(steps=30, trial_steps=10, trials=2, zstd=3)
+    quickest = plan.Preset(30, 10, 2, 3, context_steps=30, context_trial=10, context_trials=2, crop=1 << 14)
     monkeypatch.setitem(plan.PRESETS, "fast", quickest)
 
 

@@ -1,0 +1,49 @@
+"""Compiled loops for the two hot spots, through numba where it is installed: the same bits as NumPy's, sooner.
+
+`available(values)` says whether compiling pays. Sums are of integers that the floating-point type holds exactly, so
+that the order of summation does not matter; all else is one rounding each, as in NumPy. Knows nothing of plans.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from functools import lru_cache
+from typing import Any
+
+ENOUGH = 1 << 18  # values from which importing numba is worth it
+BLOCK = 64  # values computed together: short loops that vectorize
+
+
+@lru_cache(maxsize=1)
+def _installed() -> bool:
+    return importlib.util.find_spec("numba") is not None and not os.environ.get("AEZIP_NO_NUMBA")
+
+
+def available(values: int) -> bool:
+    """Tell whether compiled kernels exist and so many values are worth importing them."""
+    return values >= ENOUGH and _installed()
+
+
+@lru_cache(maxsize=1)
+def predictor() -> Any:
+    """Return the compiled counterpart of `context.inputs` and `ContextNet.predict`."""
+    from .compiled import predict
+
+    return predict
+
+
+@lru_cache(maxsize=1)
+def ans_run() -> Any:
+    """Return the compiled counterpart of `ans.Decoder._run`."""
+    from .compiled import run
+
+    return run
+
+
+@lru_cache(maxsize=1)
+def ans_push() -> Any:
+    """Return the compiled counterpart of `ans._Part.push`."""
+    from .compiled import push
+
+    return push

@@ -1,0 +1,37 @@
+"""Mapping over items on several threads, in order, with few results in flight."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def ordered(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
+    """Map over items on several threads, in order."""
+    if threads == 1:
+        yield from map(function, items)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        yield from ahead(function, items, pool, threads)
+
+
+def ahead(
+    function: Callable[[Item], Result], items: Iterable[Item], pool: ThreadPoolExecutor, most: int
+) -> Iterator[Result]:
+    """Map over items on the threads of a pool, in order, at most `most` results ahead so that memory stays bounded."""
+    waiting: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > most:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()

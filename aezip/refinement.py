@@ -1,0 +1,263 @@
+"""One chunk through context refinement, both ways.
+
+    target - [mean of the autoencoder] -> pass by pass: inputs from decoded values -> integer network -> mean, level
+    residual = round(target - mean) -> entropy coding by level; mean + residual -> context of later passes
+
+Encoder and decoder share the walk over passes and tiles. Knows nothing of files.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import kernels, residual
+from .context import ERROR_TOP, HALF, ContextNet, ContextSizes, Neighbours, error_slots, sum_errors
+from .integer import FRACTION_BITS
+from .parallel import Item, ahead
+from .passes import Pass, passes, tiles
+from .series import SeriesPass
+
+Int64 = npt.NDArray[np.int64]
+Float64 = npt.NDArray[np.float64]
+Float = npt.NDArray[Any]
+U8 = npt.NDArray[np.uint8]
+Mask = npt.NDArray[np.bool_]
+Prediction = tuple[Int64, U8, U8 | None]  # mean, level, bin of the spike's odds
+TILE_VALUES = 1 << 14
+NARROW = 12  # bits of inputs up to which contexts are float32
+
+
+@dataclass(frozen=True)
+class Base:
+    """What an autoencoder says of a chunk: mean, int64 in 1/64 step, and level, uint8; of the chunk's shape."""
+
+    mean: Int64
+    level: U8
+
+
+Offset = Base | int  # what contexts are relative to: an autoencoder's prediction, or one number in 1/64 step
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A run of values of one pass, and what is known of their surroundings."""
+
+    part: Pass | SeriesPass
+    where: tuple[Any, ...]  # of the view of the pass's targets
+    kind: int
+    active: tuple[int, ...]
+    neighbours: Neighbours
+
+    def of(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return the tile's view of an array of the chunk's shape."""
+        view: npt.NDArray[Any] = array[self.part.targets][self.where]
+        return view
+
+
+def _after(make: Callable[[Any], Tile], then: Callable[[Tile], Item], where: Any) -> Item:
+    return then(make(where))
+
+
+class Walk:
+    """The state of a chunk that is decoded pass by pass.
+
+    Parameters
+    ----------
+    sizes
+        Order and precision.
+    shape
+        Of the chunk.
+    offset
+        What contexts are relative to.
+    """
+
+    def __init__(self, sizes: ContextSizes, shape: tuple[int, ...], offset: Offset) -> None:
+        self.sizes, self.shape, self.offset = sizes, shape, offset
+        narrow = sizes.precision <= NARROW
+        self.context: Float = np.zeros(shape, np.float32 if narrow else np.float64)
+        self.limit = float(1 << 22) if narrow else float(1 << 50)
+        self.errors = np.zeros(shape, np.float32)
+
+    def tiles(self, pairs: Any) -> Iterator[Tile]:
+        """Yield tile after tile; `store` is to be called for each before the next pass begins."""
+        if self.sizes.columns:
+            yield from self._series(pairs)
+            return
+        for make, wheres in self._passes(pairs):
+            yield from map(make, wheres)
+
+    def predictions(self, net: ContextNet, workers: int) -> Iterator[tuple[Tile, Prediction]]:
+        """Yield each tile with what the network says of it; tiles of a pass are predicted on several threads."""
+        choose = net.compiled if kernels.available(math.prod(self.shape)) else net.predict
+
+        def predicted(tile: Tile) -> tuple[Tile, Prediction]:
+            return tile, choose(tile.kind, tile.active, tile.neighbours)
+
+        if workers == 1 or self.sizes.columns:
+            yield from map(predicted, self.tiles(net.pair))
+            return
+        with ThreadPoolExecutor(workers) as pool:
+            for make, wheres in self._passes(net.pair):
+                yield from ahead(partial(_after, make, predicted), wheres, pool, workers)
+
+    def _passes(self, pairs: Any) -> Iterator[tuple[Callable[[Any], Tile], list[Any]]]:
+        """Yield, pass after pass, what makes a tile of an index, and the indices."""
+        every = self.sizes.slots
+        inner, outer = error_slots(every, len(self.sizes.order))
+        near = tuple(every[i] for i in (*inner, *outer))
+        for part in passes(self.shape, self.sizes.order, self.sizes.corner):
+            active = tuple(part.active(every))
+            near_active = part.active(near)
+            near_views = part.views(self.errors, near)
+            errors = (
+                sum_errors(part, near_views, near_active, list(range(len(inner)))),
+                sum_errors(part, near_views, near_active, list(range(len(inner), len(near)))),
+            )
+            make = partial(
+                self._tile, part, active, pairs(part.kind, active), part.views(self.context, every), errors
+            )
+            yield make, list(tiles(part.target_shape, TILE_VALUES))
+
+    def _tile(
+        self, part: Pass, active: tuple[int, ...], pair: tuple[int, int] | None, views: list[Float],
+        errors: tuple[Float, Float], where: Any,
+    ) -> Tile:
+        values = np.empty((len(active), errors[0][where].size), self.context.dtype)
+        for row, view in zip(values, views, strict=True):
+            row.reshape(view[where].shape)[...] = view[where]
+        level = None
+        if isinstance(self.offset, Base):
+            level = self.offset.level[part.targets][where].reshape(-1).astype(np.float32)
+        near = errors[0][where].reshape(-1), errors[1][where].reshape(-1)
+        return Tile(part, where, part.kind, active, Neighbours(values, pair, near, level))
+
+    def _series(self, pairs: Any) -> Iterator[Tile]:
+        columns = self.sizes.columns
+        for index in range(self.shape[0]):
+            for column in range(columns):
+                part = SeriesPass(index, column, columns)
+                active = part.active
+                known = Neighbours(part.gather(self.context), pairs(part.kind, active), part.errors(self.errors), None)
+                yield Tile(part, (), part.kind, active, known)
+
+    def base(self, tile: Tile) -> Any:
+        """Return what contexts of a tile are relative to, int64, shape (n,), or one number."""
+        return tile.of(self.offset.mean).reshape(-1) if isinstance(self.offset, Base) else self.offset
+
+    def store(self, tile: Tile, value: Int64, q: Int64) -> None:
+        """Take in decoded values, in 1/64 step relative to the base, and their residuals."""
+        view = tile.of(self.context)
+        view[...] = np.clip(value, -self.limit, self.limit).reshape(view.shape)
+        view = tile.of(self.errors)
+        view[...] = np.minimum(np.abs(q), ERROR_TOP).reshape(view.shape)
+
+
+@dataclass(frozen=True)
+class Refined:
+    """A chunk's residual before entropy coding, and the decoded values in 1/64 step."""
+
+    residual: list[residual.Split]
+    value: Int64
+    errors: Float  # magnitudes of the residual, in steps
+
+
+def contexts(level: U8, mean: Int64, *, whole: bool) -> U8:
+    """Return the frequency table of each value."""
+    if not whole:
+        return residual.contexts(level, None, 0)
+    fraction = mean - (((mean + HALF) >> FRACTION_BITS) << FRACTION_BITS)
+    return residual.contexts(level, fraction, FRACTION_BITS)
+
+
+def code(
+    net: ContextNet, target: Float64, whole: Int64 | None, ignore: Mask | None, offset: Offset
+) -> Refined:
+    """Encode a chunk up to entropy coding.
+
+    Parameters
+    ----------
+    target
+        In steps, of the chunk's shape.
+    whole
+        The same as int64, if the grid is whole.
+    """
+    walk = Walk(net.sizes, target.shape, offset)
+    value = np.empty(target.shape, np.int64)
+    spike = net.sizes.spike
+    parts = []
+    for tile, (mean, level, bins) in walk.predictions(net, 1):
+        total = mean + walk.base(tile)
+        kept = None if ignore is None else ~tile.of(ignore).reshape(-1)
+        if whole is None:
+            distance = np.rint(tile.of(target).reshape(-1) - total * 2.0**-FRACTION_BITS)
+            q = distance.clip(-(2.0**52), 2.0**52).astype(np.int64)
+        else:
+            k = tile.of(whole).reshape(-1)
+            q = k - ((total + HALF) >> FRACTION_BITS)
+            if bins is not None:
+                flags = k == spike
+                parts.append(_flags(flags, bins, kept))
+                kept = ~flags if kept is None else kept & ~flags
+        table = contexts(level, total, whole=whole is not None)
+        if kept is None:
+            parts.append(residual.split(q, level, table))
+        else:
+            parts.append(residual.split(q[kept], level[kept], table[kept]))
+        if ignore is not None:
+            q[tile.of(ignore).reshape(-1)] = 0
+        _finish(walk, tile, total, q, value, whole=whole is not None)
+    return Refined(parts, value, walk.errors)
+
+
+def _flags(flags: Mask, bins: U8, kept: Mask | None) -> residual.Split:
+    """Return the pass that says which values are the spike."""
+    if kept is not None:
+        flags, bins = flags[kept], bins[kept]
+    return residual.Split(flags.astype(np.int64), bins + np.uint8(residual.CONTEXTS_WHOLE), np.zeros(0, np.int64), None)
+
+
+def _finish(walk: Walk, tile: Tile, total: Int64, q: Int64, value: Int64, *, whole: bool) -> None:
+    """Store the decoded values of a tile."""
+    if whole:
+        decoded = (q + ((total + HALF) >> FRACTION_BITS)) << FRACTION_BITS
+    else:
+        decoded = (q << FRACTION_BITS) + total
+    view = tile.of(value)
+    view[...] = decoded.reshape(view.shape)
+    walk.store(tile, decoded - walk.base(tile), q)
+
+
+def decode(
+    net: ContextNet, reader: residual.Decoder, shape: tuple[int, ...], ignore: Mask | None, offset: Offset, *, whole: bool,
+    workers: int = 1,
+) -> Int64:
+    """Return the decoded values of a chunk in 1/64 step; the mirror of `code`."""
+    walk = Walk(net.sizes, shape, offset)
+    value = np.empty(shape, np.int64)
+    for tile, (mean, level, bins) in walk.predictions(net, workers):
+        total = mean + walk.base(tile)
+        table = contexts(level, total, whole=whole)
+        kept = None if ignore is None else ~tile.of(ignore).reshape(-1)
+        q = np.zeros(len(mean), np.int64)
+        if bins is not None:
+            kept = np.ones(len(mean), np.bool_) if kept is None else kept
+            index = bins[kept] + np.uint8(residual.CONTEXTS_WHOLE)
+            flags = np.zeros(len(mean), np.bool_)
+            flags[kept] = reader.decode(np.zeros(len(index), np.uint8), index) != 0
+            q[flags] = net.sizes.spike - ((total[flags] + HALF) >> FRACTION_BITS)
+            kept &= ~flags
+        if kept is None:
+            q = reader.decode(level, table)
+        else:
+            q[kept] = reader.decode(level[kept], table[kept])
+        _finish(walk, tile, total, q, value, whole=whole)
+    reader.finish()
+    return value
