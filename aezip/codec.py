@@ -405,9 +405,10 @@ class Decoder:
     def _read_plan(self, kind: Any, header: dict[str, Any], shared: dict[str, bytes]) -> None:
         plan, shape = header["plan"], self._work_shape
         if kind == "bytes":
-            if not isinstance(plan.get("shuffled"), bool):
+            shuffled, changes = plan.get("shuffled"), plan.get("changes", False)
+            if not isinstance(shuffled, bool) or not isinstance(changes, bool):
                 raise CorruptFile("the plan in the header is malformed: the file is damaged")
-            self._plan: Plan = BytesPlan(plan["shuffled"])
+            self._plan: Plan = BytesPlan(shuffled, changes)
             return
         self._grid = grid_from_json(header.get("grid"), shape)
         if kind == "difference":

@@ -16,6 +16,7 @@ from aezip.errors import CorruptFile, UnsupportedVersion
 from aezip.forms import LARGEST, Digits, Lattice, Ordered, Whole
 from aezip.linear import Linear
 from aezip.logarithm import Logarithm, Staircase, float_logarithm, integer_staircase
+from aezip.ranks import Ranks, find_ranks
 from aezip.search import find_float_lattice, gather_patches
 from aezip.specials import bits_of
 from aezip.statistics import BLOCK, blocks
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from aezip.statistics import Statistics
 
 __all__ = ["Digits", "Lattice", "Linear", "Logarithm", "Ordered", "Staircase", "Survey", "Whole", "find_hidden",
-           "lattice_from_json", "ordered_lattice", "relative_lattice", "survey"]
+           "lattice_from_json", "ordered_lattice", "ranked", "relative_lattice", "survey"]
 
 _MOST_EXCEPTIONS = 1e-3
 _WIDEST = 1 << 62  # integers further apart than this are not counted from one offset
@@ -98,6 +99,12 @@ def _whole_lattice(values: NDArray[Any], statistics: Statistics) -> Whole | None
     if divisor > 1:
         return Whole(divisor, low)
     return Whole(1, offset)
+
+
+def ranked(lattice: Lattice, values: NDArray[Any], statistics: Statistics) -> Ranks | None:
+    """Return ranks of the integers that a lattice gives, or None if most integers of their range occur."""
+    columns = values.shape[-1] if values.ndim > 1 else 0
+    return find_ranks(lattice, _blocks(values, statistics), columns)
 
 
 def ordered_lattice(dtype: DTypeLike) -> Ordered:
@@ -174,6 +181,10 @@ def lattice_from_json(data: Any) -> Lattice:
             return _read_logarithm(data)
         if kind == Staircase.kind:
             return _read_staircase(data)
+        if kind == Ranks.kind:
+            if data["inner"]["kind"] == Ranks.kind:
+                raise KeyError("inner")
+            return Ranks.read(data, lattice_from_json(data["inner"]))
     except (KeyError, TypeError) as error:
         raise CorruptFile("the lattice in the header is malformed: the file is damaged, get another copy") from error
     if kind in (Digits.kind, Ordered.kind):

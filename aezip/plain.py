@@ -37,22 +37,27 @@ class BytesPlan:
     ----------
     shuffled
         By significance.
+    changes
+        Each byte minus the one before it, modulo 256 (of shuffled bytes: slow changes of the leading ones).
     """
 
     shuffled: bool
+    changes: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan."""
-        return {"kind": "bytes", "shuffled": self.shuffled}
+        return {"kind": "bytes", "shuffled": self.shuffled, "changes": self.changes}
 
     def describe(self) -> str:
         """Return the plan in a few words."""
-        return "bytes, shuffled" if self.shuffled else "bytes"
+        return "bytes" + ", shuffled" * self.shuffled + ", changes" * self.changes
 
     def encode(self, x: npt.NDArray[Any]) -> bytes:
         """Return the bytes of a chunk."""
         data = np.asarray(x, x.dtype.newbyteorder("<")).tobytes()
-        return shuffle(data, x.dtype.itemsize) if self.shuffled else data
+        if self.shuffled:
+            data = shuffle(data, x.dtype.itemsize)
+        return np.diff(np.frombuffer(data, np.uint8), prepend=np.uint8(0)).tobytes() if self.changes else data
 
     def decode(self, data: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
         """Return the chunk of `shape` and native `dtype`.
@@ -64,6 +69,8 @@ class BytesPlan:
         """
         if len(data) != int(np.prod(shape)) * dtype.itemsize:
             raise CorruptFile("a chunk has the wrong number of bytes: the file is damaged")
+        if self.changes:
+            data = np.cumsum(np.frombuffer(data, np.uint8), dtype=np.uint8).tobytes()
         if self.shuffled:
             data = unshuffle(data, dtype.itemsize)
         return np.frombuffer(data, dtype.newbyteorder("<")).astype(dtype).reshape(shape)

@@ -36,6 +36,7 @@ Plan = NetworkPlan | ContextPlan | BytesPlan | DifferencePlan
 
 MOST_COLUMNS = 40  # columns predicted one after the other
 WIDEST = 1 << 50  # integers beyond this are left to plans without a network
+MEASURED = 1 << 20  # values that plans without a network are measured on
 WORTH = 1.5  # a trial larger than the best one times this is given up
 HIDDEN_16, HIDDEN_32 = 400_000, 4_000_000  # bytes up to which a context network has so many hidden units
 PROMISING = 1.2  # the same, for an autoencoder after a trial: a full training gains so much
@@ -59,7 +60,7 @@ class Preset:
 
 PRESETS = {
     "fast": Preset(1200, 200, 4, 9, context_steps=500, context_trial=60, context_trials=3, crop=1 << 17),
-    "balanced": Preset(5000, 400, 8, 19, context_steps=3000, context_trial=120, context_trials=6, crop=1 << 18),
+    "balanced": Preset(5000, 400, 8, 19, context_steps=2000, context_trial=120, context_trials=6, crop=1 << 18),
     "best": Preset(20000, 1200, 24, 22, context_steps=12000, context_trial=600, context_trials=8, crop=1 << 20),
 }
 
@@ -156,7 +157,9 @@ class Selector:
 
     @cached_property
     def _crop_share(self) -> float:
-        """What part of all that changes in the chunks changes there."""
+        """What part of all that changes in the chunks changes there (lossless: what part it is, as noise is everywhere)."""
+        if self.fine is None:
+            return self._crop.x.size / sum(p.x.size for p in self.context_pieces)
         whole = sum(activity(p.x, p.masked) for p in self.context_pieces)
         part = activity(self._crop.x, self._crop.masked)
         size = self._crop.x.size / sum(p.x.size for p in self.context_pieces)
@@ -279,8 +282,8 @@ class Selector:
         level = self.preset.zstd
         small = self._head(1 << 19)
         scale = self.share * sum(p.x.size for p in self.pieces) / max(1, sum(p.x.size for p in small))
-        for shuffled in (False, True):
-            plan = BytesPlan(shuffled)
+        for shuffled, changes in ((False, False), (True, False), (True, True)):
+            plan = BytesPlan(shuffled, changes)
             size = sum(len(pack(plan.encode(p.x), level)) for p in small)
             options.append(self._note(Choice(plan, None, size * scale)))
         for grid in self.wholes:
@@ -294,17 +297,15 @@ class Selector:
 
     def _measured(self, plain: Choice) -> Choice:
         """Return a plan without a network with the bytes of the whole sample: a part of it may mislead."""
-        if isinstance(plain.plan, BytesPlan):
-            sizes = [len(pack(plain.plan.encode(p.x), self.preset.zstd)) for p in self.pieces]
+        pieces = self.pieces if sum(p.x.size for p in self.pieces) <= MEASURED else self._head(MEASURED // 2)
+        level, plan = self.preset.zstd, plain.plan
+        if isinstance(plan, BytesPlan):
+            size = sum(len(pack(plan.encode(p.x), level)) for p in pieces)
         else:
-            assert isinstance(plain.plan, DifferencePlan)
+            assert isinstance(plan, DifferencePlan)
             assert plain.grid is not None
-            grids = [plain.grid.at(p.start) for p in self.pieces]
-            sizes = [
-                len(pack(plain.plan.encode(g, p.x, p.masked)[0], self.preset.zstd))
-                for g, p in zip(grids, self.pieces, strict=True)
-            ]
-        return self._note(replace(plain, size=sum(sizes) * self.share))
+            size = sum(len(pack(plan.encode(plain.grid.at(p.start), p.x, p.masked)[0], level)) for p in pieces)
+        return self._note(replace(plain, size=size * self._values / sum(p.x.size for p in pieces)))
 
     def _head(self, values: int) -> list[Piece]:
         """Return pieces of about `values` values, cut short along the outer axis if need be."""

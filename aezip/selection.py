@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from .admission import Statistics
 from .bounds import Tolerance
-from .lattice import find_hidden, ordered_lattice, relative_lattice
+from .lattice import find_hidden, ordered_lattice, ranked, relative_lattice
 from .quantizer import Grid, HiddenGrid, LinearGrid, linear_grid
 
 MOST_POINTS = 20_000  # distinct values beyond which data is continuous
@@ -50,10 +50,13 @@ def grids_for(
 def _exact(values: npt.NDArray[Any], statistics: Statistics, dtype: np.dtype[Any]) -> list[Grid]:
     """Return grids that lose nothing."""
     hidden = find_hidden(values, statistics)
-    if dtype.kind != "f":
-        return [] if hidden is None else [HiddenGrid(hidden)]
-    ordered = HiddenGrid(ordered_lattice(dtype))
-    return [ordered] if hidden is None else [HiddenGrid(hidden), ordered]
+    ranks = None if hidden is None else ranked(hidden, values, statistics)
+    grids: list[Grid] = [] if ranks is None else [HiddenGrid(ranks)]
+    if hidden is not None:
+        grids.append(HiddenGrid(hidden))
+    if dtype.kind == "f":
+        grids.append(HiddenGrid(ordered_lattice(dtype)))
+    return grids
 
 
 def native_steps(x: npt.NDArray[Any], keep: npt.NDArray[np.bool_], grid: LinearGrid) -> LinearGrid | None:

@@ -24,9 +24,11 @@ from aezip.lattice import (
     find_hidden,
     lattice_from_json,
     ordered_lattice,
+    ranked,
     relative_lattice,
     survey,
 )
+from aezip.ranks import Ranks
 
 FLOATS = ["f2", "f4", "f8"]
 INTEGERS = ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"]
@@ -43,6 +45,8 @@ LATTICES = [
     (Linear(rules(1), rules(0), rules(10), False, None, np.array([-7, 3, 9]), np.array([1, -1, 2], dtype="i1")), "f8"),
     (Linear(rules(1), rules(0), rules(10), False, None, np.array([3, 2**40]), np.array([1, -1], dtype="i1")), "f8"),
     (Digits(5, -8), "f4"), (Digits(12, -3, True), "f8"), (Ordered("f2"), "f2"), (Ordered("f4"), "f8"), (Ordered("f8"), "f8"),
+    (Ranks(Whole(), [np.array([-70, 3, 9, 4000])]), "i4"),
+    (Ranks(Linear(rules(1), rules(0), rules(100)), [np.array([-7, 3, 9]), np.zeros(0, np.int64)]), "f4"),
     (relative_lattice(1e-3, np.ones(1), scan(np.array([0.01]))), "f8"),
     (relative_lattice(0.3, np.ones(1, dtype="f4"), scan(np.array([0.01], dtype="f4"))), "f4"),
     (relative_lattice(1e-2, np.ones(1, dtype="i4"), scan(np.ones(1, dtype="i4"))), "i8"),
@@ -339,6 +343,37 @@ def test_integers_are_a_lattice_without_exceptions(dtype: str, data: st.DataObje
     if len(set(numbers)) > 1:
         assert lattice.step >= step
         assert counts.maximum - counts.minimum <= max(numbers) - min(numbers)
+
+
+def test_few_values_are_ranked_by_column() -> None:
+    rng = np.random.default_rng(0)
+    x = np.stack([rng.choice([5, 900, 901, 40_000, -7], 500), rng.integers(0, 50, 500)], axis=1).astype("i4")
+    for values in (x, x.astype("f8") / 100):
+        inner = found(values)
+        lattice = ranked(inner, values, scan(values))
+        assert lattice is not None
+        assert [t.size for t in lattice.tables] == [5, 0]
+        again = lattice_from_json(json.loads(json.dumps(lattice.to_json())))
+        assert misses(values, again) == 0
+        assert set(again.to_integers(values)[:, 0]) == set(range(5))
+
+
+def test_many_values_are_not_ranked() -> None:
+    x = np.arange(20_000, dtype="i4") * 3
+    assert ranked(Whole(), x, scan(x)) is None
+    dense = np.arange(300, dtype="i4")
+    assert ranked(Whole(), dense, scan(dense)) is None
+
+
+@pytest.mark.parametrize("change", [
+    {"counts": [2]}, {"counts": []}, {"counts": [5000]}, {"counts": ["3"]}, {"counts": 3}, {"steps": [3, -3, 1]}, {"steps": None},
+    {"inner": None}, {"inner": {"kind": "ranks"}}, {"inner": {"kind": "integer", "step": 0, "offset": 0}},
+])
+def test_malformed_ranks_are_corrupt(change: dict[str, object]) -> None:
+    good = Ranks(Whole(), [np.array([1, 5, 9])]).to_json()
+    assert isinstance(lattice_from_json(good), Ranks)
+    with pytest.raises(CorruptFile):
+        lattice_from_json({**good, **change})
 
 
 def test_integers_too_far_apart_have_none() -> None:

@@ -1,0 +1,134 @@
+"""Few distinct values: each stands for its rank among them, by column or for all.
+
+Positions of a slider, times written as hhmm, distances between some hundred towns: most integers of their range never
+occur, and ranks leave those out. Knows nothing of predictions or files.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from aezip.errors import CorruptFile
+from aezip.forms import Lattice
+from aezip.packing import pack_numbers, unpack_numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import DTypeLike, NDArray
+
+    Integers64 = NDArray[np.int64]
+
+MOST = 4096  # distinct integers of a column
+MOST_COLUMNS = 64
+SPARSE = 1.5  # integers in their range for each that occurs
+COST = 8.0  # bytes of the header for each, at most
+
+
+@dataclass(frozen=True, eq=False)
+class Ranks(Lattice):
+    """Ranks among the integers that another lattice gives.
+
+    Attributes
+    ----------
+    inner : Lattice
+        Turns values into integers and back.
+    tables : list of ndarray of int64
+        Sorted; one for all values, or one for each entry of the last axis; an empty one leaves integers as they are.
+    """
+
+    kind: ClassVar[str] = "ranks"
+    inner: Lattice
+    tables: list[NDArray[np.int64]]
+
+    def to_integers(self, values: NDArray[Any], start: int = 0) -> Integers64:
+        """Return the ranks of the nearest integers that occur."""
+        integers = self.inner.to_integers(values, start)
+        for index, table in self._columns(integers):
+            if table.size:
+                part = integers[index]
+                middle = (table[1:] + table[:-1] + 1) >> 1
+                integers[index] = np.searchsorted(middle, part, side="right")
+        return integers
+
+    def from_integers(self, integers: Integers64, dtype: DTypeLike, start: int = 0) -> NDArray[Any]:
+        """Return the values that ranks stand for; ranks beyond the last are the last."""
+        whole = integers.copy()
+        for index, table in self._columns(whole):
+            if table.size:
+                whole[index] = table[np.clip(whole[index], 0, table.size - 1)]
+        return self.inner.from_integers(whole, dtype, start)
+
+    def _columns(self, integers: Integers64) -> list[tuple[Any, NDArray[np.int64]]]:
+        if len(self.tables) == 1:
+            return [(..., self.tables[0])]
+        if integers.shape[-1] != len(self.tables):
+            raise CorruptFile("the lattice does not fit the shape: the file is damaged, get another copy")
+        return [((..., column), table) for column, table in enumerate(self.tables)]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the lattice as a JSON object."""
+        steps = np.concatenate([np.diff(t, prepend=np.int64(0)) for t in self.tables])
+        return {
+            "kind": self.kind,
+            "inner": self.inner.to_json(),
+            "counts": [t.size for t in self.tables],
+            "steps": pack_numbers(steps),
+        }
+
+    @classmethod
+    def read(cls, data: dict[str, Any], inner: Lattice) -> Ranks:
+        """Return the lattice that `to_json` wrote; raises CorruptFile, KeyError or TypeError if it is malformed."""
+        counts, steps = data["counts"], unpack_numbers(data["steps"], "i8")
+        good = isinstance(counts, list) and counts and all(type(n) is int and 0 <= n <= MOST for n in counts)
+        if not good or sum(counts) != steps.size or isinstance(inner, Ranks):
+            raise CorruptFile("the lattice in the header is malformed: the file is damaged, get another copy")
+        tables = [np.cumsum(part) for part in np.split(steps, np.cumsum(counts)[:-1])]
+        if any((np.diff(t) <= 0).any() or (np.abs(t) > 1 << 52).any() for t in tables):
+            raise CorruptFile("the lattice in the header is malformed: the file is damaged, get another copy")
+        return cls(inner, tables)
+
+
+def find_ranks(inner: Lattice, blocks: Iterable[tuple[int, NDArray[Any], NDArray[Any]]], columns: int) -> Ranks | None:
+    """Return the ranks of the integers that occur, or None if hardly any is left out.
+
+    Parameters
+    ----------
+    inner : Lattice
+        Gives the integers.
+    blocks : iterable of (outer index, values, classes)
+        All values; those whose class is not 0 do not count.
+    columns : int
+        Length of the last axis if columns may differ, else 0.
+    """
+    count = columns if 2 <= columns <= MOST_COLUMNS else 1
+    seen: list[NDArray[np.int64] | None] = [np.zeros(0, np.int64)] * count
+    counts = 0
+    for start, values, classes in blocks:
+        counts += values.size // count
+        integers = inner.to_integers(values, start)
+        for column in range(count):
+            index: Any = ... if count == 1 else (..., column)
+            known = seen[column]
+            if known is None:
+                continue
+            part = integers[index][classes[index] == 0]
+            found = np.union1d(known, np.unique(part))
+            seen[column] = found if found.size <= MOST else None
+        if all(s is None for s in seen):
+            return None
+    tables = [_worthwhile(s, counts) for s in seen]
+    return Ranks(inner, tables) if any(t.size for t in tables) else None
+
+
+def _worthwhile(table: NDArray[np.int64] | None, count: int) -> NDArray[np.int64]:
+    """Return the table, or an empty one if ranks would leave out too little, or save less than the table costs."""
+    if table is None or table.size < 3 or np.abs(table).max() > 1 << 52:
+        return np.zeros(0, np.int64)
+    sparse = int(table[-1] - table[0]) / table.size
+    pays = sparse >= SPARSE and count * math.log2(sparse) / 8.0 > COST * table.size
+    return table if pays else np.zeros(0, np.int64)
