@@ -14,14 +14,16 @@ FILES = sorted((Path(__file__).parent / "golden").glob("v*.aez"))
 
 
 def test_golden_files_cover_plans_dtypes_and_bounds() -> None:
-    plans, dtypes, bounds = set(), set(), set()
+    plans, dtypes, bounds, contexts = set(), set(), set(), set()
     for path in FILES:
         with aezip.open(path) as archive:
             header = archive["data"].header
         plans.add(header["plan"]["kind"])
+        contexts |= {key for key in ("order", "base", "series", "spike") if header["plan"].get(key) not in (None, [])}
         dtypes.add(header["dtype"].lstrip("<>|"))
         bounds.add(header["bound"]["kind"])
-    assert plans == {"autoencoder", "columns", "static", "difference", "bytes"}
+    assert plans == {"autoencoder", "columns", "context", "static", "difference", "bytes"}
+    assert contexts == {"order", "base", "series", "spike"}
     assert {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1", "c8", "M8[s]"} <= dtypes
     assert bounds == {"absolute", "range_relative", "point_relative", "psnr", "lossless"}
 
