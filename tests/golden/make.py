@@ -18,6 +18,8 @@ import numpy as np
 
 import aezip
 from aezip import header, plan
+from aezip.contexttrials import as_choice
+from aezip.contextual import find_spike
 
 FOLDER = Path(__file__).parent
 STEM = "v" + "_".join(map(str, header.VERSION)) + "_{}"
@@ -110,7 +112,7 @@ class Only(plan.Selector):
         """Return a context plan with the order of axes given, or along a signal."""
         assert self.kind is not None
         grid = self.fine or self.wholes[0]
-        spike = plan.contextual.find_spike(grid, self.context_pieces[0])
+        spike = find_spike(grid, self.context_pieces[0])
         below = None
         if "below" in self.kind:
             learned = self._learned(math.inf)
@@ -119,7 +121,7 @@ class Only(plan.Selector):
             below = self._below(replace(learned, grid=trial.grid), trial)
             assert below is not None
         made = self._context(grid, tuple(order), 8, 60, below=below, spike=spike, final=True)
-        return plan._as_choice(made)
+        return as_choice(made)
 
     def _plain(self) -> plan.Choice:
         done: list[plan.Choice] = []

@@ -1,0 +1,153 @@
+"""Trying context plans: which order of the axes, which grid, with an autoencoder below or without."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+
+from . import contextual, network, residual
+from .contextual import Below, Refinement
+from .layout import Layout, Piece, activity, crop
+from .model import Model, from_bytes, to_bytes
+from .network import NetworkPlan
+from .passes import Order
+from .quantizer import Grid
+from .series import series_for
+from .trials import Choice, Trials, network_sizes
+
+WIDE_ROWS = 32  # features from which a row may have an autoencoder below a context network
+WORTH = 1.5  # a trial larger than the best one times this is given up
+HIDDEN_16, HIDDEN_32 = 400_000, 4_000_000  # bytes up to which a context network has so many hidden units
+
+
+class ContextTrials(Trials):
+    """Tries context plans and remembers their bytes."""
+
+    @cached_property
+    def _crop(self) -> Piece:
+        """A part of a chunk on which trials of context networks are made."""
+        return crop(self.context_pieces[0], self.preset.crop)
+
+    @cached_property
+    def _crop_share(self) -> float:
+        """What part of all that changes in the chunks changes there (lossless: what part it is, as noise is everywhere)."""
+        if self.fine is None:
+            return self._crop.x.size / sum(p.x.size for p in self.context_pieces)
+        whole = sum(activity(p.x, p.masked) for p in self.context_pieces)
+        part = activity(self._crop.x, self._crop.masked)
+        size = self._crop.x.size / sum(p.x.size for p in self.context_pieces)
+        return max(size, part / whole) if whole > 0.0 else size
+
+    def _contexts(self) -> Refinement | None:
+        """Return the best context plan of short trainings on a part of the sample."""
+        done: list[Refinement] = []
+        grids = [g for g in (self.fine, *self.wholes[:1]) if g is not None]
+        tried = contextual.orders(self.context_pieces[0].x.shape)[: self.preset.context_trials]
+        for order in tried:
+            done.append(self._context(grids[0], order, 16, self.preset.context_trial))
+        if series_for(self._crop.x.shape):
+            done.append(self._context(grids[0], (), 16, self.preset.context_trial))
+        if len(grids) > 1 and done:  # which grid is better shows late: train longer
+            order = min(done, key=lambda r: r.size).plan.sizes.order  # of a signal: ()
+            done = [self._context(grid, order, 16, 4 * self.preset.context_trial, more=True) for grid in grids]
+        if done:
+            best = min(done, key=lambda r: r.size)
+            spike = contextual.find_spike(grids[-1], self._crop)
+            if spike is not None:
+                order, steps = best.plan.sizes.order, 4 * self.preset.context_trial
+                if len(grids) == 1:
+                    done = [self._context(grids[0], order, 16, steps, more=True)]
+                done.append(self._context(grids[-1], order, 16, steps, spike=spike, more=True))
+        return min(done, key=lambda r: r.size, default=None)
+
+    def _context(
+        self, grid: Grid, order: Order, hidden: int, steps: int, *, below: Below | None = None,
+        spike: int | None = None, final: bool = False, more: bool = False,
+    ) -> Refinement:
+        pieces = self.context_pieces if final else [self._crop]
+        whole = sum(p.x.size for p in self.context_pieces)
+        share = self._values / (whole if final else whole * self._crop_share)
+        raw = 8.0 * pieces[0].x.dtype.itemsize
+        name = ">".join("+".join(map(str, axes)) for axes in order) or "along a signal"
+        series = None if order else series_for(pieces[0].x.shape)[0]
+
+        def report(step: int, of: int, epoch: int, rate: float) -> None:
+            stage = "train" if final else "select"
+            self.progress(stage, step, of, raw / max(rate, 1e-9), "" if final else f"trying context {name}")
+
+        refined = contextual.train(
+            grid, pieces, share, order, hidden, steps, self.seed, below=below, series=series, spike=spike,
+            final=final or more, report=report,
+        )
+        self._note(as_choice(refined))
+        return refined
+
+    def _refined(self, refined: Refinement, learned: Choice, best: float) -> list[Choice]:
+        """Train the best context plan, with and without an autoencoder, at full length where it may win."""
+        sizes = refined.plan.sizes
+        steps = self.preset.context_steps
+
+        def full(size: float, below: Below | None) -> Choice:
+            hidden = 16 if size < HIDDEN_16 else 32 if size < HIDDEN_32 else 64
+            return as_choice(
+                self._context(refined.grid, sizes.order, hidden, steps, below=below, spike=sizes.spike, final=True)
+            )
+
+        trials = []
+        few = 3 * self.preset.context_trial
+        for below in self._belows(learned, refined) if refined.plan.series is None else []:
+            trial = self._context(refined.grid, sizes.order, 16, few, below=below, spike=sizes.spike, final=True)
+            trials.append((trial, below))
+        out = []
+        with_codes, chosen = min(trials, key=lambda t: t[0].size, default=(None, None))
+        if with_codes is not None and with_codes.size < refined.size * 1.05:
+            out.append(full(with_codes.size, chosen))
+        if (with_codes is None or with_codes.size > refined.size * 0.9) and refined.size < best * WORTH:
+            out.append(full(refined.size, None))
+        return out
+
+    def _below(self, learned: Choice, refined: Refinement) -> Below | None:
+        """Return a trained autoencoder to refine, if its plan can be refined."""
+        plan, model = learned.plan, learned.model
+        if not isinstance(plan, NetworkPlan) or not isinstance(model, Model) or learned.encoder is None:
+            return None
+        if plan.difference is not None or len(plan.sizes.groups) > 1 or learned.grid is not refined.grid:
+            return None
+        codes = [
+            network.code(plan, learned.grid.at(p.start), model.decoders, model.norm, learned.encoder, p.x, p.masked).codes
+            for p in self.pieces
+        ]
+        # the residual's tables are of no use below a context network
+        counts = model.book.counts(codes), residual.TableCounts(plan.sizes.contexts)
+        data = to_bytes(model.decoders, model.norm, model.book, *counts)
+        return Below(plan, from_bytes(data, plan.sizes, len(self.shape)), data, learned.encoder)
+
+    def _belows(self, learned: Choice, refined: Refinement) -> list[Below]:
+        """Return autoencoders to refine: the one at hand, and one with half the codes, as contexts do a part of its job."""
+        first = self._below(learned, refined)
+        if first is None:
+            return self._other_below(learned, refined)
+        assert learned.grid is not None
+        old = first.plan.sizes
+        if old.width < 4:
+            return [first]
+        plan = replace(first.plan, sizes=replace(old, width=old.width // 2))
+        second = self._below(self._train(plan, learned.grid, self.preset.steps // 2), refined)
+        return [first] if second is None else [first, second]
+
+    def _other_below(self, learned: Choice, refined: Refinement) -> list[Below]:
+        """Train an autoencoder that can be refined where the best one cannot: it sees differences, or another grid."""
+        plan, features = learned.plan, self.shape[-1]
+        if not isinstance(plan, NetworkPlan) or not plan.sizes.width or features < WIDE_ROWS:
+            return []
+        layout = Layout((*(1,) * (len(self.shape) - 1), features))
+        other = NetworkPlan(layout, None, network_sizes(layout, 8, 32, refined.grid))
+        below = self._below(self._train(other, refined.grid, self.preset.steps // 2), refined)
+        return [] if below is None else [below]
+
+
+def as_choice(refined: Refinement) -> Choice:
+    """Return a trained context network as a choice."""
+    return Choice(
+        refined.plan, refined.grid, refined.size, refined.model, refined.model_bytes, refined.encoder, {"trained": refined.rate}
+    )

@@ -1,0 +1,287 @@
+"""Trying plans on sampled chunks: their streams are really made and their bytes counted, the model included.
+
+Knows plans without a network, and networks on rows; `contexttrials` knows the others, `plan` which to try.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from . import network, residual
+from .codes import CodeBook
+from .contextplan import ContextModel, ContextPlan
+from .encoder import FloatEncoder
+from .frames import pack
+from .integer import IntegerDecoder
+from .layout import Layout, Piece
+from .model import NARROW_BITS, Model, Norm, Sizes, from_bytes, to_bytes
+from .network import Difference, NetworkPlan
+from .plain import BytesPlan, DifferencePlan
+from .progress import Progress
+from .quantizer import Grid
+
+Plan = NetworkPlan | ContextPlan | BytesPlan | DifferencePlan
+WIDEST = 1 << 50  # integers beyond this are left to plans without a network
+MEASURED = 1 << 20  # values that plans without a network are measured on
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Effort: training steps, candidates, zstd level; the same for context networks."""
+
+    steps: int
+    trial_steps: int
+    trials: int
+    zstd: int
+    context_steps: int
+    context_trial: int
+    context_trials: int
+    crop: int  # values that a trial of a context network looks at
+
+
+PRESETS = {
+    "fast": Preset(1200, 200, 4, 9, context_steps=500, context_trial=60, context_trials=3, crop=1 << 17),
+    "balanced": Preset(5000, 400, 8, 19, context_steps=2000, context_trial=120, context_trials=6, crop=1 << 18),
+    "best": Preset(20000, 1200, 24, 22, context_steps=12000, context_trial=600, context_trials=8, crop=1 << 20),
+}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A plan ready to encode with.
+
+    Parameters
+    ----------
+    model, model_bytes, encoder
+        None for plans without a network; `encoder` also for a width of 0.
+    size
+        Bytes, measured on the sample, scaled to the array.
+    """
+
+    plan: Plan
+    grid: Grid | None
+    size: float
+    model: Model | ContextModel | None = None
+    model_bytes: bytes = b""
+    encoder: FloatEncoder | None = None
+    rates: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class Trials:
+    """Tries candidates and remembers their bytes.
+
+    Parameters
+    ----------
+    pieces
+        Sampled runs of the outer axis.
+    context_pieces
+        Sampled chunks of context plans, or the middle of them.
+    share
+        Values of the array over values sampled in `pieces`.
+    fine, wholes
+        Grids: the fine one of a lossy bound, or None; whole ones, the preferred first.
+    """
+
+    pieces: list[Piece]
+    share: float
+    context_pieces: list[Piece]
+    fine: Grid | None
+    wholes: list[Grid]
+    preset: Preset
+    seed: int
+    device: str
+    progress: Progress
+    tried: list[tuple[str, float]] = field(default_factory=list)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of a sampled chunk."""
+        return self.pieces[0].x.shape
+
+    @property
+    def _values(self) -> float:
+        """Values of the whole array."""
+        return self.share * sum(p.x.size for p in self.pieces)
+
+    def _fits(self, grid: Grid) -> bool:
+        """Tell whether a grid's integers leave networks room for 1/64 steps."""
+        for piece in self.pieces:
+            k = grid.at(piece.start).integers(piece.x)
+            kept = k if piece.masked is None else k[~piece.masked]
+            if kept.size and (int(kept.max()) >= WIDEST or int(kept.min()) <= -WIDEST):
+                return False
+        return True
+
+    def _note(self, choice: Choice) -> Choice:
+        fine = choice.grid is not None and not choice.grid.whole
+        self.tried.append((f"{choice.plan.describe()}{', fine' if fine else ''}", choice.size))
+        return choice
+
+    def _plain(self) -> Choice:
+        """Return the best plan of zstd alone."""
+        options: list[Choice] = []
+        level = self.preset.zstd
+        small = self._head(1 << 19)
+        scale = self.share * sum(p.x.size for p in self.pieces) / max(1, sum(p.x.size for p in small))
+        for shuffled, changes in ((False, False), (True, False), (True, True)):
+            plan = BytesPlan(shuffled, changes)
+            size = sum(len(pack(plan.encode(p.x), level)) for p in small)
+            options.append(self._note(Choice(plan, None, size * scale)))
+        for grid in self.wholes:
+            for axis in (None, *range(len(self.shape))):
+                if axis is not None and self.shape[axis] < 2:
+                    continue
+                difference = DifferencePlan(axis)
+                size = sum(len(pack(difference.encode(grid.at(p.start), p.x, p.masked)[0], level)) for p in small)
+                options.append(self._note(Choice(difference, grid, size * scale)))
+        return self._measured(min(options, key=lambda c: c.size))
+
+    def _measured(self, plain: Choice) -> Choice:
+        """Return a plan without a network with the bytes of the whole sample: a part of it may mislead."""
+        pieces = self.pieces if sum(p.x.size for p in self.pieces) <= MEASURED else self._head(MEASURED // 2)
+        level, plan = self.preset.zstd, plain.plan
+        if isinstance(plan, BytesPlan):
+            size = sum(len(pack(plan.encode(p.x), level)) for p in pieces)
+        else:
+            assert isinstance(plan, DifferencePlan)
+            assert plain.grid is not None
+            size = sum(len(pack(plan.encode(plain.grid.at(p.start), p.x, p.masked)[0], level)) for p in pieces)
+        return self._note(replace(plain, size=size * self._values / sum(p.x.size for p in pieces)))
+
+    def _head(self, values: int) -> list[Piece]:
+        """Return pieces of about `values` values, cut short along the outer axis if need be."""
+        each = max(1, values // len(self.pieces))
+        out = []
+        for piece in self.pieces:
+            inner = max(1, piece.x.size // piece.x.shape[0])
+            stop = max(1, min(piece.x.shape[0], each // inner))
+            masked = None if piece.masked is None else piece.masked[:stop]
+            out.append(Piece(piece.x[:stop], masked, piece.start))
+        return out
+
+    def _differences(self) -> list[tuple[Grid, Difference | None]]:
+        """Return grids and differences, by the magnitude of what is left: smaller first."""
+        scored: list[tuple[float, int, Grid, Difference | None]] = []
+        head = self._head(1 << 18)
+        for grid in self.wholes:
+            base = self._magnitude(head, grid, None)
+            options: list[tuple[npt.NDArray[np.float64], Difference | None]] = [(base, None)]
+            for axis in range(len(self.shape)):
+                if self.shape[axis] < 2:
+                    continue
+                whole = Difference(axis)
+                options.append((self._magnitude(head, grid, whole), whole))
+                if axis < len(self.shape) - 1 and 2 <= self.shape[-1] <= 4096:
+                    better = options[-1][0] < base
+                    if better.any() and not better.all():
+                        chosen = Difference(axis, tuple(bool(b) for b in better))
+                        options.append((np.minimum(options[-1][0], base), chosen))
+            scored += [(float(m.mean()), len(scored) + i, grid, d) for i, (m, d) in enumerate(options)]
+        scored.sort(key=lambda s: s[:2])
+        return [(grid, difference) for _, _, grid, difference in scored]
+
+    @staticmethod
+    def _magnitude(
+        pieces: list[Piece], grid: Grid, difference: Difference | None
+    ) -> npt.NDArray[np.float64]:
+        """Return the mean log2 magnitude of each column (or of all values, if columns are many)."""
+        total: list[npt.NDArray[np.float64]] = []
+        for piece in pieces:
+            k = grid.at(piece.start).integers(piece.x)
+            if difference is not None:
+                k = difference.forward(k, piece.masked)
+            elif piece.masked is not None:
+                k = np.where(piece.masked, 0, k)
+            flat = k.reshape(-1, k.shape[-1]).astype(np.float64)
+            center = np.median(flat, axis=0) if difference is None else 0.0
+            total.append(np.log2(np.abs(flat - center) + 0.5).mean(axis=0))
+        return np.asarray(np.mean(total, axis=0))
+
+    def _rows(self, plan: NetworkPlan, grid: Grid) -> list[network.Prepared]:
+        return [network.prepare(plan, grid.at(p.start), p.x, p.masked) for p in self.pieces]
+
+    def _train(self, plan: NetworkPlan, grid: Grid, steps: int, *, final: bool = False) -> Choice:
+        """Train, code the sample, count bytes."""
+        from . import training  # torch is needed here alone
+
+        prepared = self._rows(plan, grid)
+        rows = training.join(prepared, whole=grid.whole)
+        encoder: FloatEncoder | None = None
+        rates: dict[str, float] = {}
+        if steps:
+            schedule = training.Schedule(steps, self.seed, device=self.device)
+            report = self._reporter(plan, final=final)
+            fitted = training.fit(rows, plan.sizes, schedule, report)
+            encoder, decoders, norm = fitted.encoder, fitted.decoders, fitted.norm
+            rates = {
+                "trained": fitted.rate, "held_out": fitted.rate_held_out, "held_out_float": fitted.rate_float
+            }
+        else:
+            decoders = training.static_decoders(rows, plan.sizes)
+            norm = Norm(np.zeros(0, np.int64), np.zeros(0, np.int64), NARROW_BITS)
+        return self._note(self._measure(plan, grid, decoders, norm, encoder, rates))
+
+    def _reporter(
+        self, plan: NetworkPlan, *, final: bool
+    ) -> Callable[[int, int, int, float], None]:
+        raw = 8.0 * self.pieces[0].x.dtype.itemsize
+        name = f"width {plan.sizes.width}, hidden {plan.sizes.hidden}"
+
+        def report(step: int, steps: int, epoch: int, rate: float) -> None:
+            message = f"epoch {epoch + 1}" if final else f"trying {name}"
+            self.progress("train" if final else "select", step, steps, raw / max(rate, 1e-9), message)
+
+        return report
+
+    def _measure(
+        self,
+        plan: NetworkPlan,
+        grid: Grid,
+        decoders: list[IntegerDecoder],
+        norm: Norm,
+        encoder: FloatEncoder | None,
+        rates: dict[str, float],
+    ) -> Choice:
+        """Code the sample with a frozen network; frequency tables by feature or shared, whichever is smaller."""
+        options = [plan]
+        if len(plan.sizes.groups) > 1:
+            options = [replace(plan, sizes=replace(plan.sizes, by_feature=b)) for b in (False, True)]
+        done = [self._count(option, grid, decoders, norm, encoder, rates) for option in options]
+        return min(done, key=lambda c: c.size)
+
+    def _count(
+        self,
+        plan: NetworkPlan,
+        grid: Grid,
+        decoders: list[IntegerDecoder],
+        norm: Norm,
+        encoder: FloatEncoder | None,
+        rates: dict[str, float],
+    ) -> Choice:
+        coded = [network.code(plan, grid.at(p.start), decoders, norm, encoder, p.x, p.masked) for p in self.pieces]
+        book = CodeBook.choose([c.codes for c in coded])
+        counts = residual.TableCounts(plan.sizes.contexts)
+        for part in coded:
+            for split in part.residual:
+                counts.add(split.symbols, split.contexts)
+        data = to_bytes(decoders, norm, book, book.counts([c.codes for c in coded]), counts)
+        model = from_bytes(data, plan.sizes, len(self.shape))
+        size = 0
+        for part in coded:
+            size += len(residual.encode(model.residual_tables, part.residual))
+            size += len(residual.encode(model.code_tables, book.passes(part.codes)))
+        total = size * self.share + len(pack(data, 19))
+        return Choice(plan, grid, total if math.isfinite(total) else math.inf, model, data, encoder, rates)
+
+
+def network_sizes(layout: Layout, width: int, hidden: int, grid: Grid) -> Sizes:
+    """Return sizes within what the layout and the format allow."""
+    width = min(width, max(0, layout.features - 1), 64)
+    hidden = min(hidden, 256)
+    return Sizes((tuple(range(layout.features)),), width, hidden, min(hidden, 16), grid.whole)
