@@ -204,7 +204,8 @@ decoded and compared with the original in float64 after the cast to the original
 counts. Peers are given the axis order, reshape, cut and setting that suit them best; the best peer of a cell is the
 smallest of all of them, lossless ones included. Bounds are shares of the value range, "per-feature" of the range of
 each column. `jasper_ridge_rows` is `jasper_ridge` given to aezip as rows and features; the geometric mean counts the
-data once. "Best with codes" and "best without" are estimates made while the plan was chosen."""
+data once. "Best with codes" and "best without" are estimates made while the plan was chosen. Cells were measured two at a time on
+two cores: times and speeds are those of a busy machine."""
 
 
 def write_table(folder: Path) -> Path:
