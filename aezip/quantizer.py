@@ -169,8 +169,9 @@ def linear_grid(
     if tolerance.kind == "psnr":
         bound = np.full(minimum.shape, shrink * np.sqrt(3.0 * tolerance.mse))
     constant = maximum <= minimum
-    if not np.isfinite(maximum - minimum).all():
-        return None
+    with np.errstate(over="ignore"):
+        if not np.isfinite(maximum - minimum).all():
+            return None
     top = np.maximum(np.abs(minimum), np.abs(maximum))
     if dtype.kind == "f":
         with np.errstate(over="ignore", invalid="ignore"):

@@ -11,9 +11,12 @@ from .admission import Statistics
 from .bounds import Tolerance
 from .lattice import find_hidden, ordered_lattice, ranked, relative_lattice
 from .quantizer import Grid, HiddenGrid, LinearGrid, linear_grid
+from .ranks import MOST, Ranks
 
 MOST_POINTS = 20_000  # distinct values beyond which data is continuous
 MOST_COLUMNS = 64
+SAMPLED = 1 << 17  # values looked at before a search for few distinct ones
+GAIN = 0.1  # bits a value
 
 
 def grids_for(
@@ -44,7 +47,24 @@ def grids_for(
     fine = linear_grid(tolerance, low, high, dtype, shrink)
     if fine is None:
         return None, exact
-    return fine, [LinearGrid(fine.step, fine.offset, True)]
+    whole = LinearGrid(fine.step, fine.offset, True)
+    ranks = _few(values, statistics, low, high, fine)
+    return fine, [whole] if ranks is None else [HiddenGrid(ranks), whole]
+
+
+def _few(
+    values: npt.NDArray[Any], statistics: Statistics, low: npt.NDArray[Any], high: npt.NDArray[Any], fine: LinearGrid
+) -> Ranks | None:
+    """Return ranks of the distinct values if those are fewer than the steps that the bound leaves in their range."""
+    rows = values[:: max(1, values.shape[0] * (values.size // values.shape[0]) // SAMPLED)]
+    if np.unique(rows).size > MOST:
+        return None
+    hidden = find_hidden(values, statistics)
+    ranks = None if hidden is None else ranked(hidden, values, statistics)
+    if ranks is None or not all(table.size for table in ranks.tables):
+        return None
+    steps = np.log2(np.maximum((high - low) / fine.step, 1.0)).mean()
+    return ranks if np.log2([table.size for table in ranks.tables]).mean() < steps - GAIN else None
 
 
 def _exact(values: npt.NDArray[Any], statistics: Statistics, dtype: np.dtype[Any]) -> list[Grid]:

@@ -457,3 +457,16 @@ def test_a_relative_lattice_of_integers_keeps_the_bound_everywhere(bound: float,
     y = lattice.from_integers(lattice.to_integers(x), dtype)
     assert not violations(x, y, resolve(PointRelative(bound), scan(x))).any()
     assert ((y == 0) == (x == 0)).all()
+
+
+def test_a_lossy_bound_takes_ranks_where_values_are_few() -> None:
+    from aezip.bounds import Absolute
+    from aezip.quantizer import HiddenGrid
+    from aezip.selection import grids_for
+
+    x = (np.random.default_rng(0).choice(np.arange(-1000, 1000, 4) ** 2 // 7, (20_000, 3)) / 100).astype("f4")
+    stats = scan(x)
+    _, tight = grids_for(x, stats, resolve(Absolute(0.004), stats), 1.0)
+    assert isinstance(tight[0], HiddenGrid)
+    _, loose = grids_for(x, stats, resolve(Absolute(50.0), stats), 1.0)
+    assert not isinstance(loose[0], HiddenGrid)
