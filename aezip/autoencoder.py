@@ -61,7 +61,7 @@ def _linear(inputs: int, outputs: int, *, bias: bool = True) -> nn.Linear:
 class Decoder(nn.Module):
     """Codes and values already decoded to mean and log2 scale of a group of features."""
 
-    def __init__(self, inputs: int, hidden: int, features: int, seen: int) -> None:
+    def __init__(self, inputs: int, hidden: int, features: int, seen: int, spiked: bool = False) -> None:
         super().__init__()
         self.seen = seen
         self.first = _linear(inputs, hidden)
@@ -69,9 +69,12 @@ class Decoder(nn.Module):
         self.mean = nn.Linear(hidden, features)
         self.skip = _linear(inputs, features, bias=False)
         self.scale = nn.Linear(seen, features)
+        self.flag = nn.Linear(seen, features) if spiked else None
         self.quantize = False
         for zero in (self.mean.weight, self.mean.bias, self.scale.weight, self.scale.bias, self.skip.weight):
             nn.init.zeros_(zero)
+        if self.flag is not None:
+            nn.init.zeros_(self.flag.weight)
         nn.init.uniform_(self.first.bias, 0.1, 0.5)
         nn.init.uniform_(self.second.bias, 0.1, 0.5)
 
@@ -87,13 +90,14 @@ class Decoder(nn.Module):
             value = _rounded(value * 2.0**ACTIVATION_BITS) * 2.0**-ACTIVATION_BITS
         return value
 
-    def forward(self, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Map inputs (rows, inputs) of order one to normalized mean and log2 scale (rows, features)."""
+    def forward(self, value: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Map inputs (rows, inputs) of order one to normalized mean, log2 scale and log-odds of the spikes (rows, features)."""
         hidden = self.activate(self._linear(self.first, value))  # (rows, hidden)
         hidden = self.activate(self._linear(self.second, hidden))
         mean = self._linear(self.mean, hidden) + self._linear(self.skip, value)
         scale = self._linear(self.scale, hidden[:, : self.seen])
-        return mean, scale  # both (rows, features)
+        odds = None if self.flag is None else self._linear(self.flag, hidden[:, : self.seen])
+        return mean, scale, odds  # each (rows, features)
 
 
 class Autoencoder(nn.Module):
@@ -122,7 +126,8 @@ class Autoencoder(nn.Module):
         self.prior_mean = nn.Parameter(torch.zeros(width))
         self.prior_scale = nn.Parameter(torch.full((width,), 1.5))
         self.decoders = nn.ModuleList(
-            Decoder(sizes.inputs(g), sizes.hidden, len(group), sizes.scale_hidden) for g, group in enumerate(sizes.groups)
+            Decoder(sizes.inputs(g), sizes.hidden, len(group), sizes.scale_hidden, sizes.spiked)
+            for g, group in enumerate(sizes.groups)
         )
         self.order = [f for group in sizes.groups for f in group]
         self.register_buffer("spread", spread)
@@ -166,6 +171,13 @@ class Autoencoder(nn.Module):
             first.copy_(torch.randn_like(first) * 2.0**CODE_EXPONENT * 0.5 / deviation.clamp(min=0.5))
         self.prior_scale.copy_(torch.log2(deviation.clamp(min=0.3) * 0.55) * math.log(2.0))
 
+    @torch.no_grad()
+    def start_odds(self, odds: Tensor) -> None:
+        """Start from the log-odds, in nats, that values of the features, shape (features,), are their spikes."""
+        flag = cast("Decoder", self.decoders[0]).flag
+        assert flag is not None
+        flag.bias.copy_(odds)
+
     def latent(self, rows: Tensor) -> Tensor:
         """Return the latents (rows, width) of normalized rows (rows, features)."""
         value = rows
@@ -178,8 +190,8 @@ class Autoencoder(nn.Module):
         """Return the bits of each code (rows, width) under the learned prior."""
         return logistic_bits(code - self.prior_mean, self.prior_scale / math.log(2.0))
 
-    def predict(self, code: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mean and log2 scale in steps, both (rows, features).
+    def predict(self, code: Tensor, known: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return mean and log2 scale in steps and log-odds of the spikes, each (rows, features).
 
         Parameters
         ----------
@@ -190,20 +202,21 @@ class Autoencoder(nn.Module):
         """
         start = code * 2.0**-CODE_EXPONENT
         every = torch.cat([start, known[:, self.order]], dim=1) if len(self.decoders) > 1 else start
+        odds = None
         if len(self.decoders) == 1:
-            mean, scale = self.decoders[0](start)
+            mean, scale, odds = self.decoders[0](start)
         else:
             mean, scale = self._all_groups(every)
             back = torch.tensor(self.order, device=code.device).argsort()
             mean, scale = mean[:, back], scale[:, back]
-        return mean * self.spread, (scale + self.base_scale).clamp(LOG2_SCALE_MIN, LOG2_SCALE_MAX)
+        return mean * self.spread, (scale + self.base_scale).clamp(LOG2_SCALE_MIN, LOG2_SCALE_MAX), odds
 
     def _all_groups(self, every: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and scale of all groups, in the order of the groups; groups of one run as one batch."""
         decoders = [cast("Decoder", d) for d in self.decoders]
         if any(len(g) > 1 for g in self.sizes.groups):
             parts = [d(every[:, : self.sizes.inputs(g)]) for g, d in enumerate(decoders)]
-            return torch.cat([m for m, _ in parts], dim=1), torch.cat([s for _, s in parts], dim=1)
+            return torch.cat([m for m, _, _ in parts], dim=1), torch.cat([s for _, s, _ in parts], dim=1)
         count, hidden = len(decoders), self.sizes.hidden
         rounding = decoders[0].quantize
         inputs = every.shape[1]
@@ -225,8 +238,10 @@ class Autoencoder(nn.Module):
         scale = (value[:, :, :seen] * stack([d.scale.weight for d in decoders], seen)[:, None]).sum(dim=2).T
         return mean, scale + torch.cat([d.scale.bias for d in decoders])
 
-    def forward(self, rows: Tensor, target: Tensor, *, hard: bool) -> tuple[Tensor, Tensor]:
-        """Return the bits of the codes (rows, width) and of the residual (rows, features).
+    def forward(
+        self, rows: Tensor, target: Tensor, *, hard: bool, spike: Tensor | None = None, asked: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return the bits of the codes (rows, width) and of the residual with its flags (rows, features).
 
         Parameters
         ----------
@@ -234,6 +249,8 @@ class Autoencoder(nn.Module):
             Normalized values, and the same in steps; both (rows, features).
         hard
             Round the latents instead of adding noise.
+        spike, asked
+            bool: which values are their feature's spike, (rows, features), and which features have one, (features,).
         """
         known = rows
         if len(self.decoders) > 1 and not self.sizes.whole:
@@ -244,9 +261,13 @@ class Autoencoder(nn.Module):
             code = _rounded(latent) if hard else latent + torch.rand_like(latent) - 0.5
         else:
             code = rows[:, :0]
-        mean, scale = self.predict(code, known)
+        mean, scale, odds = self.predict(code, known)
         price = logistic_bits if self.sizes.whole else residual_bits
-        return self.code_bits(code), price(target - mean, scale)
+        bits = price(target - mean, scale)
+        if odds is not None and spike is not None and asked is not None:
+            flags = functional.binary_cross_entropy_with_logits(odds, spike.to(odds.dtype), reduction="none")
+            bits = bits * ~spike + flags * asked / math.log(2.0)
+        return self.code_bits(code), bits
 
 
 def logistic_bits(distance: Tensor, log2_scale: Tensor) -> Tensor:

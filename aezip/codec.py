@@ -39,7 +39,7 @@ CHUNK_VALUES = 1 << 20
 CHUNK_VALUES_CONTEXT = 1 << 22  # context never crosses a chunk: larger ones predict better
 CHUNK_BYTES_PLAIN = 1 << 24
 SAMPLE_VALUES = 1 << 21
-LISTED = 6  # candidates that the header names
+LISTED = 4  # candidates that the header names
 VARIANTS = ("deep",)
 
 
@@ -312,7 +312,7 @@ class Encoder:
             below = model.base
         else:
             assert isinstance(model, Model)
-            coded = network.code(plan, grid, model.decoders, model.norm, encoder, x, masked)
+            coded = network.code(plan, grid, model.decoders, model.norm, encoder, x, masked, model.spikes)
             below = model
         has_codes = below is not None and bool(below.book.predictors)
         streams = {
@@ -320,6 +320,14 @@ class Encoder:
             "residual": residual.encode(model.residual_tables, coded.residual),
         }
         return streams, coded.decoded, network.ideal_bytes(model.residual_tables, below if has_codes else None, coded)
+
+    def _reported(self, ideal: float) -> dict[str, float | int]:
+        """Return what the header says of the errors; the largest one exactly, means to nine digits."""
+        found = {**self._achieved().to_json(), "exceptions": self._exceptions, "ideal_bytes": round(ideal) or None}
+        for name in ("rmse", "nrmse", "psnr"):
+            value = found[name]
+            found[name] = None if value is None else float(f"{value:.9g}")
+        return {name: value for name, value in found.items() if value is not None}
 
     def header(self) -> dict[str, Any]:
         """Return the array's header, after all chunks were encoded."""
@@ -337,11 +345,7 @@ class Encoder:
             "specials": self._specials.to_json(),
             "grid": grid,
             "plan": self.plan.to_json(),
-            "achieved": {
-                **self._achieved().to_json(),
-                "exceptions": self._exceptions,
-                "ideal_bytes": round(ideal) if ideal else None,
-            },
+            "achieved": self._reported(ideal),
             "rates": {k: round(v, 5) for k, v in self._choice.rates.items()},
             "preset": self.preset,
             "seed": self.seed,
@@ -351,10 +355,10 @@ class Encoder:
 
 def _shortened(tried: list[tuple[str, float]]) -> list[str]:
     """Return the candidates with the fewest bytes, in the order tried; the best with codes among them."""
-    ranked = sorted(range(len(tried)), key=lambda i: tried[i][1])
-    kept = set(ranked[:LISTED])
-    kept.update([i for i in ranked if " codes" in tried[i][0]][:1])
-    return [f"{tried[i][0]}: {tried[i][1]:.0f}" for i in sorted(kept)]
+    lines = list(dict.fromkeys(f"{name}: {size:.0f}" for name, size in tried))
+    ranked = sorted(lines, key=lambda line: float(line.rpartition(" ")[2]))
+    kept = {*ranked[:LISTED], *[line for line in ranked if " codes" in line][:1]}
+    return [line for line in lines if line in kept]
 
 
 def restored_chunk(values: npt.NDArray[Any], shape: tuple[int, ...], dtype: str) -> npt.NDArray[Any]:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from . import kernels
 from .errors import CorruptFile
-from .integer import ACTIVATION_TOP, FRACTION_BITS, Linear
+from .integer import ACTIVATION_TOP, FLAG_BINS, FRACTION_BITS, Linear
 from .model import Cursor, split_bytes
 from .passes import Order, Pass, Slot, kinds, slots
 from .residual import LEVELS
@@ -35,7 +35,6 @@ UNIT = np.float32(1 << (BITS - 2))  # of logarithms: four octaves are one
 MAX_SKIP_EXPONENT = 20
 SMALLEST = 32.0  # spread that is not divided further: half a step
 ERROR_TOP = 4095.0
-FLAG_BINS = 32  # of the log-odds of the spike, half a nat each
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from . import ans, kernels, network, refinement, residual
-from .context import FLAG_BINS, ContextNet, ContextSizes, net_from_bytes, net_to_bytes
+from .context import ContextNet, ContextSizes, net_from_bytes, net_to_bytes
 from .encoder import FloatEncoder
 from .errors import CorruptFile
-from .integer import FRACTION_BITS
+from .integer import FLAG_BINS, FRACTION_BITS
 from .model import Cursor, Model, from_bytes
 from .network import Coded, NetworkPlan
 from .passes import MOST_KINDS, kinds

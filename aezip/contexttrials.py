@@ -111,7 +111,7 @@ class ContextTrials(Trials):
         plan, model = learned.plan, learned.model
         if not isinstance(plan, NetworkPlan) or not isinstance(model, Model) or learned.encoder is None:
             return None
-        if plan.difference is not None or len(plan.sizes.groups) > 1 or learned.grid is not refined.grid:
+        if plan.difference is not None or plan.sizes.spiked or len(plan.sizes.groups) > 1 or learned.grid is not refined.grid:
             return None
         codes = [
             network.code(plan, learned.grid.at(p.start), model.decoders, model.norm, learned.encoder, p.x, p.masked).codes

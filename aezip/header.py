@@ -14,7 +14,7 @@ from typing import Any
 from .errors import CorruptFile, UnsafeFile, UnsupportedVersion
 
 FORMAT = "aezip"
-VERSION = (1, 1)
+VERSION = (1, 2)
 FEATURES: frozenset[str] = frozenset()
 STREAMS = ("codes", "data", "exceptions", "mask", "model", "residual")
 SHARED = ("model",)

@@ -12,6 +12,7 @@ sum of two integers, rint. Imports neither torch nor h5py.
       -> hidden = clip(rint((W2 hidden + b2) * 2**-e2), 0, 1023)
       -> mean   = rint((Wm hidden) * 2**-em + (Wz wide) * 2**-ez) + bm     (rows, features), in 1/64 step
       -> level  = clip(rint((Ws hidden + bs) * 2**-es), 0, top)            (rows, features)
+      -> bin    = clip(rint((Wf hidden + bf) * 2**-ef), 0, 31)             (rows, features), if there are spikes
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from .errors import CorruptFile
 
 ACTIVATION_TOP = 1023
 FRACTION_BITS = 6  # means are integers in units of step / 2**6
+FLAG_BINS = 32  # of the log-odds that a value is its feature's spike, half a nat each
 EXACT32 = 1 << 24
 EXACT64 = 1 << 53
 MAX_EXPONENT = 60
@@ -109,6 +111,8 @@ class IntegerDecoder:
         The largest absolute inputs.
     levels
         Number of levels; a level is a quarter of an octave of the scale.
+    flag
+        The layer of the log-odds, which sees what `scale` sees; None where no feature has a spike.
 
     Raises
     ------
@@ -125,6 +129,7 @@ class IntegerDecoder:
     narrow_top: int
     wide_top: int
     levels: int
+    flag: Linear | None = None
 
     def __post_init__(self) -> None:
         """Prove exactness and prepare the float arrays."""
@@ -137,6 +142,8 @@ class IntegerDecoder:
             self.skip.weight.shape: (features, inputs),
             self.scale.weight.shape: (features, seen),
         }
+        if self.flag is not None:
+            shapes[self.flag.weight.shape] = (features, seen)
         if any(have != want for have, want in shapes.items()) or seen > hidden:
             raise CorruptFile("the layers of the model do not fit together")
         if (np.abs(self.offset) >= 1 << 62).any() or min(self.narrow_top, self.wide_top) < 0:
@@ -151,7 +158,14 @@ class IntegerDecoder:
             "skip": _Ready(self.skip, wide),
             "scale": _Ready(self.scale, top[:seen]),
         }
+        if self.flag is not None:
+            ready["flag"] = _Ready(self.flag, top[:seen])
         object.__setattr__(self, "_ready", ready)
+
+    @property
+    def layers(self) -> list[Linear]:
+        """The layers in the order in which they are stored."""
+        return [self.first, self.second, self.mean, self.skip, self.scale, *([] if self.flag is None else [self.flag])]
 
     @property
     def inputs(self) -> int:
@@ -165,22 +179,28 @@ class IntegerDecoder:
 
     def predict(
         self, narrow: npt.NDArray[np.integer], wide: npt.NDArray[np.integer]
-    ) -> tuple[Int64, npt.NDArray[np.uint8]]:
-        """Return mean, int64 in 1/64 step, and level, uint8; both (rows, features).
+    ) -> tuple[Int64, npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+        """Return mean, int64 in 1/64 step, level, uint8, and bin of the log-odds, uint8; all (rows, features).
 
         Parameters
         ----------
         narrow, wide
             Integers, shape (rows, inputs); clipped to `narrow_top` and `wide_top`.
+
+        Returns
+        -------
+        tuple of ndarray
+            Without a flag layer the bins have no features.
         """
         rows = len(narrow)
         mean = np.empty((rows, self.features), np.int64)
         level = np.empty((rows, self.features), np.uint8)
+        bins = np.empty((rows, 0 if self.flag is None else self.features), np.uint8)
         tile = max(1, TILE // max(1, self.features, len(self.first.weight)))
         for at in range(0, rows, tile):
             part = slice(at, at + tile)
-            self._tile(narrow[part], wide[part], mean[part], level[part])
-        return mean, level
+            self._tile(narrow[part], wide[part], mean[part], level[part], bins[part])
+        return mean, level, bins
 
     def _tile(
         self,
@@ -188,12 +208,16 @@ class IntegerDecoder:
         wide: npt.NDArray[np.integer],
         mean: Int64,
         level: npt.NDArray[np.uint8],
+        bins: npt.NDArray[np.uint8],
     ) -> None:
         ready: dict[str, _Ready] = self._ready  # type: ignore[attr-defined]
         skip = ready["skip"]
-        if ready["mean"].empty and ready["scale"].empty:  # a feature whose distribution does not change
+        # features whose distribution does not change need no hidden units
+        if all(ready[name].empty for name in ("mean", "scale", "flag") if name in ready):
             scale = np.rint(np.multiply(ready["scale"].bias, ready["scale"].factor))
             level[...] = np.clip(scale, 0, self.levels - 1)
+            if self.flag is not None:
+                bins[...] = np.clip(np.rint(np.multiply(ready["flag"].bias, ready["flag"].factor)), 0, FLAG_BINS - 1)
             mean[...] = self.offset
             if skip.empty:
                 return
@@ -203,6 +227,8 @@ class IntegerDecoder:
             scale = ready["scale"](hidden[:, :seen])
             np.clip(np.rint(scale, out=scale), 0, self.levels - 1, out=scale)
             level[...] = scale
+            if self.flag is not None:
+                bins[...] = np.clip(np.rint(ready["flag"](hidden[:, :seen])), 0, FLAG_BINS - 1)
         total = np.zeros(mean.shape) if ready["mean"].empty else ready["mean"](hidden).astype(np.float64)
         if not skip.empty:
             total += skip(np.clip(wide, -self.wide_top, self.wide_top).astype(np.float64))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aezip.covering import cover
 from aezip.errors import CorruptFile, UnsupportedVersion
 from aezip.forms import LARGEST, Digits, Lattice, Ordered, Whole
 from aezip.linear import Linear
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from aezip.statistics import Statistics
 
-__all__ = ["Digits", "Lattice", "Linear", "Logarithm", "Ordered", "Staircase", "Survey", "Whole", "find_hidden",
+__all__ = ["Digits", "Lattice", "Linear", "Logarithm", "Ordered", "Staircase", "Survey", "Whole", "covering", "find_hidden",
            "lattice_from_json", "ordered_lattice", "ranked", "relative_lattice", "survey"]
 
 _MOST_EXCEPTIONS = 1e-3
@@ -105,6 +106,14 @@ def ranked(lattice: Lattice, values: NDArray[Any], statistics: Statistics) -> Ra
     """Return ranks of the integers that a lattice gives, or None if most integers of their range occur."""
     columns = values.shape[-1] if values.ndim > 1 else 0
     return find_ranks(lattice, _blocks(values, statistics), columns)
+
+
+def covering(values: NDArray[Any], statistics: Statistics, bound: NDArray[np.float64]) -> Ranks | None:
+    """Return ranks among points within an absolute bound of all values, or None if even steps cost as little."""
+    hidden = find_hidden(values, statistics)
+    if hidden is None or (isinstance(hidden, Linear) and hidden.axis == 0):
+        return None
+    return cover(hidden, _blocks(values, statistics), values.shape, values.dtype.newbyteorder("="), bound)
 
 
 def ordered_lattice(dtype: DTypeLike) -> Ordered:

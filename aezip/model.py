@@ -14,7 +14,7 @@ import numpy.typing as npt
 from . import ans
 from .codes import CodeBook
 from .errors import CorruptFile
-from .integer import IntegerDecoder, Linear
+from .integer import FLAG_BINS, IntegerDecoder, Linear
 from .residual import CONTEXTS_WHOLE, LEVELS, TABLE_LEVELS, TableCounts, tables_from_bytes
 
 MAX_WEIGHTS = 1 << 26
@@ -41,6 +41,8 @@ class Sizes:
         Values are whole numbers.
     by_feature
         Each feature has frequency tables of its own.
+    spiked
+        Features may have a spike: one whole number that many of their values are, told by flags. One group only.
     """
 
     groups: tuple[tuple[int, ...], ...]
@@ -49,6 +51,7 @@ class Sizes:
     scale_hidden: int
     whole: bool
     by_feature: bool = False
+    spiked: bool = False
 
     @property
     def features(self) -> int:
@@ -60,21 +63,23 @@ class Sizes:
         """Number of frequency tables of the residual."""
         if self.by_feature:
             return TABLE_LEVELS * self.features
-        return CONTEXTS_WHOLE if self.whole else TABLE_LEVELS
+        return CONTEXTS_WHOLE + FLAG_BINS * self.spiked if self.whole else TABLE_LEVELS
 
     def inputs(self, group: int) -> int:
         """Return how many inputs the network of a group has: codes and earlier features."""
         return self.width + sum(map(len, self.groups[:group]))
 
     def layers(self, group: int) -> list[tuple[int, int]]:
-        """Return (outputs, inputs) of first, second, mean, skip, scale."""
+        """Return (outputs, inputs) of first, second, mean, skip, scale and, with spikes, flag."""
         inputs, features = self.inputs(group), len(self.groups[group])
+        flag = [(features, self.scale_hidden)] if self.spiked else []
         return [
             (self.hidden, inputs),
             (self.hidden, self.hidden),
             (features, self.hidden),
             (features, inputs),
             (features, self.scale_hidden),
+            *flag,
         ]
 
     def check(self) -> None:
@@ -87,6 +92,8 @@ class Sizes:
         """
         good = 0 < self.features < 2**24 and 0 <= self.width < 256 and 0 < self.hidden <= 4096
         if not good or not 0 <= self.scale_hidden <= self.hidden or self.contexts > 65536:
+            raise CorruptFile("the sizes of the model are impossible: the file is damaged")
+        if self.spiked and (len(self.groups) > 1 or not self.whole or self.by_feature):
             raise CorruptFile("the sizes of the model are impossible: the file is damaged")
         if sorted(f for g in self.groups for f in g) != list(range(self.features)):
             raise CorruptFile("the groups of features are impossible: the file is damaged")
@@ -125,6 +132,30 @@ class Norm:
 
 
 @dataclass(frozen=True)
+class Spikes:
+    """For each feature the whole number that many of its values are.
+
+    Parameters
+    ----------
+    has
+        bool, shape (features,): which features have one.
+    value
+        int64, the same shape; 0 where there is none.
+    """
+
+    has: npt.NDArray[np.bool_]
+    value: npt.NDArray[np.int64]
+
+    def hits(self, whole: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Return which values, (rows, features), are their feature's spike."""
+        return np.asarray((whole == self.value) & self.has)
+
+    def to_bytes(self) -> bytes:
+        """Return a bit for each feature, most significant first, then the values there are, by significance."""
+        return np.packbits(self.has).tobytes() + split_bytes(self.value[self.has])
+
+
+@dataclass(frozen=True)
 class Model:
     """All that decoding needs beside the chunks' streams."""
 
@@ -133,6 +164,7 @@ class Model:
     book: CodeBook
     code_tables: ans.Tables
     residual_tables: ans.Tables
+    spikes: Spikes | None = None
 
 
 def split_bytes(value: npt.NDArray[np.signedinteger]) -> bytes:
@@ -142,17 +174,19 @@ def split_bytes(value: npt.NDArray[np.signedinteger]) -> bytes:
 
 
 def to_bytes(
-    decoders: list[IntegerDecoder], norm: Norm, book: CodeBook, code_counts: TableCounts, residual_counts: TableCounts
+    decoders: list[IntegerDecoder], norm: Norm, book: CodeBook, code_counts: TableCounts, residual_counts: TableCounts,
+    spikes: Spikes | None = None,
 ) -> bytes:
     """Serialize a model; see `docs/format.md`."""
     parts = [bytes([norm.top])]
     if len(decoders) > 1:
         parts += [norm.exponent.astype(np.int8).tobytes(), split_bytes(norm.centre)]
-    layers = [[d.first, d.second, d.mean, d.skip, d.scale] for d in decoders]
+    layers = [d.layers for d in decoders]
     parts += [layer.weight.tobytes() for group in layers for layer in group]
     parts += [layer.exponent.tobytes() for group in layers for layer in group]
     parts += [split_bytes(layer.bias) for group in layers for layer in group]
     parts += [split_bytes(decoder.offset) for decoder in decoders]
+    parts += [] if spikes is None else [spikes.to_bytes()]
     parts += [book.to_bytes(), code_counts.to_bytes(), residual_counts.to_bytes()]
     return b"".join(parts)
 
@@ -201,19 +235,28 @@ def from_bytes(data: bytes, sizes: Sizes, axes: int) -> Model:
     offsets = [cursor.wide(len(g), "<i8").astype(np.int64) for g in sizes.groups]
     decoders = []
     for g in count:
-        first, second, mean, skip, scale = (
+        first, second, mean, skip, scale, *flag = (
             Linear(w, e, b) for w, e, b in zip(weights[g], exponents[g], biases[g], strict=True)
         )
-        decoders.append(
-            IntegerDecoder(first, second, mean, skip, scale, offsets[g], NARROW_TOP, 1 << (norm.top + WIDE_BITS), LEVELS)
-        )
+        tops = NARROW_TOP, 1 << (norm.top + WIDE_BITS), LEVELS
+        decoders.append(IntegerDecoder(first, second, mean, skip, scale, offsets[g], *tops, *flag))
+    spikes = _read_spikes(cursor, sizes.features) if sizes.spiked else None
     book = CodeBook.from_bytes(cursor.take(2 * sizes.width), sizes.width, axes)
     code_tables, used = tables_from_bytes(data[cursor.at :], max(1, sizes.width))
     cursor.at += used
     residual_tables, used = tables_from_bytes(data[cursor.at :], sizes.contexts)
     if cursor.at + used != len(data):
         raise CorruptFile("the model has bytes left over: the file is damaged")
-    return Model(decoders, norm, book, code_tables, residual_tables)
+    return Model(decoders, norm, book, code_tables, residual_tables, spikes)
+
+
+def _read_spikes(cursor: Cursor, features: int) -> Spikes:
+    has = np.unpackbits(np.frombuffer(cursor.take(-(-features // 8)), np.uint8), count=features).astype(np.bool_)
+    value = np.zeros(features, np.int64)
+    value[has] = cursor.wide(int(has.sum()), "<i8")
+    if (np.abs(value) >= 1 << 56).any():
+        raise CorruptFile("the model's spikes are out of range: the file is damaged")
+    return Spikes(has, value)
 
 
 def _read_norm(cursor: Cursor, sizes: Sizes) -> Norm:

@@ -23,7 +23,7 @@ from .encoder import FloatEncoder
 from .errors import CorruptFile
 from .integer import FRACTION_BITS, IntegerDecoder
 from .layout import Layout
-from .model import NARROW_BITS, Model, Norm, Sizes
+from .model import NARROW_BITS, Model, Norm, Sizes, Spikes
 from .quantizer import Grid
 
 Int64 = npt.NDArray[np.int64]
@@ -122,7 +122,7 @@ class NetworkPlan:
         """Name of the plan."""
         if self.sizes.width:
             return "autoencoder"
-        return "static" if len(self.sizes.groups) == 1 else "columns"
+        return "static" if len(self.sizes.groups) == 1 or not self.sizes.scale_hidden else "columns"
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan."""
@@ -138,12 +138,14 @@ class NetworkPlan:
             "scale_hidden": s.scale_hidden,
             "groups": groups,
             "by_feature": s.by_feature,
+            **({"spiked": True} if s.spiked else {}),
         }
 
     def describe(self) -> str:
         """Return the plan in a few words."""
         s = self.sizes
         name = f"autoencoder {s.width} codes, {s.hidden} hidden" if s.width else self.kind
+        name += ", spikes" if s.spiked else ""
         if len(s.groups) > 1:
             name += f", {len(s.groups)} groups"
         block = "x".join(map(str, self.layout.block))
@@ -166,15 +168,15 @@ class NetworkPlan:
             numbers = [value["width"], value["hidden"], value["scale_hidden"]]
             difference = Difference.from_json(value["difference"], shape)
             groups = _groups(value["groups"], layout.features)
-            by_feature = value["by_feature"]
-        except (KeyError, TypeError) as error:
+            by_feature, spiked = value["by_feature"], value.get("spiked", False)
+        except (KeyError, TypeError, AttributeError) as error:
             raise CorruptFile("the plan in the header is malformed: the file is damaged") from error
         if not all(isinstance(n, int) for n in numbers) or (difference is not None and not whole):
             raise CorruptFile("the plan in the header is malformed: the file is damaged")
         width, hidden, scale_hidden = numbers
-        if by_feature not in (True, False):
+        if by_feature not in (True, False) or spiked not in (True, False) or (spiked and difference is not None):
             raise CorruptFile("the plan in the header is malformed: the file is damaged")
-        sizes = Sizes(groups, width, hidden, scale_hidden, whole, by_feature)
+        sizes = Sizes(groups, width, hidden, scale_hidden, whole, by_feature, spiked)
         sizes.check()
         if sizes.features != layout.features:
             raise CorruptFile("the groups of features do not fit the layout: the file is damaged")
@@ -274,8 +276,8 @@ class _Groups:
         """Return an index of the features of a group."""
         return slice(None) if len(self.sizes.groups) == 1 else np.array(self.sizes.groups[group])
 
-    def predict(self, group: int, decoder: IntegerDecoder) -> tuple[Int64, U8]:
-        """Return mean and level of a group, (rows, features of the group)."""
+    def predict(self, group: int, decoder: IntegerDecoder) -> tuple[Int64, U8, U8]:
+        """Return mean, level and bin of the log-odds of a group, (rows, features of the group)."""
         wide = self._wide[:, : self.sizes.inputs(group)]
         return decoder.predict(wide >> (self.norm.top - NARROW_BITS), wide)
 
@@ -295,9 +297,10 @@ class _Groups:
         """Return which values of a group are not coded."""
         return None if self.ignore is None else self.ignore[:, self.columns(group)]
 
-    def contexts(self, group: int, mean: Int64, level: U8) -> tuple[U8, npt.NDArray[np.integer[Any]]]:
-        """Return level and table of each coded value of a group."""
-        ignore = self.ignored(group)
+    def contexts(
+        self, group: int, mean: Int64, level: U8, ignore: Mask | None
+    ) -> tuple[U8, npt.NDArray[np.integer[Any]]]:
+        """Return level and table of each value of a group that is not ignored."""
         flat = _kept(level, ignore)
         if self.sizes.by_feature:
             features = np.broadcast_to(np.array(self.sizes.groups[group]), level.shape)
@@ -328,6 +331,7 @@ def code(
     encoder: FloatEncoder | None,
     x: npt.NDArray[Any],
     masked: Mask | None,
+    spikes: Spikes | None = None,
 ) -> Coded:
     """Encode a chunk up to entropy coding, and decode it."""
     rows = prepare(plan, grid, x, masked)
@@ -340,7 +344,7 @@ def code(
         ignore = None if rows.ignore is None else rows.ignore[part]
         whole = None if rows.whole is None else rows.whole[part]
         tile = _Groups(plan.sizes, norm, codes[part], ignore, value[part])
-        parts += _code_tile(tile, decoders, rows.target[part], whole)
+        parts += _code_tile(tile, decoders, rows.target[part], whole, spikes)
     decoded = _values(plan, grid, value, x.shape, x.dtype, masked)
     return Coded(codes.reshape(*plan.layout.grid(x.shape), -1), parts, decoded)
 
@@ -353,24 +357,38 @@ def _tiles(sizes: Sizes, rows: int) -> Iterator[slice]:
 
 
 def _code_tile(
-    tile: _Groups, decoders: list[IntegerDecoder], target: Float64, whole: Int64 | None
+    tile: _Groups, decoders: list[IntegerDecoder], target: Float64, whole: Int64 | None, spikes: Spikes | None
 ) -> list[residual.Split]:
     """Return the residual of each group of a run of rows."""
     parts = []
     for group, decoder in enumerate(decoders):
-        mean, level = tile.predict(group, decoder)
+        mean, level, bins = tile.predict(group, decoder)
         features = tile.columns(group)
+        ignore = left_out = tile.ignored(group)
         if whole is None:
             distance = np.rint(target[:, features] - mean * 2.0**-FRACTION_BITS)
             value = distance.clip(-(2.0**52), 2.0**52).astype(np.int64)
         else:
             value = whole[:, features] - ((mean + HALF) >> FRACTION_BITS)
-        ignore = tile.ignored(group)
-        parts.append(residual.split(_kept(value, ignore), *tile.contexts(group, mean, level)))
+            if spikes is not None:
+                hits = spikes.hits(whole)
+                asked = np.broadcast_to(spikes.has, hits.shape) if ignore is None else spikes.has & ~ignore
+                parts.append(_flags(hits[asked], bins[asked]))
+                left_out = hits if ignore is None else hits | ignore
+        parts.append(residual.split(_kept(value, left_out), *tile.contexts(group, mean, level, left_out)))
         if ignore is not None:
             value[ignore] = 0
         tile.store(group, _combine(mean, value, whole=whole is not None))
     return parts
+
+
+def _flags(hits: Mask, bins: U8) -> residual.Split:
+    """Return flags, shape (n,), as symbols 0 and 2 in the tables after those of the residual."""
+    return residual.Split(hits.astype(np.int64), _flag_tables(bins), np.zeros(0, np.int64), None)
+
+
+def _flag_tables(bins: U8) -> U8:
+    return bins + np.uint8(residual.CONTEXTS_WHOLE)
 
 
 def _values(
@@ -415,16 +433,31 @@ def decode(
     for part in _tiles(plan.sizes, len(codes)):
         tile = _Groups(plan.sizes, model.norm, codes[part], None if ignore is None else ignore[part], value[part])
         for group, decoder in enumerate(model.decoders):
-            mean, level = tile.predict(group, decoder)
+            mean, level, bins = tile.predict(group, decoder)
             left_out = tile.ignored(group)
-            coded = reader.decode(*tile.contexts(group, mean, level))
+            hits = None if model.spikes is None else _read_flags(reader, model.spikes, bins, left_out)
+            if hits is not None:
+                left_out = hits if left_out is None else hits | left_out
+            coded = reader.decode(*tile.contexts(group, mean, level, left_out))
             if left_out is not None:
                 kept = coded
                 coded = np.zeros(mean.shape, np.int64)
                 coded[~left_out] = kept
-            tile.store(group, _combine(mean, coded.reshape(mean.shape), whole=grid.whole))
+            out = _combine(mean, coded.reshape(mean.shape), whole=grid.whole)
+            if hits is not None and model.spikes is not None:
+                out = np.where(hits, model.spikes.value << FRACTION_BITS, out)
+            tile.store(group, out)
     reader.finish()
     return _values(plan, grid, value, shape, dtype, masked)
+
+
+def _read_flags(reader: residual.Decoder, spikes: Spikes, bins: U8, ignore: Mask | None) -> Mask:
+    """Return which values of a run of rows are their feature's spike."""
+    hits = np.zeros(bins.shape, np.bool_)
+    asked = np.broadcast_to(spikes.has, hits.shape) if ignore is None else spikes.has & ~ignore
+    tables = _flag_tables(bins[asked])
+    hits[asked] = reader.decode(np.zeros(len(tables), np.uint8), tables) != 0
+    return hits
 
 
 def predictions(plan: NetworkPlan, model: Model, codes: Int64) -> tuple[Int64, U8]:
@@ -433,7 +466,7 @@ def predictions(plan: NetworkPlan, model: Model, codes: Int64) -> tuple[Int64, U
     level = np.empty(mean.shape, np.uint8)
     for part in _tiles(plan.sizes, len(codes)):
         tile = _Groups(plan.sizes, model.norm, codes[part], None, mean[part])
-        mean[part], level[part] = tile.predict(0, model.decoders[0])
+        mean[part], level[part], _ = tile.predict(0, model.decoders[0])
     return mean, level
 
 

@@ -16,7 +16,9 @@ from .layout import Layout, candidates
 from .model import Sizes
 from .network import Difference, NetworkPlan
 from .plain import BytesPlan, DifferencePlan
-from .quantizer import Grid
+from .quantizer import Grid, HiddenGrid
+from .ranks import Ranks
+from .rows import join, with_spikes
 from .trials import PRESETS, Choice, Plan, Preset, network_sizes
 
 __all__ = ["PRESETS", "BytesPlan", "Choice", "DifferencePlan", "Plan", "Preset", "Selector"]
@@ -24,11 +26,15 @@ __all__ = ["PRESETS", "BytesPlan", "Choice", "DifferencePlan", "Plan", "Preset",
 MOST_COLUMNS = 40  # columns predicted one after the other
 PROMISING = 1.2  # an autoencoder so much larger than a context plan after a trial is trained on: it gains more
 PROMISING_COLUMNS = 1.05  # the same for columns
+MANY_SPIKES = 0.1  # of the features must have one
+SPIKY = 1.1  # how much larger a plan with spikes may be for networks to be tried with them
 SMALL = 6000  # bytes: no network pays where there is less to save than it costs itself
 
 
 class Selector(ContextTrials):
     """Chooses which plans to try, and the one with the fewest bytes."""
+
+    _spiked: tuple[Grid, ...] = ()  # on which flags for spikes pay
 
     def choose(self) -> Choice:
         """Return the plan with the fewest bytes."""
@@ -67,7 +73,36 @@ class Selector(ContextTrials):
         for grid, difference in trials:
             plan = NetworkPlan(layout, difference, Sizes((tuple(range(layout.features)),), 0, 1, 0, grid.whole))
             options.append(self._train(plan, grid, 0))
+            if self._spiky(plan, grid):
+                options.append(self._train(replace(plan, sizes=replace(plan.sizes, spiked=True)), grid, 0))
+        options += self._by_name()
+        self._spiked = tuple(
+            c.grid for c in options if c.grid is not None and isinstance(c.plan, NetworkPlan) and c.plan.sizes.spiked
+            and c.size < SPIKY * min(o.size for o in options if o.grid is c.grid)
+        )
         return min(options, key=lambda c: c.size)
+
+    def _by_name(self) -> list[Choice]:
+        """Return plans with means, levels and tables by column, for numbers in order and by frequency."""
+        if not 2 <= self.shape[-1] <= MOST_COLUMNS:
+            return []
+        layout = Layout((*(1,) * (len(self.shape) - 1), self.shape[-1]))
+        sizes = Sizes(tuple((f,) for f in range(layout.features)), 0, 1, 0, True)
+        out = []
+        for grid in self.wholes[:1]:
+            out.append(self._train(NetworkPlan(layout, None, sizes), grid, 0))
+            if isinstance(grid, HiddenGrid) and isinstance(grid.lattice, Ranks):
+                named = HiddenGrid(grid.lattice.by_frequency((p.start, p.x, p.masked) for p in self.pieces))
+                out.append(self._train(NetworkPlan(layout, None, sizes), named, 0))
+        return out
+
+    def _spiky(self, plan: NetworkPlan, grid: Grid) -> bool:
+        """Tell whether flags for a most frequent number of each feature may pay."""
+        if plan.difference is not None or not grid.whole or plan.sizes.features < 2:
+            return False
+        rows = join(self._rows(plan, grid), whole=True)
+        spikes = with_spikes(rows).spikes
+        return spikes is not None and bool(spikes.has.mean() >= MANY_SPIKES)
 
     def _learned(self, hopeless: float) -> Choice | None:
         """Search layouts, differences and groups first, then the sizes of the network; or not, from so many bytes on."""
@@ -79,6 +114,10 @@ class Selector(ContextTrials):
                 starts.append((NetworkPlan(layout, None, network_sizes(layout, 4, 32, self.fine)), self.fine))
             grid, difference = transforms[0]
             starts.append((NetworkPlan(layout, difference, network_sizes(layout, 4, 32, grid)), grid))
+        for grid in self._spiked[:1]:
+            layout = candidates(self.shape)[0]
+            sizes = replace(network_sizes(layout, 2, 4, grid), spiked=True)
+            starts.insert(0, (NetworkPlan(layout, None, sizes), grid))
         starts = [s for s in starts if s[0].sizes.width]
         left = self.preset.trials
         tries = starts[: max(2, left // 2)]
@@ -138,6 +177,7 @@ class Selector(ContextTrials):
                 sizes = network_sizes(
                     best.plan.layout, max(1, int(old.width * wider)), max(8, int(old.hidden * larger)), best.grid
                 )
+                sizes = replace(sizes, spiked=old.spiked)
                 if sizes in seen or sizes == old or left <= 0:
                     continue
                 seen.add(sizes)

@@ -21,8 +21,8 @@ from torch.nn import functional
 
 from . import residual
 from .autoencoder import ACTIVATION_BITS, LOG2_SCALE_MAX, LOG2_SCALE_MIN, logistic_bits, residual_bits, round_weight
-from .context import BITS, EMBEDDING, EXTRAS, FLAG_BINS, MAX_SKIP_EXPONENT, ContextNet, ContextSizes, inputs, reference_pair
-from .integer import FRACTION_BITS, Linear, quantize_rows
+from .context import BITS, EMBEDDING, EXTRAS, MAX_SKIP_EXPONENT, ContextNet, ContextSizes, inputs, reference_pair
+from .integer import FLAG_BINS, FRACTION_BITS, Linear, quantize_rows
 from .refinement import NARROW, Base, Offset, Refined, Tile, Walk, code
 from .residual import LEVELS_PER_OCTAVE
 

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .admission import Statistics
+from .admission import Statistics, native
 from .bounds import Tolerance
-from .lattice import find_hidden, ordered_lattice, ranked, relative_lattice
+from .covering import DISTINCT
+from .lattice import Lattice, Linear, covering, find_hidden, ordered_lattice, ranked, relative_lattice
 from .quantizer import Grid, HiddenGrid, LinearGrid, linear_grid
-from .ranks import MOST, Ranks
+from .ranks import MOST, MOST_COLUMNS
 
 MOST_POINTS = 20_000  # distinct values beyond which data is continuous
-MOST_COLUMNS = 64
 SAMPLED = 1 << 17  # values looked at before a search for few distinct ones
 GAIN = 0.1  # bits a value
 
@@ -48,23 +48,48 @@ def grids_for(
     if fine is None:
         return None, exact
     whole = LinearGrid(fine.step, fine.offset, True)
-    ranks = _few(values, statistics, low, high, fine)
-    return fine, [whole] if ranks is None else [HiddenGrid(ranks), whole]
+    few = _few(values, statistics, low, high, fine)
+    if few is None and tolerance.kind == "absolute" and _distinct(values, DISTINCT):
+        few = covering(values, statistics, tolerance.absolute)
+    return fine, [whole] if few is None else [HiddenGrid(few), whole]
+
+
+def _distinct(values: npt.NDArray[Any], most: int) -> bool:
+    """Tell whether a sample of each column, or of all if they are many, has at most so many distinct values."""
+    rows = values[:: max(1, values.shape[0] * (values.size // values.shape[0]) // SAMPLED)]
+    if rows.ndim > 1 and rows.shape[-1] <= MOST_COLUMNS:
+        return all(np.unique(rows[..., column]).size <= most for column in range(rows.shape[-1]))
+    return np.unique(rows).size <= most
 
 
 def _few(
     values: npt.NDArray[Any], statistics: Statistics, low: npt.NDArray[Any], high: npt.NDArray[Any], fine: LinearGrid
-) -> Ranks | None:
-    """Return ranks of the distinct values if those are fewer than the steps that the bound leaves in their range."""
-    rows = values[:: max(1, values.shape[0] * (values.size // values.shape[0]) // SAMPLED)]
-    if np.unique(rows).size > MOST:
+) -> Lattice | None:
+    """Return the lattice of the data if it has fewer points in each column's range than the bound leaves steps."""
+    if not _distinct(values, MOST):
         return None
     hidden = find_hidden(values, statistics)
-    ranks = None if hidden is None else ranked(hidden, values, statistics)
-    if ranks is None or not all(table.size for table in ranks.tables):
+    if hidden is None:
         return None
+    ranks = ranked(hidden, values, statistics)
     steps = np.log2(np.maximum((high - low) / fine.step, 1.0)).mean()
-    return ranks if np.log2([table.size for table in ranks.tables]).mean() < steps - GAIN else None
+    points = _log2_points(values, statistics, hidden if ranks is None else ranks)
+    return (hidden if ranks is None else ranks) if points < steps - GAIN else None
+
+
+def _log2_points(values: npt.NDArray[Any], statistics: Statistics, lattice: Lattice) -> float:
+    """Return the mean over the columns of the log2 of how many integers of a lattice their ranges hold."""
+    if isinstance(lattice, Linear) and lattice.axis == 0:  # each outer index has a rule of its own
+        rows = native(values[: max(1, SAMPLED * values.shape[0] // values.size)])
+    else:
+        rows = native(values[:: max(1, values.size // SAMPLED)])
+    integers = lattice.to_integers(rows).astype(np.float64)
+    integers[statistics.specials.classify(rows) != 0] = np.nan
+    columns = integers.reshape(-1, rows.shape[-1] if 1 < rows.ndim and rows.shape[-1] <= MOST_COLUMNS else 1)
+    columns = columns[:, ~np.isnan(columns).all(axis=0)]
+    if not columns.size:
+        return 0.0
+    return float(np.log2(np.nanmax(columns, axis=0) - np.nanmin(columns, axis=0) + 1.0).mean())
 
 
 def _exact(values: npt.NDArray[Any], statistics: Statistics, dtype: np.dtype[Any]) -> list[Grid]:

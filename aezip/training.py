@@ -21,14 +21,14 @@ import torch
 from .autoencoder import ACTIVATION_BITS, Autoencoder, Decoder
 from .encoder import FloatEncoder
 from .errors import InvalidInput
-from .integer import FRACTION_BITS, IntegerDecoder, Linear, quantize_rows
+from .integer import FLAG_BINS, FRACTION_BITS, IntegerDecoder, Linear, quantize_rows
 from .model import CODE_EXPONENT, MAX_TOP, NARROW_BITS, NARROW_TOP, WIDE_BITS, Norm, Sizes
-from .network import Prepared
 from .residual import LEVELS, LEVELS_PER_OCTAVE, LOG2_SCALE_MIN
+from .rows import Rows, statistics
+from .static import log_odds
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
 
 VALUES_PER_STEP = 40_000
 VALUES_PER_STEP_GROUPS = 12_000  # each value has hidden units of its own there
@@ -57,45 +57,6 @@ class Fitted:
     rate: float
     rate_held_out: float
     rate_float: float  # of the held-out rows before rounding weights to int8
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Training rows.
-
-    Parameters
-    ----------
-    target
-        float64, shape (rows, features), in steps.
-    ignore
-        Values that are not coded (masked or padding), or None.
-    whole
-        Targets are whole numbers coded without loss.
-    """
-
-    target: Float64
-    ignore: Mask | None
-    whole: bool
-
-
-def statistics(rows: Rows) -> tuple[Float64, Float32, Float32]:
-    """Return centre, spread (a power of two) and log2 scale of each feature, shape (features,)."""
-    target = rows.target
-    if rows.ignore is None:
-        centre = np.median(target, axis=0)
-        distance = np.abs(target - centre)
-        deviation = np.sqrt(np.square(target - target.mean(axis=0)).mean(axis=0))
-        mean = distance.mean(axis=0)
-    else:
-        kept = np.where(rows.ignore, np.nan, target)
-        empty = rows.ignore.all(axis=0)
-        kept[0, empty] = 0.0
-        centre = np.nanmedian(kept, axis=0)
-        mean = np.nanmean(np.abs(kept - centre), axis=0)
-        deviation = np.nanstd(kept, axis=0)
-    spread = np.exp2(np.rint(np.log2(np.maximum(deviation, 2.0**-6))))
-    scale = np.log2(np.maximum(mean / 1.386, 2.0**LOG2_SCALE_MIN))
-    return centre.astype(np.float64), spread.astype(np.float32), scale.astype(np.float32)
 
 
 def device_for(name: str) -> torch.device:
@@ -139,6 +100,8 @@ def fit(
     network = Autoencoder(sizes, torch.from_numpy(spread * 1.0), torch.from_numpy(scale * 1.0)).to(device)
     data = _Data(rows, centre, spread, device)
     _start(network, data)
+    if rows.flagged is not None:
+        network.start_odds(torch.from_numpy(log_odds(rows.flagged)))
     _optimize(network, data, schedule, progress)
     network.set_quantize(False)
     rate_float = data.rate(network, data.held_out)
@@ -163,6 +126,10 @@ class _Data:
         if rows.ignore is not None:
             self.keep = torch.from_numpy(~rows.ignore).to(device)
         index = torch.arange(len(target), device=device)
+        self.spike = self.asked = None
+        if rows.spikes is not None:
+            self.spike = torch.from_numpy(rows.flagged).to(device)
+            self.asked = torch.from_numpy(rows.spikes.has).to(device)
         every = HELD_OUT if len(target) >= 4 * HELD_OUT else len(target) + 1
         self.trained = index[index % every != every - 1]
         self.held_out = index[index % every == every - 1] if every <= len(target) else index
@@ -172,7 +139,8 @@ class _Data:
     def bits(self, network: Autoencoder, index: torch.Tensor, *, hard: bool) -> tuple[torch.Tensor, float]:
         """Return the bits of the rows and the number of values they code."""
         target = self.target[index]
-        code_bits, residual_bits = network(target / self.spread, target, hard=hard)
+        spike = None if self.spike is None else self.spike[index]
+        code_bits, residual_bits = network(target / self.spread, target, hard=hard, spike=spike, asked=self.asked)
         count = float(target.numel())
         if self.keep is not None:
             keep = self.keep[index]
@@ -214,7 +182,11 @@ def _start(network: Autoencoder, data: _Data) -> None:
     left = left.abs()
     if not sizes.whole:
         left = torch.where(left < 0.5, left * 0.25, left)  # most of it costs nothing
-    network.base_scale.copy_(torch.log2(left.mean(dim=0) / 1.386 + 2.0**LOG2_SCALE_MIN))
+    mean = left.mean(dim=0)
+    if data.spike is not None:  # the scale is that of what is not told by a flag
+        coded = ~data.spike[data.trained[: len(left)]]
+        mean = (left * coded).sum(dim=0) / coded.sum(dim=0).clamp(min=1)
+    network.base_scale.copy_(torch.log2(mean / 1.386 + 2.0**LOG2_SCALE_MIN))
 
 
 def _start_groups(
@@ -329,37 +301,13 @@ def freeze_decoder(
         narrow_top=NARROW_TOP,
         wide_top=1 << (norm.top + WIDE_BITS),
         levels=LEVELS,
+        flag=_freeze_flag(decoder),
     )
 
 
-def join(prepared: list[Prepared], *, whole: bool) -> Rows:
-    """Return the rows of several chunks as one set, at most about 8 million values of them."""
-    target = np.concatenate([p.target for p in prepared])
-    ignore = None
-    if any(p.ignore is not None for p in prepared):
-        ignore = np.concatenate(
-            [np.zeros(p.target.shape, np.bool_) if p.ignore is None else p.ignore for p in prepared]
-        )
-    return Rows(target, ignore, whole)
-
-
-def static_decoders(rows: Rows, sizes: Sizes) -> list[IntegerDecoder]:
-    """Return decoders without a network: a mean and a level for each feature."""
-    centre, _, scale = statistics(rows)
-    level = np.rint((scale.astype(np.float64) - LOG2_SCALE_MIN) * LEVELS_PER_OCTAVE)
-    return [
-        constant_decoder(sizes, group, centre[list(features)], level[list(features)])
-        for group, features in enumerate(sizes.groups)
-    ]
-
-
-def constant_decoder(sizes: Sizes, group: int, centre: Float64, level: Float64) -> IntegerDecoder:
-    """Return the decoder of a group whose means, in steps, and levels do not change."""
-    shapes = sizes.layers(group)
-    zero = [
-        Linear(np.zeros(shape, np.int8), np.zeros(shape[0], np.int8), np.zeros(shape[0], np.int32)) for shape in shapes
-    ]
-    scale = Linear(zero[4].weight, zero[4].exponent, level.astype(np.int32))
-    offset = np.rint(centre * 2.0**FRACTION_BITS).astype(np.int64)
-    first, second, mean, skip = zero[:4]
-    return IntegerDecoder(first, second, mean, skip, scale, offset, NARROW_TOP, 1 << (NARROW_BITS + WIDE_BITS), LEVELS)
+def _freeze_flag(decoder: Decoder) -> Linear | None:
+    """Return the layer that gives the bin of the log-odds: half a nat each, 16 is even."""
+    if decoder.flag is None:
+        return None
+    bias = _array(decoder.flag.bias) * 2.0 + FLAG_BINS / 2
+    return quantize_rows(_array(decoder.flag.weight) * 2.0, bias, ACTIVATION_BITS, 0)

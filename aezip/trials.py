@@ -19,11 +19,13 @@ from .encoder import FloatEncoder
 from .frames import pack
 from .integer import IntegerDecoder
 from .layout import Layout, Piece
-from .model import NARROW_BITS, Model, Norm, Sizes, from_bytes, to_bytes
+from .model import NARROW_BITS, Model, Norm, Sizes, Spikes, from_bytes, to_bytes
 from .network import Difference, NetworkPlan
 from .plain import BytesPlan, DifferencePlan
 from .progress import Progress
 from .quantizer import Grid
+from .rows import join, with_spikes
+from .static import static_decoders
 
 Plan = NetworkPlan | ContextPlan | BytesPlan | DifferencePlan
 WIDEST = 1 << 50  # integers beyond this are left to plans without a network
@@ -208,13 +210,15 @@ class Trials:
 
     def _train(self, plan: NetworkPlan, grid: Grid, steps: int, *, final: bool = False) -> Choice:
         """Train, code the sample, count bytes."""
-        from . import training  # torch is needed here alone
-
         prepared = self._rows(plan, grid)
-        rows = training.join(prepared, whole=grid.whole)
+        rows = join(prepared, whole=grid.whole)
+        if plan.sizes.spiked:
+            rows = with_spikes(rows)
         encoder: FloatEncoder | None = None
         rates: dict[str, float] = {}
         if steps:
+            from . import training  # torch is needed here alone
+
             schedule = training.Schedule(steps, self.seed, device=self.device)
             report = self._reporter(plan, final=final)
             fitted = training.fit(rows, plan.sizes, schedule, report)
@@ -223,9 +227,10 @@ class Trials:
                 "trained": fitted.rate, "held_out": fitted.rate_held_out, "held_out_float": fitted.rate_float
             }
         else:
-            decoders = training.static_decoders(rows, plan.sizes)
-            norm = Norm(np.zeros(0, np.int64), np.zeros(0, np.int64), NARROW_BITS)
-        return self._note(self._measure(plan, grid, decoders, norm, encoder, rates))
+            decoders = static_decoders(rows, plan.sizes)
+            zero = np.zeros(plan.sizes.features, np.int64)
+            norm = Norm(zero, zero, NARROW_BITS)
+        return self._note(self._measure(plan, grid, decoders, norm, encoder, rates, rows.spikes))
 
     def _reporter(
         self, plan: NetworkPlan, *, final: bool
@@ -247,12 +252,13 @@ class Trials:
         norm: Norm,
         encoder: FloatEncoder | None,
         rates: dict[str, float],
+        spikes: Spikes | None,
     ) -> Choice:
         """Code the sample with a frozen network; frequency tables by feature or shared, whichever is smaller."""
         options = [plan]
         if len(plan.sizes.groups) > 1:
             options = [replace(plan, sizes=replace(plan.sizes, by_feature=b)) for b in (False, True)]
-        done = [self._count(option, grid, decoders, norm, encoder, rates) for option in options]
+        done = [self._count(option, grid, decoders, norm, encoder, rates, spikes) for option in options]
         return min(done, key=lambda c: c.size)
 
     def _count(
@@ -263,14 +269,17 @@ class Trials:
         norm: Norm,
         encoder: FloatEncoder | None,
         rates: dict[str, float],
+        spikes: Spikes | None,
     ) -> Choice:
-        coded = [network.code(plan, grid.at(p.start), decoders, norm, encoder, p.x, p.masked) for p in self.pieces]
+        coded = [
+            network.code(plan, grid.at(p.start), decoders, norm, encoder, p.x, p.masked, spikes) for p in self.pieces
+        ]
         book = CodeBook.choose([c.codes for c in coded])
         counts = residual.TableCounts(plan.sizes.contexts)
         for part in coded:
             for split in part.residual:
                 counts.add(split.symbols, split.contexts)
-        data = to_bytes(decoders, norm, book, book.counts([c.codes for c in coded]), counts)
+        data = to_bytes(decoders, norm, book, book.counts([c.codes for c in coded]), counts, spikes)
         model = from_bytes(data, plan.sizes, len(self.shape))
         size = 0
         for part in coded:

@@ -152,7 +152,7 @@ def test_later_version_is_refused_by_name(folder: Path, capsys: pytest.CaptureFi
     Path("later.aez").write_bytes(Path("x.npy.aez").read_bytes())
     with h5py.File("later.aez", "r+") as file:
         header = file["header"][:].tobytes()
-        changed = header.replace(b'"version":[1,1]', b'"version":[9,7]')
+        changed = header.replace(b'"version":[1,2]', b'"version":[9,7]')
         assert changed != header
         file["header"][...] = np.frombuffer(changed, np.uint8)
     assert cli.run(["info", "later.aez"]) == 6

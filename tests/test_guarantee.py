@@ -129,14 +129,14 @@ def test_any_predictor_keeps_the_bound(distortion: str, bound: aezip.Bound, monk
     rng = np.random.default_rng(0)
 
     def predict(self: IntegerDecoder, narrow: Any, wide: Any) -> Any:
-        mean, level = honest(self, narrow, wide)
+        mean, level, bins = honest(self, narrow, wide)
         changed = {
             "zero": np.zeros_like(mean),
             "negated": -mean,
             "noise": mean + np.random.default_rng(mean.size).integers(-(2**30), 2**30, mean.shape),
             "huge": np.full_like(mean, 2**40),
         }[distortion]
-        return changed, level
+        return changed, level, bins
 
     x = np.round(smooth((300, 12), "f8"), 2) + rng.integers(0, 2, (300, 12))
     monkeypatch.setattr(plan, "SMALL", 0)

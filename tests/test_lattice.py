@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import aezip.lattice
 from aezip.admission import scan
-from aezip.bounds import PointRelative, resolve, violations
+from aezip.bounds import Absolute, PointRelative, resolve, violations
 from aezip.errors import AezipError, CorruptFile, UnsupportedVersion
 from aezip.lattice import (
     Digits,
@@ -21,6 +21,7 @@ from aezip.lattice import (
     Linear,
     Ordered,
     Whole,
+    covering,
     find_hidden,
     lattice_from_json,
     ordered_lattice,
@@ -366,7 +367,7 @@ def test_many_values_are_not_ranked() -> None:
 
 
 @pytest.mark.parametrize("change", [
-    {"counts": [2]}, {"counts": []}, {"counts": [5000]}, {"counts": ["3"]}, {"counts": 3}, {"steps": [3, -3, 1]}, {"steps": None},
+    {"counts": [2]}, {"counts": []}, {"counts": [5000]}, {"counts": ["3"]}, {"counts": 3}, {"steps": [3, -3, 3]}, {"steps": None},
     {"inner": None}, {"inner": {"kind": "ranks"}}, {"inner": {"kind": "integer", "step": 0, "offset": 0}},
 ])
 def test_malformed_ranks_are_corrupt(change: dict[str, object]) -> None:
@@ -460,7 +461,6 @@ def test_a_relative_lattice_of_integers_keeps_the_bound_everywhere(bound: float,
 
 
 def test_a_lossy_bound_takes_ranks_where_values_are_few() -> None:
-    from aezip.bounds import Absolute
     from aezip.quantizer import HiddenGrid
     from aezip.selection import grids_for
 
@@ -468,5 +468,58 @@ def test_a_lossy_bound_takes_ranks_where_values_are_few() -> None:
     stats = scan(x)
     _, tight = grids_for(x, stats, resolve(Absolute(0.004), stats), 1.0)
     assert isinstance(tight[0], HiddenGrid)
-    _, loose = grids_for(x, stats, resolve(Absolute(50.0), stats), 1.0)
+    assert isinstance(tight[0].lattice, Ranks)
+    assert tight[0].lattice.edges is None
+    even = np.linspace(-5, 5, 20_000).astype("f4").reshape(-1, 2)
+    stats = scan(even)
+    _, loose = grids_for(even, stats, resolve(Absolute(0.5), stats), 1.0)
     assert not isinstance(loose[0], HiddenGrid)
+
+
+def crowded(shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    """Return values of which most lie on a few numbers, at uneven distances."""
+    rng = np.random.default_rng(0)
+    often = rng.choice(np.cumsum(rng.integers(1, 60, 40)), shape, p=np.arange(1, 41) ** 2 / np.sum(np.arange(1, 41) ** 2))
+    return np.where(rng.random(shape) < 0.1, rng.integers(0, 1200, shape), often).astype(dtype)
+
+
+CROWDED = [
+    crowded((40_000, 3), "f4") / np.float32(10), crowded((90_000,), "f8"), crowded((60_000, 2), "f8").astype("i4"),
+]
+
+
+@pytest.mark.parametrize("bound", [2.1, 5.2, 100.0])
+@pytest.mark.parametrize("x", CROWDED)
+def test_points_cover_all_values_and_cost_less_than_even_steps(x: np.ndarray, bound: float) -> None:
+    bound = bound / 10 if x.dtype == "f4" else bound
+    stats = scan(x)
+    lattice = covering(x, stats, np.array(bound))
+    assert lattice is not None
+    ranks = lattice.to_integers(x)
+    y = lattice.from_integers(ranks, x.dtype)
+    assert (np.abs(y.astype("f8") - x) <= bound).all()
+    assert not violations(x, y, resolve(Absolute(bound), stats)).any()
+
+    def entropy(symbols: np.ndarray) -> float:
+        share = np.unique(symbols, return_counts=True)[1] / symbols.size
+        return float(-(share * np.log2(share)).sum())
+
+    columns = [(ranks[..., c], x[..., c]) for c in range(x.shape[-1])] if x.ndim > 1 else [(ranks, x)]
+    even = [min(entropy(np.floor(v / (2.0 * bound) + s)) for s in (0.0, 0.3, 0.7)) for _, v in columns]
+    assert sum(entropy(k) for k, _ in columns) < sum(even)
+    again = lattice_from_json(json.loads(json.dumps(lattice.to_json())))
+    assert (again.from_integers(ranks, x.dtype) == y).all()
+
+
+def test_ranks_by_frequency_stand_for_the_same_values() -> None:
+    x = np.cumsum(np.random.default_rng(1).zipf(1.5, (20_000, 1)) % 50, axis=1).astype("i4") ** 2
+    x = np.repeat(x, 2, axis=1)
+    lattice = ranked(Whole(), x, scan(x))
+    assert lattice is not None
+    named = lattice.by_frequency([(0, x, None)])
+    again = lattice_from_json(json.loads(json.dumps(named.to_json())))
+    ranks = again.to_integers(x)
+    assert (again.from_integers(ranks, x.dtype) == x).all()
+    for column in range(2):
+        if named.tables[column].size:
+            assert (np.diff(np.bincount(ranks[:, column])) <= 0).all()

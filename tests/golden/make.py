@@ -20,6 +20,8 @@ import aezip
 from aezip import header, plan
 from aezip.contexttrials import as_choice
 from aezip.contextual import find_spike
+from aezip.layout import candidates
+from aezip.trials import network_sizes
 
 FOLDER = Path(__file__).parent
 STEM = "v" + "_".join(map(str, header.VERSION)) + "_{}"
@@ -67,6 +69,9 @@ CASES: dict[str, tuple[Any, aezip.Bound, str | None]] = {
 }
 RAIN = np.maximum(waves((6, 30, 30), "f8"), 0).astype("u2")
 SLIDER = np.random.default_rng(0).choice(np.unique(np.rint(np.linspace(-700, 900, 60))), (400, 6)).astype("f4") / 100
+RARE = np.random.default_rng(0).random((400, 30))
+SPARSE = np.where(RARE < 0.2, np.rint(1e4 * RARE), np.arange(30)).astype("f4") / 100
+NAMES = np.random.default_rng(0).zipf(1.3, (30_000, 2)).clip(0, 60).astype("i4") ** 3 % 9001
 CASES |= {
     "context_frames": (waves((20, 24, 22)), aezip.RangeRelative(1e-3), "context (0,) (1, 2)"),
     "context_whole": (waves((20, 24, 22)).cumsum(axis=0), aezip.Lossless(), "context (0, 1, 2)"),
@@ -76,6 +81,10 @@ CASES |= {
     "context_signal": (waves((3001, 3), "f8"), aezip.Absolute(0.05), "context"),
     "context_autoencoder": (waves((40, 12, 12), "f8"), aezip.Absolute(0.5), "context below (0,) (1, 2)"),
     "static_ranks": (SLIDER, aezip.Lossless(), "static"),
+    "static_spikes": (SPARSE, aezip.Lossless(), "static"),
+    "autoencoder_spikes": (SPARSE, aezip.Absolute(0.02), "autoencoder spiked"),
+    "static_frequency": (NAMES, aezip.Lossless(), "static named"),
+    "static_covering": (NAMES.astype("f8") / 8, aezip.Absolute(30.0), "static"),
     "bytes_changes": (np.cumsum(np.random.default_rng(0).normal(size=(400, 2)), axis=0), aezip.Lossless(), "bytes"),
 }
 CASES |= {
@@ -98,12 +107,18 @@ class Only(plan.Selector):
         nothing = plan.Choice(plan.BytesPlan(False), None, math.inf)
         if self.kind == "static":
             return self._static(nothing)
+        if self.kind == "static named":
+            return self._by_name()[-1]
         if self.kind == "columns":
             pairs = [(self.fine, None), *self._differences()[:1]]
             done = [self._train(made, grid, self.preset.steps) for made, grid in self._by_columns(pairs)]
             return min(done, key=lambda c: c.size)
         if self.kind.startswith("context"):
             return self._refining([ast.literal_eval(text) for text in re.findall(r"\([^)]*\)", self.kind)])
+        if "spiked" in self.kind:
+            layout, grid = candidates(self.shape)[0], self.wholes[0]
+            sizes = replace(network_sizes(layout, 2, 8, grid), spiked=True)
+            return self._train(plan.NetworkPlan(layout, None, sizes), grid, 100)
         wanted = self._learned(math.inf)
         assert wanted is not None
         return wanted
@@ -143,7 +158,7 @@ def write(name: str) -> None:
     Only.kind = kind
     codec.Selector = Only  # type: ignore[misc]
     plan.PRESETS["fast"] = plan.Preset(60, 60, 2, 9, context_steps=60, context_trial=20, context_trials=2, crop=1 << 14)
-    plan.MOST_COLUMNS = 40 if kind == "columns" else 0
+    plan.MOST_COLUMNS = 40 if kind in ("columns", "static named") else 0
     data, report = aezip.compress(x, bound=bound, preset="fast")
     assert report.plan is not None
     assert kind is None or kind.split()[0] == report.plan["kind"], (name, report.plan)
@@ -162,6 +177,7 @@ def write(name: str) -> None:
 
 if __name__ == "__main__":
     for case in CASES:
-        stems = [f"v{header.VERSION[0]}_{case}", STEM.format(case)]  # version 1.0 was written without its minor number
+        # version 1.0 was written without its minor number
+        stems = [f"v1_{case}", *(f"v1_{minor}_{case}" for minor in range(1, header.VERSION[1] + 1))]
         if not any((FOLDER / f"{stem}.aez").exists() for stem in stems):
             write(case)
