@@ -33,6 +33,7 @@ from .plain import BytesPlan, DifferencePlan
 from .plan import PRESETS, Choice, Plan, Selector
 from .progress import Progress, ProgressEvent
 from .quantizer import Grid, LinearGrid, grid_from_json
+from .recall import RecallPlan
 from .selection import grids_for, native_steps
 
 CHUNK_VALUES = 1 << 20
@@ -78,7 +79,7 @@ def decode_chunk(
         return plan.decode(segments["data"], shape, dtype)
     assert grid is not None
     grid = grid.at(start)
-    if isinstance(plan, DifferencePlan):
+    if isinstance(plan, DifferencePlan | RecallPlan):
         out = plan.decode(grid, segments["data"], shape, dtype)
     elif isinstance(plan, ContextPlan):
         assert isinstance(model, ContextModel)
@@ -302,7 +303,7 @@ class Encoder:
             return {"data": plan.encode(x)}, x.copy(), 0.0
         assert self.grid is not None
         grid = self.grid.at(start)
-        if isinstance(plan, DifferencePlan):
+        if isinstance(plan, DifferencePlan | RecallPlan):
             data, decoded = plan.encode(grid, x, masked)
             return {"data": data}, decoded, 0.0
         model, encoder = self._model, self._choice.encoder
@@ -420,6 +421,8 @@ class Decoder:
             if axis is not None and not (isinstance(axis, int) and 0 <= axis < len(shape)):
                 raise CorruptFile("the plan in the header is malformed: the file is damaged")
             self._plan = DifferencePlan(axis)
+        elif kind == "recall":
+            self._plan = RecallPlan()
         elif kind == "context":
             refined = ContextPlan.from_json(plan, shape, whole=self._grid.whole)
             self._plan = refined

@@ -254,6 +254,10 @@ class Decoder:
                 high[where] += self._low.take(int(value), len(where))
         return high
 
+    def low(self, shift: int, count: int) -> Int64:
+        """Return the plain low bits, `shift` of each, of the next values that have so many."""
+        return self._low.take(shift, count)
+
     def finish(self) -> None:
         """Check that everything was used."""
         self._symbols.finish()

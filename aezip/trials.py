@@ -24,10 +24,12 @@ from .network import Difference, NetworkPlan
 from .plain import BytesPlan, DifferencePlan
 from .progress import Progress
 from .quantizer import Grid
+from .recall import MOST_COLUMNS as RECALL_COLUMNS
+from .recall import RecallPlan
 from .rows import join, with_spikes
 from .static import static_decoders
 
-Plan = NetworkPlan | ContextPlan | BytesPlan | DifferencePlan
+Plan = NetworkPlan | ContextPlan | BytesPlan | DifferencePlan | RecallPlan
 WIDEST = 1 << 50  # integers beyond this are left to plans without a network
 MEASURED = 1 << 20  # values that plans without a network are measured on
 
@@ -139,9 +141,10 @@ class Trials:
             for axis in (None, *range(len(self.shape))):
                 if axis is not None and self.shape[axis] < 2:
                     continue
-                difference = DifferencePlan(axis)
-                size = sum(len(pack(difference.encode(grid.at(p.start), p.x, p.masked)[0], level)) for p in small)
-                options.append(self._note(Choice(difference, grid, size * scale)))
+                options.append(self._note(Choice(DifferencePlan(axis), grid, self._coded(DifferencePlan(axis), grid, small))))
+        if self.wholes and (len(self.shape) == 1 or (len(self.shape) == 2 and self.shape[1] <= RECALL_COLUMNS)):
+            recalled = self._coded(RecallPlan(), self.wholes[0], small)
+            options.append(self._note(Choice(RecallPlan(), self.wholes[0], recalled)))
         return self._measured(min(options, key=lambda c: c.size))
 
     def _measured(self, plain: Choice) -> Choice:
@@ -149,12 +152,18 @@ class Trials:
         pieces = self.pieces if sum(p.x.size for p in self.pieces) <= MEASURED else self._head(MEASURED // 2)
         level, plan = self.preset.zstd, plain.plan
         if isinstance(plan, BytesPlan):
-            size = sum(len(pack(plan.encode(p.x), level)) for p in pieces)
+            packed = sum(len(pack(plan.encode(p.x), level)) for p in pieces)
+            size = packed * self._values / sum(p.x.size for p in pieces)
         else:
-            assert isinstance(plan, DifferencePlan)
+            assert isinstance(plan, DifferencePlan | RecallPlan)
             assert plain.grid is not None
-            size = sum(len(pack(plan.encode(plain.grid.at(p.start), p.x, p.masked)[0], level)) for p in pieces)
-        return self._note(replace(plain, size=size * self._values / sum(p.x.size for p in pieces)))
+            size = self._coded(plan, plain.grid, pieces)
+        return self._note(replace(plain, size=size))
+
+    def _coded(self, plan: DifferencePlan | RecallPlan, grid: Grid, pieces: list[Piece]) -> float:
+        """Return the bytes of pieces under a plan without a model, scaled to the array."""
+        size = sum(len(pack(plan.encode(grid.at(p.start), p.x, p.masked)[0], self.preset.zstd)) for p in pieces)
+        return size * self._values / sum(p.x.size for p in pieces)
 
     def _head(self, values: int) -> list[Piece]:
         """Return pieces of about `values` values, cut short along the outer axis if need be."""

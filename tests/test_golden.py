@@ -22,7 +22,7 @@ def test_golden_files_cover_plans_dtypes_and_bounds() -> None:
         contexts |= {key for key in ("order", "base", "series", "spike") if header["plan"].get(key) not in (None, [])}
         dtypes.add(header["dtype"].lstrip("<>|"))
         bounds.add(header["bound"]["kind"])
-    assert plans == {"autoencoder", "columns", "context", "static", "difference", "bytes"}
+    assert plans == {"autoencoder", "columns", "context", "static", "difference", "recall", "bytes"}
     assert contexts == {"order", "base", "series", "spike"}
     assert {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1", "c8", "M8[s]"} <= dtypes
     assert bounds == {"absolute", "range_relative", "point_relative", "psnr", "lossless"}

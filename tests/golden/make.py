@@ -71,6 +71,8 @@ RAIN = np.maximum(waves((6, 30, 30), "f8"), 0).astype("u2")
 SLIDER = np.random.default_rng(0).choice(np.unique(np.rint(np.linspace(-700, 900, 60))), (400, 6)).astype("f4") / 100
 RARE = np.random.default_rng(0).random((400, 30))
 SPARSE = np.where(RARE < 0.2, np.rint(1e4 * RARE), np.arange(30)).astype("f4") / 100
+LOG = np.sort(np.random.default_rng(0).integers(0, 1 << 30, (300, 2)), axis=0)[np.repeat(np.arange(300), 9)].astype("i4")
+LOG = np.stack([LOG[:, 0], np.random.default_rng(1).permuted(LOG[:, 1].reshape(-1, 27), axis=1).ravel()], axis=1)
 NAMES = np.random.default_rng(0).zipf(1.3, (30_000, 2)).clip(0, 60).astype("i4") ** 3 % 9001
 CASES |= {
     "context_frames": (waves((20, 24, 22)), aezip.RangeRelative(1e-3), "context (0,) (1, 2)"),
@@ -85,6 +87,8 @@ CASES |= {
     "autoencoder_spikes": (SPARSE, aezip.Absolute(0.02), "autoencoder spiked"),
     "static_frequency": (NAMES, aezip.Lossless(), "static named"),
     "static_covering": (NAMES.astype("f8") / 8, aezip.Absolute(30.0), "static"),
+    "recall": (LOG, aezip.Lossless(), "recall"),
+    "recall_holes": (with_holes(LOG.astype("f8") / 4), aezip.Absolute(3.0), "recall"),
     "bytes_changes": (np.cumsum(np.random.default_rng(0).normal(size=(400, 2)), axis=0), aezip.Lossless(), "bytes"),
 }
 CASES |= {
@@ -102,7 +106,7 @@ class Only(plan.Selector):
         """Return the best choice of the wanted kind."""
         if self.kind is None:
             return super().choose()
-        if self.kind in ("bytes", "difference"):
+        if self.kind in ("bytes", "difference", "recall"):
             return self._plain()
         nothing = plan.Choice(plan.BytesPlan(False), None, math.inf)
         if self.kind == "static":

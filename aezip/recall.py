@@ -1,0 +1,236 @@
+"""The plan `recall`: each value of a column is coded as its distance from a recent one, which a lag names.
+
+Tables written by people and machines repeat themselves at a distance: times of a session, identifiers, prices. No
+network predicts those, but a value near this one often lies among the last few hundred rows. The encoder picks the lag
+whose bits and whose distance's bits are fewest together (LZ77, Ziv & Lempel 1977, with a remainder; the choice by
+prices found in rounds is that of optimal parsing). The decoder follows all chains of lags at once by pointer jumping
+(Wyllie 1979), so that no loop runs over values.
+
+Distances are coded in buckets: a sign, an exponent, one bit below it, and the rest plainly, so that heavy tails cost
+what they are worth. Knows nothing of files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import kernels, residual
+from .errors import CorruptFile
+from .network import fill_forward
+from .quantizer import Grid
+
+Int64 = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+VALUE, DIFFERENCE, LAG = 0, 1, 2  # how a column is coded
+WINDOW = 254  # rows a lag reaches back; a symbol each
+LAG_TABLES = 8  # of distances, by the octave of their lag
+MOST_COLUMNS = 64
+DIRECT = 16  # distances up to this have a bucket of their own
+FAR = 1 << 44  # distances from here on are stored whole
+TOP_SYMBOL = 1 + 2 * (DIRECT + 2 * (43 - 4) + 1) + 1
+ROUNDS = 3
+PREFIX = 1 << 13  # rows by which a column's coding is chosen
+WORTH = 0.98  # what part of the bytes without lags lags must get by with
+SHIFT_OF = np.array([(b - DIRECT) // 2 + 3 if b >= DIRECT else 0 for b in range(TOP_SYMBOL)], np.int64)
+
+
+def buckets(value: Int64) -> residual.Split:
+    """Return values as symbols (of table 0) and plain low bits; those from 2**44 on are escapes."""
+    far = np.abs(value) >= FAR
+    size = np.where(far, 0, np.abs(value) - 1)
+    exponent = np.frexp(np.maximum(size, 1).astype(np.float64))[1].astype(np.int64) - 1
+    shift = np.where(size >= DIRECT, exponent - 1, 0)
+    bucket = np.where(size >= DIRECT, DIRECT + 2 * (exponent - 4) + ((size >> shift.clip(0)) & 1), size)
+    symbol = np.where(value == 0, 0, 1 + 2 * bucket + (value < 0))
+    low = np.where(shift > 0, size & ((np.int64(1) << shift) - 1), 0)
+    return residual.Split(np.where(far, value, residual.unzigzag(symbol)), np.zeros(value.shape, np.uint16), low, shift)
+
+
+def from_buckets(reader: residual.Decoder, context: npt.NDArray[np.uint16]) -> Int64:
+    """Return the values of one pass; raises CorruptFile for symbols that stand for nothing."""
+    high = reader.decode(np.zeros(len(context), np.uint8), context)
+    far = np.abs(high) >= FAR
+    symbol = np.where(far, 0, residual.zigzag(high))
+    if int(symbol.max(initial=0)) > TOP_SYMBOL or int(symbol.min(initial=0)) < 0:
+        raise CorruptFile("a distance is impossible: the file is damaged")
+    bucket = (symbol - 1).clip(0) >> 1
+    shift = SHIFT_OF[bucket]
+    size = np.where(bucket >= DIRECT, (2 + (bucket & 1)) << shift, bucket)
+    for value in np.unique(shift):
+        if value:
+            where = np.flatnonzero(shift == value)
+            size[where] += reader.low(int(value), len(where))
+    size += 1
+    return np.where(symbol == 0, high * far, np.where((symbol - 1) & 1, -size, size))
+
+
+def _octave(lag: Int64) -> npt.NDArray[np.uint16]:
+    octave: npt.NDArray[np.uint16] = np.minimum(np.frexp(lag.astype(np.float64))[1] - 1, LAG_TABLES - 1).astype(np.uint16)
+    return octave
+
+
+def find_lags(k: Int64) -> Int64:
+    """Return the lag of each value, 1 to WINDOW and not beyond the first, which has 1."""
+    count = len(k)
+    reach = min(WINDOW, count - 1)
+    price_lag = np.full(reach + 1, 8.0)
+    price_size = 1.5 + 1.1 * np.arange(65.0)  # by exponent of the distance
+    price_size[0] = 1.0
+    lag = np.ones(count, np.int64)
+    for _ in range(ROUNDS):
+        best = np.full(count, np.inf)
+        for tried in range(1, reach + 1):
+            size = np.frexp((k[tried:] - k[:-tried]).astype(np.float64))[1]
+            price = price_size[size] + price_lag[tried]
+            better = price < best[tried:]
+            best[tried:][better] = price[better]
+            lag[tried:][better] = tried
+        away = k - k[np.maximum(np.arange(count) - lag, 0)]
+        sizes = np.bincount(np.frexp(away.astype(np.float64))[1], minlength=65) + 0.5
+        price_size = -np.log2(sizes / sizes.sum()) + np.maximum(np.arange(65) - 0.0, 0.0)
+        lags = np.bincount(lag, minlength=reach + 1) + 0.5
+        price_lag = -np.log2(lags / lags.sum())
+    return lag
+
+
+def follow(distance: Int64, lag: Int64) -> Int64:
+    """Return the values whose distances from those `lag` rows before are given; the first is its own.
+
+    Raises
+    ------
+    CorruptFile
+        If a lag reaches beyond the first row.
+    """
+    count = len(distance)
+    parent = np.arange(count) - lag
+    parent[0] = count
+    if count > 1 and (int(parent[1:].min()) < 0 or int(lag[1:].min()) < 1):
+        raise CorruptFile("a lag reaches beyond the chunk: the file is damaged")
+    value = np.append(distance, 0)
+    parent = np.append(parent, count)
+    while (parent != count).any():
+        value += value[parent]
+        parent = parent[parent]
+    return value[:count]
+
+
+@dataclass(frozen=True)
+class RecallPlan:
+    """Whole grid values, by column: as they are, as differences of rows, or as distances from recent ones."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan."""
+        return {"kind": "recall"}
+
+    def describe(self) -> str:
+        """Return the plan in a few words."""
+        return "recall"
+
+    def encode(self, grid: Grid, x: npt.NDArray[Any], masked: Mask | None) -> tuple[bytes, npt.NDArray[Any]]:
+        """Return the bytes of a chunk and the chunk as decoded.
+
+        Layout: a byte for each column, how it is coded; the frequency tables; the stream of `residual.encode`.
+        """
+        k = grid.integers(x)
+        if masked is not None:
+            k = fill_forward(k, masked, 0)
+        passes: list[residual.Split] = []
+        modes, table = [], 0
+        for column in _columns(k):
+            mode = choose(column)
+            made = _passes(column, mode, table)
+            modes.append(mode)
+            passes += made
+            table += _tables(mode)
+        counts = residual.TableCounts(table)
+        for part in passes:
+            counts.add(part.symbols, part.contexts)
+        stored = counts.to_bytes()
+        tables, _ = residual.tables_from_bytes(stored, table)
+        return bytes(modes) + stored + residual.encode(tables, passes), grid.values(k, x.dtype)
+
+    def decode(self, grid: Grid, data: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+        """Return the chunk of `shape`.
+
+        Raises
+        ------
+        CorruptFile
+            If the bytes do not make sense.
+        """
+        k = np.empty(shape, np.int64)
+        columns = _columns(k)
+        modes = data[: len(columns)]
+        if len(modes) < len(columns) or any(mode > LAG for mode in modes):
+            raise CorruptFile("the columns of a chunk are malformed: the file is damaged")
+        count = sum(map(_tables, modes))
+        tables, used = residual.tables_from_bytes(data[len(columns) :], count)
+        reader = residual.Decoder(tables, data[len(columns) + used :], fast=kernels.available(k.size))
+        table = 0
+        for column, mode in zip(columns, modes, strict=True):
+            column[...] = _read(reader, mode, table, len(column))
+            table += _tables(mode)
+        reader.finish()
+        return grid.values(k, dtype)
+
+
+def _columns(k: Int64) -> list[Int64]:
+    """Return views of the columns of a table of few columns, else of all values as one."""
+    if k.ndim == 2 and k.shape[1] <= MOST_COLUMNS:
+        return [k[:, column] for column in range(k.shape[1])]
+    return [k.reshape(-1)]
+
+
+def _tables(mode: int) -> int:
+    return 1 + LAG_TABLES if mode == LAG else 1
+
+
+def _passes(column: Int64, mode: int, table: int) -> list[residual.Split]:
+    """Return the passes of a column whose frequency tables are numbered from `table`."""
+    if mode != LAG:
+        value = np.diff(column, prepend=0) if mode == DIFFERENCE else column
+        return [_moved(buckets(value), np.full(len(column), table, np.uint16))]
+    lag = find_lags(column)
+    away = column - np.where(np.arange(len(column)) > 0, column[np.maximum(np.arange(len(column)) - lag, 0)], 0)
+    lags = residual.Split(
+        residual.unzigzag(lag - 1), np.full(len(column), table, np.uint16), np.zeros(0, np.int64), None
+    )
+    return [lags, _moved(buckets(away), np.uint16(table + 1) + _octave(lag))]
+
+
+def _moved(part: residual.Split, context: npt.NDArray[np.uint16]) -> residual.Split:
+    return residual.Split(part.high, context, part.low, part.shifts)
+
+
+def _read(reader: residual.Decoder, mode: int, table: int, count: int) -> Int64:
+    context = np.full(count, table, np.uint16)
+    if mode != LAG:
+        value = from_buckets(reader, context)
+        return value.cumsum() if mode == DIFFERENCE else value
+    lag = residual.zigzag(reader.decode(np.zeros(count, np.uint8), context)) + 1
+    if count and not 1 <= int(lag.min()) <= int(lag.max()) <= WINDOW + 1:
+        raise CorruptFile("a lag is impossible: the file is damaged")
+    return follow(from_buckets(reader, np.uint16(table + 1) + _octave(lag)), lag) if count else lag
+
+
+def choose(column: Int64) -> int:
+    """Return the coding of a column that takes the fewest bytes on its beginning."""
+    head = np.ascontiguousarray(column[:PREFIX])
+    if len(head) < 2:
+        return VALUE
+    sizes = [_bytes(_passes(head, mode, 0)) for mode in (VALUE, DIFFERENCE)]
+    best = int(np.argmin(sizes))
+    return LAG if _bytes(_passes(head, LAG, 0)) < WORTH * sizes[best] else best
+
+
+def _bytes(passes: list[residual.Split]) -> float:
+    """Return about how many bytes passes take, their tables included."""
+    counts = residual.TableCounts(1 + LAG_TABLES)
+    for part in passes:
+        counts.add(part.symbols, part.contexts)
+    stored = counts.to_bytes()
+    return residual.ideal_bits(residual.tables_from_bytes(stored, 1 + LAG_TABLES)[0], passes) / 8 + len(stored) / 2
