@@ -124,7 +124,8 @@ def _failed(error: BaseException) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"aezip: error: {' '.join(message.split())}", file=sys.stderr)
+    line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(message.split()))
+    print(f"aezip: error: {line}", file=sys.stderr)  # names in files may hold what commands a terminal
     return code
 
 
@@ -241,7 +242,10 @@ class _Whole:
 
     def pieces(self) -> Iterator[npt.NDArray[Any]]:
         """Yield the chunks."""
-        return (values for _, _, values in self._view.chunks())
+        for _, _, values in self._view.chunks():
+            yield values
+        if self._view.lost and len(self._view.lost) == self._view.decoder.chunk_count:
+            raise CorruptFile(f"nothing of {self._view.name!r} can be restored: get another copy of the file")
 
 
 class _Part:
@@ -278,12 +282,14 @@ def _open(source: str, threads: int | None = None) -> Archive:
 @click.option("-o", "--output", metavar="OUT", help="Default: IN without .aez; .npy, .npz or raw by the name.")
 @click.option("--dataset", "names", multiple=True, metavar="PATH", help="Only this array; repeatable.")
 @click.option("--slice", "part", metavar="'0:10,:,3'", help="Only this part; decodes only the chunks it touches.")
+@click.option("--salvage", is_flag=True, help="Restore what a damaged file still holds, fill the rest; exit 3 if any is lost.")
 @_threads_option
 @click.option("-f", "--force", is_flag=True, help="Replace an existing output.")
 @_json_option
 def decompress(
-    source: str, output: str | None, names: tuple[str, ...], part: str | None, threads: int | None, force: bool, as_json: bool
-) -> None:
+    source: str, output: str | None, names: tuple[str, ...], part: str | None, salvage: bool, threads: int | None,
+    force: bool, as_json: bool,
+) -> int:
     """Decompress IN.aez (- for standard input) to .npy, .npz or raw values."""
     from . import formats
 
@@ -296,14 +302,24 @@ def decompress(
         if as_json and target == "-":
             raise InvalidInput("--json and the array cannot both go to standard output: name a file with -o")
         formats.check_output(target, source=source, overwrite=force)
+        views = [archive[name] for name in wanted]
+        if salvage:
+            for view in views:
+                view.salvage()
         try:
-            arrays = {name: _Whole(archive[name]) if key is None else _Part(archive[name], key) for name in wanted}
+            arrays = {view.name: _Whole(view) if key is None else _Part(view, key) for view in views}
         except IndexError as error:
             raise InvalidInput(f"--slice {part}: {error}: choose a part inside the array") from None
         formats.write(target, arrays, overwrite=force)
+        lost = {view.name: [str(run) for _, run in sorted((view.lost or {}).items())] for view in views}
+    code = CorruptFile.exit_code if any(lost.values()) else 0
     if as_json:
         shapes = {name: {"shape": array.shape, "dtype": array.dtype.str} for name, array in arrays.items()}
-        _print_json({"input": source, "output": target, "arrays": shapes})
+        _print_json({"input": source, "output": target, "arrays": shapes, **({"lost": lost} if salvage else {})})
+    for name, runs in lost.items():
+        for run in runs:
+            _fail(f"{source}: {name}: {run}", code)
+    return code
 
 
 @cli.command()

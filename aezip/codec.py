@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import contextplan, exceptions, network, residual
+from . import contextplan, exceptions, limits, network, residual
 from .admission import Specials, Statistics, admit, native, parse_dtype, restore, scan
 from .bounds import Bound, Lossless, Tolerance, resolve, violations
 from .contextplan import ContextModel, ContextPlan, model_from_bytes
@@ -397,6 +397,8 @@ class Decoder:
         if len(self._chunks) != count:
             raise CorruptFile("the number of chunks does not fit the array: the file is damaged")
         self._specials = Specials.from_json(specials)
+        if any(len(pattern) != self._work_dtype.itemsize for pattern in self._specials.patterns):
+            raise CorruptFile("the special values do not fit the type: the file is damaged")
         self.workers = 1  # threads within a chunk
         self._model: Model | ContextModel | None = None
         self._grid: Grid | None = None
@@ -409,6 +411,7 @@ class Decoder:
             if not isinstance(shuffled, bool) or not isinstance(changes, bool):
                 raise CorruptFile("the plan in the header is malformed: the file is damaged")
             self._plan: Plan = BytesPlan(shuffled, changes)
+            self._check_memory()
             return
         self._grid = grid_from_json(header.get("grid"), shape)
         if kind == "difference":
@@ -416,19 +419,41 @@ class Decoder:
             if axis is not None and not (isinstance(axis, int) and 0 <= axis < len(shape)):
                 raise CorruptFile("the plan in the header is malformed: the file is damaged")
             self._plan = DifferencePlan(axis)
+            self._check_memory()
         elif kind == "context":
             refined = ContextPlan.from_json(plan, shape, whole=self._grid.whole)
             self._plan = refined
+            self._check_memory()
             if "model" not in shared:
                 raise CorruptFile("the model is missing: the file is damaged")
             self._model = model_from_bytes(shared["model"], refined, len(shape))
         elif kind in ("autoencoder", "columns", "static"):
             self._plan = NetworkPlan.from_json(plan, shape, whole=self._grid.whole)
+            self._check_memory()
             if "model" not in shared:
                 raise CorruptFile("the model is missing: the file is damaged")
             self._model = from_bytes(shared["model"], self._plan.sizes, len(shape))
         else:
             raise UnsupportedVersion(f"the plan {str(kind)[:40]!r} is not known: update aezip")
+
+    def _check_memory(self) -> None:
+        """Compare what decoding will take with what there is, before anything is allocated."""
+        plan, shape, size = self._plan, self.chunk_shape, self._work_dtype.itemsize
+        if isinstance(plan, ContextPlan) and plan.series is not None:
+            length = plan.series.length(shape)
+            values = math.prod(shape)
+            limits.check_series(length, values, values // max(1, shape[plan.series.axis]) * length * plan.series.segments)
+        below = plan.base if isinstance(plan, ContextPlan) else plan
+        if isinstance(below, NetworkPlan):
+            limits.check_chunk(shape, size, below.layout, below.sizes.width)
+            limits.check_model(limits.weights(below), below.sizes.contexts)
+        else:
+            limits.check_chunk(shape, size)
+
+    @property
+    def chunk_shape(self) -> tuple[int, ...]:
+        """Shape of a full chunk of plain values."""
+        return (min(self._chunks.length, self.outer), *self._work_shape[1:])
 
     @property
     def fill(self) -> npt.NDArray[Any] | None:
