@@ -262,15 +262,28 @@ class _Part:
         yield self._values
 
 
+def _check_source(source: str) -> None:
+    if source != "-" and not os.path.lexists(source):
+        raise InvalidInput(f"{source} does not exist: check the name")
+    if os.path.isdir(source):
+        raise InvalidInput(f"{source} is a folder: name a file")
+
+
+def _sandboxed(source: str, memory: int, seconds: int) -> tuple[int, list[str]]:
+    """Test a file in a child process; return exit code and problems."""
+    from . import sandbox
+
+    _check_source(source)
+    verdict = sandbox.examine(source, memory=memory, seconds=seconds)
+    return verdict.code, verdict.lines
+
+
 def _open(source: str, threads: int | None = None) -> Archive:
     from .archive import Archive
 
     if source == "-":
         return Archive(sys.stdin.buffer.read(), threads=threads)
-    if not os.path.lexists(source):
-        raise InvalidInput(f"{source} does not exist: check the name")
-    if os.path.isdir(source):
-        raise InvalidInput(f"{source} is a folder: name a file")
+    _check_source(source)
     try:
         return Archive(source, threads=threads)
     except AezipError as error:
@@ -339,18 +352,26 @@ def info(source: str, as_json: bool) -> None:
 
 @cli.command()
 @click.argument("sources", metavar="IN.aez...", nargs=-1, required=True)
+@click.option("--sandbox", is_flag=True, help="In a child process with limits: for files from strangers.")
+@click.option("--max-memory", type=click.IntRange(256), default=4096, show_default=True, metavar="MB", help="Of the sandbox.")
+@click.option("--max-seconds", type=click.IntRange(1), default=600, show_default=True, metavar="S", help="Of the sandbox.")
 @_threads_option
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 @_json_option
-def test(sources: tuple[str, ...], threads: int | None, quiet: bool, as_json: bool) -> int:
+def test(
+    sources: tuple[str, ...], sandbox: bool, max_memory: int, max_seconds: int, threads: int | None, quiet: bool, as_json: bool
+) -> int:
     """Decode every IN.aez and check every digest; write nothing."""
     found: dict[str, list[str]] = {}
     codes = []
     for source in sources:
         try:
-            with _open(source, threads) as archive:
-                found[source] = archive.damage()
-            code = CorruptFile.exit_code if found[source] else 0
+            if sandbox:
+                code, found[source] = _sandboxed(source, max_memory << 20, max_seconds)
+            else:
+                with _open(source, threads) as archive:
+                    found[source] = archive.damage()
+                code = CorruptFile.exit_code if found[source] else 0
             lines = [f"{source}: {line}" for line in found[source]]
         except (AezipError, OSError) as error:
             found[source] = lines = [str(error)]

@@ -124,7 +124,8 @@ def _calls(path: Path) -> Iterator[ast.Call]:
 
 @pytest.mark.parametrize("name", sorted(MODULES))
 def test_no_pickle_no_network_no_foreign_code(name: str) -> None:
-    assert not top(imports(MODULES[name])) & FORBIDDEN_MODULES
+    allowed = {"subprocess"} if name == "aezip.sandbox" else set()  # this interpreter and this package, nothing else
+    assert not top(imports(MODULES[name])) & FORBIDDEN_MODULES - allowed
 
 
 @pytest.mark.parametrize("name", sorted(MODULES))
