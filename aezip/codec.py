@@ -9,6 +9,7 @@ chunk -> specials -> mask            -> zstd
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import math
 import threading
@@ -187,6 +188,8 @@ class Encoder:
         )
         choice = selector.choose()
         self.tried = selector.tried
+        del selector, pieces
+        gc.collect()  # networks and their optimizers are circles: what they hold would stay while chunks are encoded
         return choice
 
     def _sample(self) -> list[Piece]:
@@ -194,7 +197,9 @@ class Encoder:
         values = self.values
         if values.size <= SAMPLE_VALUES:
             return [self._piece(*bounds) for bounds in cut(values.shape, 1, CHUNK_VALUES)]
-        chunks = cut(values.shape, min(64, values.shape[0]), SAMPLE_VALUES // 4)
+        inner = values.size // values.shape[0]
+        together = max(1, min(64, values.shape[0], SAMPLE_VALUES // 4 // inner))  # a run of large frames is short
+        chunks = cut(values.shape, together, SAMPLE_VALUES // 4)
         count = len(chunks)
         wanted = min(count, max(1, round(SAMPLE_VALUES * count / values.size)))
         index = sorted({round(i * (count - 1) / max(1, wanted - 1)) for i in range(wanted)})
