@@ -20,6 +20,7 @@ from .bounds import Bound, Lossless, Tolerance, bound_from_json, resolve, violat
 from .codec import Decoder, Encoder
 from .container import Reader, Writer
 from .errors import BoundViolated, CorruptFile, DamageWarning, InvalidInput, meaningful
+from .header import dump
 from .metrics import Accumulator, Metrics
 from .parallel import ordered
 from .progress import Progress, ProgressEvent
@@ -32,6 +33,7 @@ Array = npt.NDArray[Any]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 DEFAULT_NAME = "data"
+DESCRIBED = 1700  # bytes of a header that leave a file within 4 KiB of the raw bytes
 
 
 def _threads(threads: int | None) -> int:
@@ -248,7 +250,9 @@ def _encode(encoder: Encoder, writer: Writer, name: str, threads: int, progress:
             size += sum(map(len, chunk.segments.values()))
             progress("encode", index + 1, count, encoder.raw_bytes * (index + 1) / count / max(1, size), name)
         size += sum(map(len, encoder.shared.values()))
-        if not encoder.tighten() and (size <= encoder.raw_bytes + 256 or not encoder.fall_back()):
+        described = len(dump(encoder.header()))  # steps by column and special values may outweigh a small array
+        pays = size <= encoder.raw_bytes + 256 and size + described <= encoder.raw_bytes + DESCRIBED
+        if not encoder.tighten() and (pays or not encoder.fall_back()):
             break
         writer.drop()
     writer.end(encoder.header(), encoder.shared)

@@ -236,6 +236,13 @@ class Encoder:
         """Bytes of the array."""
         return int(self.values.size) * self.values.dtype.itemsize
 
+    @property
+    def _listed_specials(self) -> Specials:
+        """What the header lists: plain bytes hold all values themselves, only what fills is of interest then."""
+        if not isinstance(self.plan, BytesPlan):
+            return self._specials
+        return Specials(self._specials.patterns[: self._specials.fills], self._specials.fills)
+
     def fall_back(self) -> bool:
         """Go over to plain bytes where the plan turned out larger than those; tell whether that changes anything."""
         if self.plan == BytesPlan(False):
@@ -339,7 +346,7 @@ class Encoder:
             "chunk_length": self._chunks.length,
             "chunk_count": len(self._chunks),
             "chunk_values": self._chunks.length * math.prod(self.values.shape[1:]) if len(self._chunks) else 0,
-            "specials": self._specials.to_json(),
+            "specials": self._listed_specials.to_json(),
             "grid": grid,
             "plan": self.plan.to_json(),
             "achieved": {
