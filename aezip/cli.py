@@ -124,9 +124,14 @@ def _failed(error: BaseException) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(message.split()))
-    print(f"aezip: error: {line}", file=sys.stderr)  # names in files may hold what commands a terminal
+    _say("error", message)
     return code
+
+
+def _say(what: str, message: str) -> None:
+    """Print one line on standard error."""
+    line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(message.split()))
+    print(f"aezip: {what}: {line}", file=sys.stderr)  # names in files may hold what commands a terminal
 
 
 def _print_json(value: Any) -> None:
@@ -194,6 +199,8 @@ def compress(source: str, output: str | None, **options: Any) -> None:
     if options["remove"] and not inputs.whole:
         raise InvalidInput(f"--rm would lose the other data sets of {source}: leave it away, or name all with --dataset")
     formats.check_output(target, source=source, overwrite=options["force"])
+    for name, words in inputs.lossy.items() if not options["quiet"] else ():
+        _say("warning", f"{name!r} of {source} was compressed lossily before ({words}): errors add up, use the original")
     fills = inputs.fills if fill is None else dict.fromkeys(inputs.arrays, fill)
 
     from . import render
@@ -203,7 +210,7 @@ def compress(source: str, output: str | None, **options: Any) -> None:
     if options["remove"]:
         os.unlink(source)
     if options["as_json"]:
-        _print_json({"input": source, "output": target, **report.to_json()})
+        _print_json({"input": source, "output": target, "lossy_before": inputs.lossy, **report.to_json()})
     elif not options["quiet"]:
         click.echo(render.summary(report, target), err=target == "-")
 
@@ -237,7 +244,7 @@ class _Whole:
     """A whole array of an archive, decoded while it is written."""
 
     def __init__(self, view: ArrayView) -> None:
-        self.shape, self.dtype = view.shape, view.dtype
+        self.shape, self.dtype, self.lossy = view.shape, view.dtype, _lossy(view)
         self._view = view
 
     def pieces(self) -> Iterator[npt.NDArray[Any]]:
@@ -255,11 +262,17 @@ class _Part:
         import numpy as np
 
         self._values = np.asarray(view[key])
-        self.shape, self.dtype = self._values.shape, view.dtype
+        self.shape, self.dtype, self.lossy = self._values.shape, view.dtype, _lossy(view)
 
     def pieces(self) -> Iterator[npt.NDArray[Any]]:
         """Yield the values."""
         yield self._values
+
+
+def _lossy(view: ArrayView) -> dict[str, Any] | None:
+    """Return the bound of an array if anything was lost."""
+    exact = view.header.get("achieved", {}).get("max_abs_error") == 0
+    return None if exact or view.header["bound"]["kind"] == "lossless" else view.header["bound"]
 
 
 def _check_source(source: str) -> None:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from ..atomic import check_target, replacing
 from ..errors import InvalidInput
+from ..provenance import to_comment
 
 _RAW = re.compile(r"\.(raw|bin|dat|img|[fiuc][0-9]{1,3}|float(16|32|64)|u?int(8|16|32|64))")
 
@@ -33,6 +34,10 @@ class Source(Protocol):
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the array, with its byte order."""
+
+    @property
+    def lossy(self) -> dict[str, Any] | None:
+        """The bound that the values were stored with, None if nothing was lost."""
 
     def pieces(self) -> Iterator[npt.NDArray[Any]]:
         """Yield arrays of that type whose values, one after the other, are those of the array."""
@@ -111,6 +116,7 @@ def _npy(file: IO[bytes], source: Source) -> None:
 def _npz(file: IO[bytes], arrays: Mapping[str, Source]) -> None:
     """Write as `numpy.savez` does, but one chunk at a time and with a fixed date: same arrays, same bytes."""
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        archive.comment = to_comment({name: source.lossy for name, source in arrays.items() if source.lossy is not None})
         for name, source in arrays.items():
             with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
                 _npy(member, source)
