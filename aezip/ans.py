@@ -308,6 +308,8 @@ class Decoder:
             raise CorruptFile("an entropy-coded stream is missing: the file is damaged")
         words = self._words
         if self.fast:
+            if len(offsets) and int(offsets.max()) >= len(lookup):  # compiled loops do not check: nothing may reach beyond
+                raise CorruptFile("an entropy-coded stream has an impossible table: the file is damaged")
             self._at = kernels.ans_run()(states, lookup, offsets, words, self._at, out)
             if self._at < 0:
                 raise CorruptFile("an entropy-coded stream ends too early: the file is damaged")

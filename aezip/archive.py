@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, TypeVar
@@ -14,14 +15,17 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from . import limits
 from .bounds import Bound, Lossless, Tolerance, bound_from_json, resolve, violations
 from .codec import Decoder, Encoder
 from .container import Reader, Writer
-from .errors import BoundViolated, CorruptFile, InvalidInput
+from .errors import BoundViolated, CorruptFile, DamageWarning, InvalidInput, meaningful
+from .header import dump
 from .metrics import Accumulator, Metrics
 from .parallel import ordered
 from .progress import Progress, ProgressEvent
 from .report import Report, report
+from .salvage import Lost, stand_in
 from .selecting import Selection
 
 Source = str | os.PathLike[str] | bytes
@@ -29,6 +33,7 @@ Array = npt.NDArray[Any]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 DEFAULT_NAME = "data"
+DESCRIBED = 1700  # bytes of a header that leave a file within 4 KiB of the raw bytes
 
 
 def _threads(threads: int | None) -> int:
@@ -46,15 +51,19 @@ class ArrayView:
         self._reader, self.name, self._threads = reader, name, threads
         self.header = reader.header(name)
         self._decoder: Decoder | None = None
+        self.lost: dict[int, Lost] | None = None  # by chunk; None: damage is an error
 
     @property
     def decoder(self) -> Decoder:
         """The decoder, made when first needed."""
         if self._decoder is None:
-            self._decoder = Decoder(self.header, self._reader.shared(self.name))
-            if self._decoder.chunk_count != self._reader.chunk_count(self.name):
+            with meaningful("the header of an array"):
+                decoder = Decoder(self.header, self._reader.shared(self.name))
+            if decoder.chunk_count != self._reader.chunk_count(self.name):
                 raise CorruptFile("the chunks do not fit the header: the file is damaged")
-            self._decoder.workers = max(1, self._threads // max(1, self._decoder.chunk_count))
+            decoder.workers = max(1, self._threads // max(1, decoder.chunk_count))
+            self._threads = limits.threads(self._threads, decoder.chunk_shape, decoder.dtype.itemsize)
+            self._decoder = decoder
         return self._decoder
 
     @property
@@ -80,7 +89,9 @@ class ArrayView:
         CorruptFile
             If it is damaged.
         """
-        out = self.decoder.decode_chunk(index, self._reader.segments(self.name, index))
+        # damaged streams may overflow any arithmetic: that is no news, their digest tells
+        with meaningful(f"chunk {index}"), np.errstate(all="ignore"):
+            out = self.decoder.decode_chunk(index, self._reader.segments(self.name, index))
         digest = hashlib.sha256(np.ascontiguousarray(out).reshape(-1).view(np.uint8).data).digest()
         if digest != self._reader.digest(self.name, index):
             raise CorruptFile(f"chunk {index} of {self.name!r} does not match its digest: the file is damaged")
@@ -95,16 +106,32 @@ class ArrayView:
             return f"chunk {index} (outer indices {start} to {stop - 1}): {error}"
         return ""
 
+    def salvage(self) -> None:
+        """Let chunks that are damaged be filled from now on; `lost` says which those are."""
+        self.lost = {}
+
+    def _salvaged(self, index: int) -> Array:
+        """Return a chunk, or what stands in for it."""
+        assert self.lost is not None
+        try:
+            return self.chunk(index)
+        except CorruptFile as error:
+            start, stop = self.decoder.chunk_range(index)
+            self.lost[index] = Lost(start, stop, str(error))
+            return stand_in(self.header["dtype"], (stop - start, *self.shape[1:]), self.decoder.fill)
+
     def chunks(self, indices: Iterable[int] | None = None) -> Iterator[tuple[int, int, Array]]:
         """Yield first and last-plus-one outer index and values of chunks, in order, decoded on several threads."""
         wanted = range(self.decoder.chunk_count) if indices is None else indices
         numbers = list(wanted)
-        for number, out in zip(numbers, ordered(self.chunk, numbers, self._threads), strict=True):
+        decode = self.chunk if self.lost is None else self._salvaged
+        for number, out in zip(numbers, ordered(decode, numbers, self._threads), strict=True):
             yield (*self.decoder.chunk_range(number), out)
 
     def read(self, out: Array | None = None) -> Array:
         """Decode everything, into `out` if given (same shape and type; may be a memory map)."""
         if out is None:
+            limits.check_array(self.shape, self.dtype.itemsize)
             out = np.empty(self.shape, self.dtype)
         elif out.shape != self.shape or out.dtype != self.dtype:
             raise InvalidInput(f"out must have shape {self.shape} and type {self.dtype}")
@@ -223,7 +250,9 @@ def _encode(encoder: Encoder, writer: Writer, name: str, threads: int, progress:
             size += sum(map(len, chunk.segments.values()))
             progress("encode", index + 1, count, encoder.raw_bytes * (index + 1) / count / max(1, size), name)
         size += sum(map(len, encoder.shared.values()))
-        if not encoder.tighten() and (size <= encoder.raw_bytes + 256 or not encoder.fall_back()):
+        described = len(dump(encoder.header()))  # steps by column and special values may outweigh a small array
+        pays = size <= encoder.raw_bytes + 256 and size + described <= encoder.raw_bytes + DESCRIBED
+        if not encoder.tighten() and (pays or not encoder.fall_back()):
             break
         writer.drop()
     writer.end(encoder.header(), encoder.shared)
@@ -342,7 +371,7 @@ def compress(
     return made if path is not None else (writer.getvalue(), made)
 
 
-def decompress(source: Source, *, name: str | None = None, threads: int | None = None) -> Any:
+def decompress(source: Source, *, name: str | None = None, threads: int | None = None, salvage: bool = False) -> Any:
     """Return the array of a file, or a dict of arrays if it holds several.
 
     Parameters
@@ -353,18 +382,26 @@ def decompress(source: Source, *, name: str | None = None, threads: int | None =
         Only this array.
     threads
         None: one for each core.
+    salvage
+        Of a damaged file, return what is left: values of damaged chunks become the fill value, NaN, NaT, or 0 where the
+        type has none of these. Each run of the outer axis that is lost is told in a `DamageWarning`.
 
     Raises
     ------
     CorruptFile, UnsafeFile, UnsupportedVersion
-        If the file is damaged, hostile, or of a later format.
+        If the file is damaged (beyond what can be salvaged), hostile, or of a later format.
     InvalidInput
         If there is no array of that name.
     """
     with Archive(source, threads=threads) as archive:
-        if name is not None:
-            return archive[name].read()
-        arrays = {n: view.read() for n, view in archive.items()}
+        views = dict(archive) if name is None else {name: archive[name]}
+        if salvage:
+            for view in views.values():
+                view.salvage()
+        arrays = {n: view.read() for n, view in views.items()}
+        for n, view in views.items():
+            for lost in (view.lost or {}).values():
+                warnings.warn(f"{n}: {lost}", DamageWarning, stacklevel=2)
     return next(iter(arrays.values())) if len(arrays) == 1 else arrays
 
 

@@ -124,8 +124,14 @@ def _failed(error: BaseException) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"aezip: error: {' '.join(message.split())}", file=sys.stderr)
+    _say("error", message)
     return code
+
+
+def _say(what: str, message: str) -> None:
+    """Print one line on standard error."""
+    line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(message.split()))
+    print(f"aezip: {what}: {line}", file=sys.stderr)  # names in files may hold what commands a terminal
 
 
 def _print_json(value: Any) -> None:
@@ -193,6 +199,8 @@ def compress(source: str, output: str | None, **options: Any) -> None:
     if options["remove"] and not inputs.whole:
         raise InvalidInput(f"--rm would lose the other data sets of {source}: leave it away, or name all with --dataset")
     formats.check_output(target, source=source, overwrite=options["force"])
+    for name, words in inputs.lossy.items() if not options["quiet"] else ():
+        _say("warning", f"{name!r} of {source} was compressed lossily before ({words}): errors add up, use the original")
     fills = inputs.fills if fill is None else dict.fromkeys(inputs.arrays, fill)
 
     from . import render
@@ -202,7 +210,7 @@ def compress(source: str, output: str | None, **options: Any) -> None:
     if options["remove"]:
         os.unlink(source)
     if options["as_json"]:
-        _print_json({"input": source, "output": target, **report.to_json()})
+        _print_json({"input": source, "output": target, "lossy_before": inputs.lossy, **report.to_json()})
     elif not options["quiet"]:
         click.echo(render.summary(report, target), err=target == "-")
 
@@ -236,12 +244,15 @@ class _Whole:
     """A whole array of an archive, decoded while it is written."""
 
     def __init__(self, view: ArrayView) -> None:
-        self.shape, self.dtype = view.shape, view.dtype
+        self.shape, self.dtype, self.lossy = view.shape, view.dtype, _lossy(view)
         self._view = view
 
     def pieces(self) -> Iterator[npt.NDArray[Any]]:
         """Yield the chunks."""
-        return (values for _, _, values in self._view.chunks())
+        for _, _, values in self._view.chunks():
+            yield values
+        if self._view.lost and len(self._view.lost) == self._view.decoder.chunk_count:
+            raise CorruptFile(f"nothing of {self._view.name!r} can be restored: get another copy of the file")
 
 
 class _Part:
@@ -251,11 +262,33 @@ class _Part:
         import numpy as np
 
         self._values = np.asarray(view[key])
-        self.shape, self.dtype = self._values.shape, view.dtype
+        self.shape, self.dtype, self.lossy = self._values.shape, view.dtype, _lossy(view)
 
     def pieces(self) -> Iterator[npt.NDArray[Any]]:
         """Yield the values."""
         yield self._values
+
+
+def _lossy(view: ArrayView) -> dict[str, Any] | None:
+    """Return the bound of an array if anything was lost."""
+    exact = view.header.get("achieved", {}).get("max_abs_error") == 0
+    return None if exact or view.header["bound"]["kind"] == "lossless" else view.header["bound"]
+
+
+def _check_source(source: str) -> None:
+    if source != "-" and not os.path.lexists(source):
+        raise InvalidInput(f"{source} does not exist: check the name")
+    if os.path.isdir(source):
+        raise InvalidInput(f"{source} is a folder: name a file")
+
+
+def _sandboxed(source: str, memory: int, seconds: int) -> tuple[int, list[str]]:
+    """Test a file in a child process; return exit code and problems."""
+    from . import sandbox
+
+    _check_source(source)
+    verdict = sandbox.examine(source, memory=memory, seconds=seconds)
+    return verdict.code, verdict.lines
 
 
 def _open(source: str, threads: int | None = None) -> Archive:
@@ -263,10 +296,7 @@ def _open(source: str, threads: int | None = None) -> Archive:
 
     if source == "-":
         return Archive(sys.stdin.buffer.read(), threads=threads)
-    if not os.path.lexists(source):
-        raise InvalidInput(f"{source} does not exist: check the name")
-    if os.path.isdir(source):
-        raise InvalidInput(f"{source} is a folder: name a file")
+    _check_source(source)
     try:
         return Archive(source, threads=threads)
     except AezipError as error:
@@ -278,12 +308,14 @@ def _open(source: str, threads: int | None = None) -> Archive:
 @click.option("-o", "--output", metavar="OUT", help="Default: IN without .aez; .npy, .npz or raw by the name.")
 @click.option("--dataset", "names", multiple=True, metavar="PATH", help="Only this array; repeatable.")
 @click.option("--slice", "part", metavar="'0:10,:,3'", help="Only this part; decodes only the chunks it touches.")
+@click.option("--salvage", is_flag=True, help="Restore what a damaged file still holds, fill the rest; exit 3 if any is lost.")
 @_threads_option
 @click.option("-f", "--force", is_flag=True, help="Replace an existing output.")
 @_json_option
 def decompress(
-    source: str, output: str | None, names: tuple[str, ...], part: str | None, threads: int | None, force: bool, as_json: bool
-) -> None:
+    source: str, output: str | None, names: tuple[str, ...], part: str | None, salvage: bool, threads: int | None,
+    force: bool, as_json: bool,
+) -> int:
     """Decompress IN.aez (- for standard input) to .npy, .npz or raw values."""
     from . import formats
 
@@ -296,14 +328,24 @@ def decompress(
         if as_json and target == "-":
             raise InvalidInput("--json and the array cannot both go to standard output: name a file with -o")
         formats.check_output(target, source=source, overwrite=force)
+        views = [archive[name] for name in wanted]
+        if salvage:
+            for view in views:
+                view.salvage()
         try:
-            arrays = {name: _Whole(archive[name]) if key is None else _Part(archive[name], key) for name in wanted}
+            arrays = {view.name: _Whole(view) if key is None else _Part(view, key) for view in views}
         except IndexError as error:
             raise InvalidInput(f"--slice {part}: {error}: choose a part inside the array") from None
         formats.write(target, arrays, overwrite=force)
+        lost = {view.name: [str(run) for _, run in sorted((view.lost or {}).items())] for view in views}
+    code = CorruptFile.exit_code if any(lost.values()) else 0
     if as_json:
         shapes = {name: {"shape": array.shape, "dtype": array.dtype.str} for name, array in arrays.items()}
-        _print_json({"input": source, "output": target, "arrays": shapes})
+        _print_json({"input": source, "output": target, "arrays": shapes, **({"lost": lost} if salvage else {})})
+    for name, runs in lost.items():
+        for run in runs:
+            _fail(f"{source}: {name}: {run}", code)
+    return code
 
 
 @cli.command()
@@ -323,18 +365,26 @@ def info(source: str, as_json: bool) -> None:
 
 @cli.command()
 @click.argument("sources", metavar="IN.aez...", nargs=-1, required=True)
+@click.option("--sandbox", is_flag=True, help="In a child process with limits: for files from strangers.")
+@click.option("--max-memory", type=click.IntRange(256), default=4096, show_default=True, metavar="MB", help="Of the sandbox.")
+@click.option("--max-seconds", type=click.IntRange(1), default=600, show_default=True, metavar="S", help="Of the sandbox.")
 @_threads_option
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 @_json_option
-def test(sources: tuple[str, ...], threads: int | None, quiet: bool, as_json: bool) -> int:
+def test(
+    sources: tuple[str, ...], sandbox: bool, max_memory: int, max_seconds: int, threads: int | None, quiet: bool, as_json: bool
+) -> int:
     """Decode every IN.aez and check every digest; write nothing."""
     found: dict[str, list[str]] = {}
     codes = []
     for source in sources:
         try:
-            with _open(source, threads) as archive:
-                found[source] = archive.damage()
-            code = CorruptFile.exit_code if found[source] else 0
+            if sandbox:
+                code, found[source] = _sandboxed(source, max_memory << 20, max_seconds)
+            else:
+                with _open(source, threads) as archive:
+                    found[source] = archive.damage()
+                code = CorruptFile.exit_code if found[source] else 0
             lines = [f"{source}: {line}" for line in found[source]]
         except (AezipError, OSError) as error:
             found[source] = lines = [str(error)]

@@ -9,6 +9,7 @@ chunk -> specials -> mask            -> zstd
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import math
 import threading
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import contextplan, exceptions, network, residual
+from . import contextplan, exceptions, limits, network, residual
 from .admission import Specials, Statistics, admit, native, parse_dtype, restore, scan
 from .bounds import Bound, Lossless, Tolerance, resolve, violations
 from .contextplan import ContextModel, ContextPlan, model_from_bytes
@@ -188,6 +189,8 @@ class Encoder:
         )
         choice = selector.choose()
         self.tried = selector.tried
+        del selector, pieces
+        gc.collect()  # networks and their optimizers are circles: what they hold would stay while chunks are encoded
         return choice
 
     def _sample(self) -> list[Piece]:
@@ -195,7 +198,9 @@ class Encoder:
         values = self.values
         if values.size <= SAMPLE_VALUES:
             return [self._piece(*bounds) for bounds in cut(values.shape, 1, CHUNK_VALUES)]
-        chunks = cut(values.shape, min(64, values.shape[0]), SAMPLE_VALUES // 4)
+        inner = values.size // values.shape[0]
+        together = max(1, min(64, values.shape[0], SAMPLE_VALUES // 4 // inner))  # a run of large frames is short
+        chunks = cut(values.shape, together, SAMPLE_VALUES // 4)
         count = len(chunks)
         wanted = min(count, max(1, round(SAMPLE_VALUES * count / values.size)))
         index = sorted({round(i * (count - 1) / max(1, wanted - 1)) for i in range(wanted)})
@@ -231,6 +236,13 @@ class Encoder:
     def raw_bytes(self) -> int:
         """Bytes of the array."""
         return int(self.values.size) * self.values.dtype.itemsize
+
+    @property
+    def _listed_specials(self) -> Specials:
+        """What the header lists: plain bytes hold all values themselves, only what fills is of interest then."""
+        if not isinstance(self.plan, BytesPlan):
+            return self._specials
+        return Specials(self._specials.patterns[: self._specials.fills], self._specials.fills)
 
     def fall_back(self) -> bool:
         """Go over to plain bytes where the plan turned out larger than those; tell whether that changes anything."""
@@ -343,7 +355,7 @@ class Encoder:
             "chunk_length": self._chunks.length,
             "chunk_count": len(self._chunks),
             "chunk_values": self._chunks.length * math.prod(self.values.shape[1:]) if len(self._chunks) else 0,
-            "specials": self._specials.to_json(),
+            "specials": self._listed_specials.to_json(),
             "grid": grid,
             "plan": self.plan.to_json(),
             "achieved": self._reported(ideal),
@@ -402,6 +414,8 @@ class Decoder:
         if len(self._chunks) != count:
             raise CorruptFile("the number of chunks does not fit the array: the file is damaged")
         self._specials = Specials.from_json(specials)
+        if any(len(pattern) != self._work_dtype.itemsize for pattern in self._specials.patterns):
+            raise CorruptFile("the special values do not fit the type: the file is damaged")
         self.workers = 1  # threads within a chunk
         self._model: Model | ContextModel | None = None
         self._grid: Grid | None = None
@@ -414,6 +428,7 @@ class Decoder:
             if not isinstance(shuffled, bool) or not isinstance(changes, bool):
                 raise CorruptFile("the plan in the header is malformed: the file is damaged")
             self._plan: Plan = BytesPlan(shuffled, changes)
+            self._check_memory()
             return
         self._grid = grid_from_json(header.get("grid"), shape)
         if kind == "difference":
@@ -421,21 +436,44 @@ class Decoder:
             if axis is not None and not (isinstance(axis, int) and 0 <= axis < len(shape)):
                 raise CorruptFile("the plan in the header is malformed: the file is damaged")
             self._plan = DifferencePlan(axis)
+            self._check_memory()
         elif kind == "recall":
             self._plan = RecallPlan()
+            self._check_memory()
         elif kind == "context":
             refined = ContextPlan.from_json(plan, shape, whole=self._grid.whole)
             self._plan = refined
+            self._check_memory()
             if "model" not in shared:
                 raise CorruptFile("the model is missing: the file is damaged")
             self._model = model_from_bytes(shared["model"], refined, len(shape))
         elif kind in ("autoencoder", "columns", "static"):
             self._plan = NetworkPlan.from_json(plan, shape, whole=self._grid.whole)
+            self._check_memory()
             if "model" not in shared:
                 raise CorruptFile("the model is missing: the file is damaged")
             self._model = from_bytes(shared["model"], self._plan.sizes, len(shape))
         else:
             raise UnsupportedVersion(f"the plan {str(kind)[:40]!r} is not known: update aezip")
+
+    def _check_memory(self) -> None:
+        """Compare what decoding will take with what there is, before anything is allocated."""
+        plan, shape, size = self._plan, self.chunk_shape, self._work_dtype.itemsize
+        if isinstance(plan, ContextPlan) and plan.series is not None:
+            length = plan.series.length(shape)
+            values = math.prod(shape)
+            limits.check_series(length, values, values // max(1, shape[plan.series.axis]) * length * plan.series.segments)
+        below = plan.base if isinstance(plan, ContextPlan) else plan
+        if isinstance(below, NetworkPlan):
+            limits.check_chunk(shape, size, below.layout, below.sizes.width)
+            limits.check_model(limits.weights(below), below.sizes.contexts)
+        else:
+            limits.check_chunk(shape, size)
+
+    @property
+    def chunk_shape(self) -> tuple[int, ...]:
+        """Shape of a full chunk of plain values."""
+        return (min(self._chunks.length, self.outer), *self._work_shape[1:])
 
     @property
     def fill(self) -> npt.NDArray[Any] | None:

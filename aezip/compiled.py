@@ -40,14 +40,18 @@ def _activate(rows: Any, factor: Any, top: Any) -> None:
 
 
 @_jit
-def _log2(value: Any, bits: Any, out: Any) -> None:
-    """Fill out with rint(256 log2(value)) by straight lines between powers of two; `bits` are those of value."""
-    mantissa = np.empty(BLOCK, np.int32)
+def _log2(bits: Any, out: Any) -> None:
+    """Fill out with rint(256 log2(value)) by straight lines between powers of two; `bits` are those of float32 values.
+
+    As a fixed-point number such a logarithm is the bits themselves, less the bias of the exponent: nothing is rounded but
+    once, half to even. Sums in float32 would round a second time.
+    """
     for i in range(BLOCK):
-        mantissa[i] = (bits[i] & 0x7FFFFF) | 0x3F800000  # as a number from 1 to 2
-    lines = mantissa.view(np.float32)
-    for i in range(BLOCK):
-        out[i] = np.rint((lines[i] + np.float32((bits[i] >> 23) - 128)) * np.float32(256.0))
+        scaled = bits[i] - np.int32(127 << 23)
+        whole = scaled >> np.int32(15)
+        rest = scaled & np.int32(0x7FFF)
+        up = (rest > 0x4000) | ((rest == 0x4000) & ((whole & np.int32(1)) == 1))
+        out[i] = np.float32(whole + np.int32(up))
 
 
 @_jit
@@ -72,7 +76,7 @@ def _normalize(neighbours: Any, pair: Any, start: Any, size: Any, precision: Any
     for i in range(BLOCK):
         narrow[i] = np.float32(spread[i])
         exponent[i] = (wide[i] >> 52) - 1022
-    _log2(narrow, narrow.view(np.int32), values[active])
+    _log2(narrow.view(np.int32), values[active])
     for i in range(BLOCK):
         wide[i] = (precision - exponent[i] + 1023) << 52  # a power of two
     accurate = np.float32(2.0 ** (10 - precision))
@@ -85,10 +89,10 @@ def _normalize(neighbours: Any, pair: Any, start: Any, size: Any, precision: Any
                 out[i] = row[i]
         else:
             for i in range(size):
-                out[i] = np.rint(np.float32(row[i] * accurate))
+                out[i] = np.float32(np.rint(row[i] * accurate))
         for i in range(size):
             total[i] += abs(out[i])
-    _log2(total, total.view(np.int32), values[active + 1])
+    _log2(total.view(np.int32), values[active + 1])
 
 
 @_jit
@@ -128,10 +132,10 @@ def predict(
                     linear[i] += w * skip.dtype.type(row[i])
         for i in range(size):
             work[i] = errors_in[start + i] + np.float32(1.0)
-        _log2(work, work.view(np.int32), values[active + 2])
+        _log2(work.view(np.int32), values[active + 2])
         for i in range(size):
             work[i] = errors_out[start + i] + np.float32(1.0)
-        _log2(work, work.view(np.int32), values[active + 3])
+        _log2(work.view(np.int32), values[active + 3])
         if has_level:
             for i in range(size):
                 values[active + 4, i] = (level[start + i] - np.float32(32.0)) * np.float32(64.0)

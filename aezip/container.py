@@ -12,13 +12,15 @@ Knows bytes and JSON, nothing of arrays, bounds or networks. `docs/format.md` sp
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
-import secrets
+import re
 import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -28,6 +30,9 @@ import numpy as np
 
 from . import __version__
 from . import header as rules
+from .atomic import check_target as check_target
+from .atomic import publish as publish
+from .atomic import temporary
 from .errors import AezipError, CorruptFile, InvalidInput, UnsafeFile
 from .frames import content_size, pack, unpack
 
@@ -49,6 +54,17 @@ def _bytes_dataset(group: h5py.Group, name: str, data: bytes) -> None:
         dataset = h5py.h5d.create(scratch.id, b"0", h5py.h5t.STD_U8LE, space, plist)
         dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, np.frombuffer(data, np.uint8))
         h5py.h5o.copy(scratch.id, b"0", group.id, name.encode())
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """Turn what HDF5 raises where the system refuses a write into the `OSError` that it was."""
+    try:
+        yield
+    except RuntimeError as error:
+        said = re.search(r"errno = ([0-9]+)", str(error))
+        code = int(said[1]) if said else errno.EIO
+        raise OSError(code, os.strerror(code)) from error
 
 
 class _Spool:
@@ -106,10 +122,16 @@ class Writer:
         target: Any = self._memory
         if self.path is not None:
             check_target(self.path, overwrite=overwrite)
-            self.temp_path = self.path.with_name(f".{self.path.name[:100]}.aezip-{secrets.token_hex(6)}.tmp")
+            self.temp_path = temporary(self.path)
             target = self.temp_path
         # the later metadata format has checksums: flipped bits in it do not pass unnoticed
-        self._file = h5py.File(target, "w", libver=("v110", "v110"), track_order=False, meta_block_size=1)
+        try:
+            with _writing():
+                self._file = h5py.File(target, "w", libver=("v110", "v110"), track_order=False, meta_block_size=1)
+        except BaseException:
+            if self.temp_path is not None:
+                self.temp_path.unlink(missing_ok=True)
+            raise
         self._arrays: list[dict[str, Any]] = []
         self._all = hashlib.sha256()
         self._streams: dict[str, _Spool] = {}
@@ -145,19 +167,20 @@ class Writer:
         for name, frame in shared.items():
             streams[name] = _Spool(None)
             streams[name].add(frame)
-        group = self._file.create_group(self._arrays[-1]["group"], track_order=False)
         raw = rules.dump(header)
         if len(raw) > rules.MAX_HEADER:
             raise InvalidInput("the header is too large: use fewer columns with a bound of their own")
         pairs = [pair for name in sorted(streams) for pair in streams[name].index]
         index = pack(np.array(pairs, "<u8").tobytes(), 19)
         digests = [streams[name].digest.digest() for name in sorted(streams)]
-        for name in sorted(streams):
-            streams[name].copy(group, name)
         stored = {"header": raw, "index": index, "digests": b"".join([*digests, *self._chunks])}
-        for name, data in stored.items():
-            _bytes_dataset(group, name, data)
-            self._all.update(hashlib.sha256(data).digest())
+        with _writing():
+            group = self._file.create_group(self._arrays[-1]["group"], track_order=False)
+            for name in sorted(streams):
+                streams[name].copy(group, name)
+            for name, data in stored.items():
+                _bytes_dataset(group, name, data)
+                self._all.update(hashlib.sha256(data).digest())
 
     def finish(self) -> None:
         """Write the root header and force everything to the disk; the file has no name yet."""
@@ -169,9 +192,10 @@ class Writer:
             "arrays": self._arrays,
         }
         raw = rules.dump(root)
-        _bytes_dataset(self._file, "header", raw)
-        _bytes_dataset(self._file, "digests", hashlib.sha256(raw + self._all.digest()).digest())
-        self._file.close()
+        with _writing():
+            _bytes_dataset(self._file, "header", raw)
+            _bytes_dataset(self._file, "digests", hashlib.sha256(raw + self._all.digest()).digest())
+            self._file.close()
         if self.temp_path is not None:
             with open(self.temp_path, "rb") as file:
                 os.fsync(file.fileno())
@@ -214,49 +238,6 @@ class Writer:
             self.abort()
 
 
-def check_target(path: Path, *, overwrite: bool) -> None:
-    """Check that a file may be written.
-
-    Raises
-    ------
-    InvalidInput
-        If it exists and may not be replaced, or cannot be written there.
-    """
-    if path.is_dir():
-        raise InvalidInput(f"{path} is a folder: name a file with -o")
-    if path.exists() and not overwrite:
-        raise InvalidInput(f"{path} exists: use -f (overwrite=True) to replace it, or name another file with -o")
-    if not path.parent.is_dir():
-        raise InvalidInput(f"the folder {path.parent} does not exist: create it, or name another file with -o")
-
-
-def publish(temp: Path, path: Path, *, overwrite: bool) -> None:
-    """Rename a finished temporary file to its name and make the name durable.
-
-    Raises
-    ------
-    InvalidInput
-        If meanwhile a file of that name appeared and may not be replaced.
-    """
-    if overwrite:
-        os.replace(temp, path)
-    else:
-        try:
-            os.link(temp, path)  # fails if the name exists, unlike rename
-        except FileExistsError:
-            raise InvalidInput(f"{path} exists: use -f (overwrite=True) to replace it") from None
-        except OSError:  # a file system without hard links
-            check_target(path, overwrite=False)
-            os.rename(temp, path)
-        else:
-            os.unlink(temp)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
 class Reader:
     """Read an archive; every structure is checked when it is opened.
 
@@ -282,13 +263,14 @@ class Reader:
         else:
             with open(source, "rb") as file:
                 head = file.read(8)
-                self.size = os.fstat(file.fileno()).st_size
         if head != _MAGIC:  # also refuses a user block
             raise CorruptFile(_NOT_HDF5)
         try:
             self._file = h5py.File(io.BytesIO(source) if isinstance(source, bytes) else source, "r")
         except OSError as error:
             raise CorruptFile("the file is cut short or damaged: get another copy") from error
+        if not isinstance(source, bytes):  # of what HDF5 has open: the name may mean another file by now
+            self.size = self._file.id.get_filesize()
         try:
             self._open()
         except BaseException as error:
@@ -328,7 +310,7 @@ class Reader:
         digests = self._small(group, "digests", self.size)
         for data in (raw, index, digests):
             whole.update(hashlib.sha256(data).digest())
-        pairs = self._index(index)
+        pairs = self._index(index, len(digests) // 32 * len(sizes))
         header = rules.parse(raw)
         entry = rules.validate(header, sizes, pairs)
         if len(digests) != 32 * (len(sizes) + entry.chunk_count):
@@ -337,13 +319,11 @@ class Reader:
         self._digests[name] = [digests[i : i + 32] for i in range(0, len(digests), 32)]
 
     @staticmethod
-    def _index(frame: bytes) -> list[tuple[int, int]]:
+    def _index(frame: bytes, most: int) -> list[tuple[int, int]]:
+        """Return the rows of the index, `most` at most: there are no more frames than digests of chunks by streams."""
         size = content_size(frame)
-        if size % 16 or size > 16 * len(rules.STREAMS) * rules.MAX_CHUNKS:
+        if size % 16 or size > 16 * most:
             raise CorruptFile("the index is malformed: the file is damaged")
-        # an index row of 16 bytes stands for a frame; a bomb would need more rows than it may have
-        if size > 64 * 1024 * 1024 and size > 4096 * len(frame):
-            raise UnsafeFile("the index declares an absurd size: do not trust this file")
         table = np.frombuffer(unpack(frame, size), "<u8").reshape(-1, 2)
         if (table >= np.uint64(1 << 62)).any():
             raise CorruptFile("the index is malformed: the file is damaged")

@@ -86,9 +86,9 @@ class ContextSizes:
 
 
 def log2(value: Float) -> Float:
-    """Return the logarithm of positive values by straight lines between powers of two: the same on every machine."""
+    """Return the logarithm of positive float32 values by straight lines between powers of two: exact, in float64."""
     mantissa, exponent = np.frexp(value)
-    return 2.0 * mantissa + (exponent - 2.0)
+    return 2.0 * mantissa + (exponent.astype(np.float64) - 2.0)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,9 @@ Every failure that aezip itself reports is one of these; each carries the exit c
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class AezipError(Exception):
     """Base of all failures reported by aezip."""
@@ -56,3 +59,19 @@ class UnsafeFile(AezipError):  # noqa: N818
     """The file has a structure no aezip file has, or exceeds a limit."""
 
     exit_code = 7
+
+
+class DamageWarning(UserWarning):
+    """Values of a damaged file are lost; the rest was restored."""
+
+
+@contextmanager
+def meaningful(what: str) -> Iterator[None]:
+    """Turn whatever foreign exception nonsense in a file may raise into `CorruptFile`.
+
+    Every field and stream is checked where it is read; this is the net below those checks.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError) as error:
+        raise CorruptFile(f"{what} does not make sense: the file is damaged, get another copy") from error

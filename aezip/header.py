@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,7 @@ MAX_AXES = 32
 MAX_VALUES = 1 << 50
 CHUNK_LIMIT_VALUES = 1 << 31  # values of one chunk: bounds what decoding may allocate
 MODEL_LIMIT = 1 << 28
+_LARGEST = sys.float_info.max
 _DAMAGED = "the file is damaged, get another copy"
 
 
@@ -127,8 +129,8 @@ def validate(header: dict[str, Any], sizes: dict[str, int], index: list[tuple[in
     if not isinstance(shape, list) or len(shape) > MAX_AXES or not all(type(n) is int and n >= 0 for n in shape):
         raise CorruptFile(f"the shape in the header is malformed: {_DAMAGED}")
     total = math.prod(shape)
-    if total > MAX_VALUES:
-        raise UnsafeFile(f"the header declares {total} values, more than any aezip file holds: do not trust this file")
+    if math.prod(n for n in shape if n) > MAX_VALUES:  # an empty array has no absurd axes either
+        raise UnsafeFile("the header declares more values than any aezip file holds: do not trust this file")
     if type(count) is not int or type(values) is not int or not 0 <= count <= MAX_CHUNKS or values < 0:
         raise CorruptFile(f"the chunks in the header are malformed: {_DAMAGED}")
     if values > CHUNK_LIMIT_VALUES:
@@ -139,7 +141,30 @@ def validate(header: dict[str, Any], sizes: dict[str, int], index: list[tuple[in
     unknown = sorted(set(sizes) - set(STREAMS))
     if unknown:
         raise UnsupportedVersion(f"the file has a stream {unknown[0][:40]!r}, unknown here: update aezip")
-    return Entry(count, _locate(sizes, index, count, values))
+    entry = Entry(count, _locate(sizes, index, count, values))
+    _check_descriptive(header)
+    return entry
+
+
+def _check_descriptive(header: dict[str, Any]) -> None:
+    """Check the types of what a report shows; keys that only describe may be absent."""
+    described = {key: header.get(key, {}) for key in ("bound", "plan", "achieved", "rates")}
+    texts = header.get("dtype"), header.get("name", ""), header.get("preset", "")
+    good = all(isinstance(value, dict) for value in described.values()) and all(isinstance(text, str) for text in texts)
+    if good:
+        numbers = [*described["achieved"].values(), *described["rates"].values()]
+        amounts = [value for key, value in described["bound"].items() if key not in ("kind", "per_feature")]
+        kinds = described["bound"].get("kind"), described["plan"].get("kind")
+        good = all(n is None or _is_number(n) for n in numbers) and all(map(_is_number, amounts))
+        good = good and all(isinstance(kind, str) for kind in kinds)
+    candidates = header.get("candidates", [])
+    if not good or not isinstance(candidates, list) or not all(isinstance(text, str) for text in candidates):
+        raise CorruptFile(f"the header of an array is malformed: {_DAMAGED}")
+
+
+def _is_number(value: Any) -> bool:
+    """Tell whether a value is a number that a float can hold: JSON has larger ones."""
+    return type(value) in (int, float) and abs(value) <= _LARGEST
 
 
 def _locate(

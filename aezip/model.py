@@ -6,7 +6,9 @@ Sizes come from the plan in the header; the bytes are the arrays one after the o
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +20,8 @@ from .integer import FLAG_BINS, IntegerDecoder, Linear
 from .residual import CONTEXTS_WHOLE, LEVELS, TABLE_LEVELS, TableCounts, tables_from_bytes
 
 MAX_WEIGHTS = 1 << 26
+MAX_FEATURES = 1 << 16
+MAX_GROUPS = 1 << 12
 CODE_EXPONENT = 3  # the network sees code / 2**3
 NARROW_BITS = 8  # bits after the point of the inputs that hidden units see
 NARROW_TOP = 1 << 15  # such an input is clipped at 128
@@ -67,7 +71,11 @@ class Sizes:
 
     def inputs(self, group: int) -> int:
         """Return how many inputs the network of a group has: codes and earlier features."""
-        return self.width + sum(map(len, self.groups[:group]))
+        return self.width + self._before[group]
+
+    @cached_property
+    def _before(self) -> list[int]:
+        return [0, *itertools.accumulate(map(len, self.groups))]
 
     def layers(self, group: int) -> list[tuple[int, int]]:
         """Return (outputs, inputs) of first, second, mean, skip, scale and, with spikes, flag."""
@@ -90,7 +98,9 @@ class Sizes:
         CorruptFile
             If they are not.
         """
-        good = 0 < self.features < 2**24 and 0 <= self.width < 256 and 0 < self.hidden <= 4096
+        if len(self.groups) > MAX_GROUPS:
+            raise CorruptFile("the model has more groups than any aezip writes: the file is damaged")
+        good = 0 < self.features <= MAX_FEATURES and 0 <= self.width < 256 and 0 < self.hidden <= 4096
         if not good or not 0 <= self.scale_hidden <= self.hidden or self.contexts > 65536:
             raise CorruptFile("the sizes of the model are impossible: the file is damaged")
         if self.spiked and (len(self.groups) > 1 or not self.whole or self.by_feature):

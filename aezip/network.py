@@ -23,7 +23,7 @@ from .encoder import FloatEncoder
 from .errors import CorruptFile
 from .integer import FRACTION_BITS, IntegerDecoder
 from .layout import Layout
-from .model import NARROW_BITS, Model, Norm, Sizes, Spikes
+from .model import MAX_FEATURES, NARROW_BITS, Model, Norm, Sizes, Spikes
 from .quantizer import Grid
 
 Int64 = npt.NDArray[np.int64]
@@ -191,6 +191,8 @@ def _groups(value: Any, features: int) -> tuple[tuple[int, ...], ...]:
     CorruptFile
         If they are no lists of integers.
     """
+    if features > MAX_FEATURES:
+        raise CorruptFile("the layout is larger than any aezip writes: the file is damaged")
     if value is None:
         return (tuple(range(features)),)
     if value == "columns":

@@ -99,7 +99,8 @@ class Walk:
         choose = net.compiled if kernels.available(math.prod(self.shape)) else net.predict
 
         def predicted(tile: Tile) -> tuple[Tile, Prediction]:
-            return tile, choose(tile.kind, tile.active, tile.neighbours)
+            with np.errstate(all="ignore"):  # not inherited by threads; see `ArrayView.chunk`
+                return tile, choose(tile.kind, tile.active, tile.neighbours)
 
         if workers == 1 or self.sizes.columns:
             yield from map(predicted, self.tiles(net.pair))

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -107,7 +108,7 @@ class Collector:
 
     def __init__(self, sizes: ContextSizes, share: float, generator: np.random.Generator) -> None:
         self.sizes, self.share, self.generator = sizes, share, generator
-        self.parts: list[tuple[Float32, Int64, Float32, Float32, Float32]] = []
+        self.parts: list[list[npt.NDArray[Any]]] = []
 
     def take(self, tile: Tile, target: Float64, ignore: Mask | None, spike: Mask | None) -> None:
         """Take rows of a tile; target in 1/64 step, relative to the base."""
@@ -124,15 +125,20 @@ class Collector:
         left = (target[chosen] - seen.reference) * 2.0**-FRACTION_BITS
         spread = np.ldexp(1.0, seen.exponent - FRACTION_BITS)
         self.parts.append(
-            (
+            [
                 values, np.full(len(chosen), tile.kind), left.astype(np.float32), spread.astype(np.float32),
                 np.zeros(len(chosen), np.float32) if spike is None else spike[chosen].astype(np.float32),
-            )
+            ]
         )
 
     def rows(self) -> Rows:
         """Return all rows taken."""
-        return Rows(*(np.concatenate([p[i] for p in self.parts]) for i in range(5)))
+        columns = []
+        for i in range(5):
+            columns.append(np.concatenate([p[i] for p in self.parts]))
+            for part in self.parts:
+                part[i] = columns[i][:0]  # let go of what is copied
+        return Rows(*columns)
 
 
 def _watch(sizes: ContextSizes, sample: Sample, collector: Collector, walk: Walk, pairs: object) -> None:
@@ -239,8 +245,14 @@ def mixed(old: Rows, new: Rows, seed: int) -> Rows:
     generator = np.random.default_rng(seed)
     kept = generator.permutation(len(old.kind))[: int(len(old.kind) * KEPT)]
     added = generator.permutation(len(new.kind))[: len(new.kind) - len(kept)]
-    parts = [(getattr(old, n)[kept], getattr(new, n)[added]) for n in ("values", "kind", "target", "spread", "spike")]
-    return Rows(*(np.concatenate(pair) for pair in parts))
+    columns = []
+    for name in ("values", "kind", "target", "spread", "spike"):
+        before, after = getattr(old, name), getattr(new, name)
+        out = np.empty((len(kept) + len(added), *after.shape[1:]), after.dtype)
+        np.take(before, kept, axis=0, out=out[: len(kept)])
+        np.take(after, added, axis=0, out=out[len(kept) :])
+        columns.append(out)
+    return Rows(*columns)
 
 
 def needed_bits(sizes: ContextSizes, rows: Rows, skip: Float32, total: int) -> Float64:
@@ -294,6 +306,7 @@ def fit(
     none = np.full((sizes.kinds, 2), -1, np.int16)
     rows = collect(sizes, samples, None, none, seed)
     pairs = choose_pairs(sizes, rows)
+    del rows  # memory for one set of rows, not two
     rows = collect(sizes, samples, None, pairs, seed)
     whole = samples[0].whole is not None
     module = ContextModule(sizes)
@@ -325,7 +338,11 @@ def fit(
             net = freeze(module, pairs, fine)
             coded, bits_now = run(net, samples)
             best = min(best, (bits_now, step, net), key=lambda b: b[0])
-            rows = mixed(rows, collect(sizes, samples, coded, pairs, seed + step), seed + step)
+            del tensors
+            fresh = collect(sizes, samples, coded, pairs, seed + step)
+            del coded
+            rows = mixed(rows, fresh, seed + step)
+            del fresh
             tensors = _tensors(rows)
         rate = learning_rate * min(1.0, (step + 1) / 50) * (0.495 * (1 + math.cos(math.pi * part)) + 0.01)
         for group in optimizer.param_groups:

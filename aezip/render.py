@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from .progress import ProgressEvent
@@ -40,6 +41,11 @@ def size(count: float) -> str:
     return ""
 
 
+def plain(text: str) -> str:
+    """Return text of a file without the characters that command a terminal."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
 def number(value: float | None) -> str:
     """Return a measurement, or a dash."""
     return "-" if value is None else f"{value:.6g}"
@@ -69,8 +75,8 @@ def errors(values: dict[str, Any]) -> str:
 def show(report: Report, path: str) -> None:
     """Print ledger, plan, candidates and achieved errors of a file."""
     out = console()
-    out.print(f"[bold]{path}[/bold]  {summary(report, '')[2:]}", markup=True)
-    out.print(f"format {report.format_version}, written by {report.software}", markup=False)
+    out.print(Text.assemble((path, "bold"), f"  {summary(report, '')[2:]}"))
+    out.print(f"format {report.format_version}, written by {plain(report.software)}", markup=False)
     for array in report.arrays:
         out.print()
         _array(out, array)
@@ -78,7 +84,7 @@ def show(report: Report, path: str) -> None:
 
 def _array(out: Console, array: ArrayReport) -> None:
     shape = " x ".join(map(str, array.shape)) or "one value"
-    out.print(f"[bold]{array.name}[/bold]  {array.dtype}, {shape}, {array.chunks} chunks")
+    out.print(Text.assemble((plain(array.name), "bold"), f"  {array.dtype}, {shape}, {array.chunks} chunks"))
     table = Table("stream", "bytes", "share", "what it is", box=None, pad_edge=False)
     for column in (1, 2):
         table.columns[column].justify = "right"
@@ -88,18 +94,19 @@ def _array(out: Console, array: ArrayReport) -> None:
     table.add_row("all", f"{array.file_bytes:,}", "", f"of {array.raw_bytes:,}: ratio {array.ratio:.2f}")
     out.print(table)
     plan = dict(array.plan)
-    out.print(f"plan      {plan.pop('kind')}: " + ", ".join(f"{k} {v}" for k, v in plan.items() if v is not None))
-    out.print(f"bound     {bound_text(array.bound)}")
+    words = f"plan      {plan.pop('kind')}: " + ", ".join(f"{k} {v}" for k, v in plan.items() if v is not None)
+    out.print(plain(words), markup=False)
+    out.print(f"bound     {plain(bound_text(array.bound))}", markup=False)
     out.print(f"achieved  {errors(vars(array))}, {array.exceptions} exceptions", soft_wrap=True)
     if array.efficiency is not None:
         out.print(f"coding    {array.efficiency:.4f} of the bytes an ideal coder would need")
     if array.rates:
         rates = ", ".join(f"{k.replace('_', ' ')} {v:.4f}" for k, v in array.rates.items())
-        out.print(f"rates     bits a value, on rows: {rates}")
+        out.print(f"rates     bits a value, on rows: {plain(rates)}", markup=False)
     if array.candidates:
         out.print("candidates (estimated bytes)")
         for candidate in array.candidates:
-            out.print(f"  {candidate}", markup=False)
+            out.print(f"  {plain(candidate)}", markup=False)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import aezip
 PACKAGE = Path(aezip.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 TORCH_ALLOWED = {"aezip.autoencoder", "aezip.training", "aezip.refining"}
-CONTAINER_MAY_KNOW = {"aezip.errors", "aezip.frames", "aezip.header"}
+CONTAINER_MAY_KNOW = {"aezip.atomic", "aezip.errors", "aezip.frames", "aezip.header"}
 COMMAND_LINE = {"aezip.cli", "aezip.arguments", "aezip.render", "aezip.demo", "aezip.__main__"}
 FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "runpy", "code", "pty"}
 FORBIDDEN_MODULES |= {"socket", "urllib", "http", "ftplib", "requests", "subprocess", "ctypes"}
@@ -124,7 +124,8 @@ def _calls(path: Path) -> Iterator[ast.Call]:
 
 @pytest.mark.parametrize("name", sorted(MODULES))
 def test_no_pickle_no_network_no_foreign_code(name: str) -> None:
-    assert not top(imports(MODULES[name])) & FORBIDDEN_MODULES
+    allowed = {"subprocess"} if name == "aezip.sandbox" else set()  # this interpreter and this package, nothing else
+    assert not top(imports(MODULES[name])) & FORBIDDEN_MODULES - allowed
 
 
 @pytest.mark.parametrize("name", sorted(MODULES))

@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 
 import aezip
-from aezip import cli, formats
-from aezip.formats import read, writing
+from aezip import atomic, cli, formats
+from aezip.formats import read
 
 FAST = ["-q", "--preset", "fast"]
 X = np.arange(600, dtype="i4").reshape(100, 6)
@@ -125,7 +125,7 @@ def test_every_failing_write_leaves_the_old_file_and_no_temporary(
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.name))
             return super().write(data)
 
-    monkeypatch.setattr(writing, "open", lambda path, mode: Full(path, mode.replace("b", "")), raising=False)
+    monkeypatch.setattr(atomic, "open", lambda path, mode: Full(path, mode.replace("b", "")), raising=False)
     for allowed in range(40):
         Full.left = allowed
         if cli.run(["decompress", "x.npy.aez", "-o", target.name, "-f"]) == 0:

@@ -9,12 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InvalidInput
+from ..provenance import from_attributes
 from ..specials import values_of_fill
 
 LISTED = 20
 
 
-def read(path: str, wanted: tuple[str, ...]) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any], int]:
+def read(
+    path: str, wanted: tuple[str, ...]
+) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any], int, dict[str, str]]:
     """Read data sets.
 
     Parameters
@@ -26,7 +29,7 @@ def read(path: str, wanted: tuple[str, ...]) -> tuple[dict[str, npt.NDArray[Any]
 
     Returns
     -------
-    arrays, fill values, number of data sets in the file
+    arrays, fill values, number of data sets in the file, words on those that were stored lossily
 
     Raises
     ------
@@ -48,16 +51,20 @@ def read(path: str, wanted: tuple[str, ...]) -> tuple[dict[str, npt.NDArray[Any]
             )
         arrays: dict[str, npt.NDArray[Any]] = {}
         fills: dict[str, Any] = {}
+        lossy: dict[str, str] = {}
         for name in wanted:
             key = name.strip("/")
             if key not in known:
                 raise InvalidInput(f"{path} has no data set {name!r}: it has {listed or 'none'}")
             dataset = file[key]
             arrays[key] = _values(path, file, dataset, name)
+            words = from_attributes(dataset.attrs)
+            if words:
+                lossy[key] = words
             fill = fill_value(dataset)
             if fill is not None:
                 fills[key] = fill
-    return arrays, fills, len(known)
+    return arrays, fills, len(known), lossy
 
 
 def names(file: h5py.File) -> list[str]:

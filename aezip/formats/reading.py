@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InvalidInput
+from ..provenance import from_comment
 
 HDF5_SUFFIXES = (".h5", ".hdf5", ".he5", ".hdf", ".nc", ".nc4")
 _STDIN = "standard input"
@@ -23,11 +24,15 @@ _STDIN = "standard input"
 
 @dataclass(frozen=True)
 class Inputs:
-    """Named arrays, the fill values their source states, and whether they are all that the source holds."""
+    """Named arrays, the fill values their source states, and whether they are all that the source holds.
+
+    `lossy` tells in words of arrays that went through lossy compression before.
+    """
 
     arrays: dict[str, npt.NDArray[Any]]
     fills: dict[str, Any] = field(default_factory=dict)
     whole: bool = True
+    lossy: dict[str, str] = field(default_factory=dict)
 
 
 def file_format(path: str) -> str | None:
@@ -70,7 +75,7 @@ def read(path: str, *, datasets: tuple[str, ...] = (), dtype: str | None = None,
     if path == "-":
         return _stream(sys.stdin.buffer.read())
     if kind == "npz":
-        return Inputs(_npz(path, path))
+        return _npz(path, path)
     if kind == "npy":
         return Inputs({_stem(path): _npy(path)})
     if path.endswith(".aez"):
@@ -97,7 +102,7 @@ def _stem(path: str) -> str:
 def _stream(data: bytes) -> Inputs:
     """Read the bytes of an .npy or .npz file, told apart by their first bytes."""
     if data[:2] == b"PK":
-        return Inputs(_npz(io.BytesIO(data), _STDIN))
+        return _npz(io.BytesIO(data), _STDIN)
     try:
         return Inputs({"data": np.asarray(np.load(io.BytesIO(data), allow_pickle=False))})
     except (ValueError, EOFError) as error:
@@ -128,13 +133,14 @@ def _problem(name: str, error: Exception) -> str:
     return f"{name} is no sound .npy or .npz file ({reason}): check the file; raw binary needs --dtype and --shape"
 
 
-def _npz(file: str | io.BytesIO, name: str) -> dict[str, npt.NDArray[Any]]:
+def _npz(file: str | io.BytesIO, name: str) -> Inputs:
     # numpy takes whatever lacks the first bytes of a zip file for a pickle, and says so; that would mislead
     if isinstance(file, str) and not zipfile.is_zipfile(file):
         raise InvalidInput(f"{name} is no sound .npz file (no zip archive, or cut short): check the file")
     try:
         with np.load(file, allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in archive.files}
+            comment = archive.zip.comment if archive.zip is not None else b""
     except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InvalidInput(_problem(name, error)) from error
     strange = [key for key, value in arrays.items() if not isinstance(value, np.ndarray)]
@@ -142,7 +148,7 @@ def _npz(file: str | io.BytesIO, name: str) -> dict[str, npt.NDArray[Any]]:
         raise InvalidInput(f"{name} holds {strange[0]!r}, which is no array: take it out first")
     if not arrays:
         raise InvalidInput(f"{name} holds no arrays: nothing to compress")
-    return arrays
+    return Inputs(arrays, lossy=from_comment(comment, arrays))
 
 
 def parse_shape(text: str) -> tuple[int, ...]:
@@ -194,5 +200,5 @@ def _hdf5(path: str, datasets: tuple[str, ...]) -> Inputs:
 
     if path == "-":
         raise InvalidInput("an HDF5 file cannot come from standard input: name the file")
-    arrays, fills, count = hdf5.read(path, datasets)
-    return Inputs(arrays, fills, whole=len(arrays) == count)
+    arrays, fills, count, lossy = hdf5.read(path, datasets)
+    return Inputs(arrays, fills, whole=len(arrays) == count, lossy=lossy)

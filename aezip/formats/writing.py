@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import sys
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -18,8 +17,9 @@ from typing import IO, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ..container import check_target, publish
+from ..atomic import check_target, replacing
 from ..errors import InvalidInput
+from ..provenance import to_comment
 
 _RAW = re.compile(r"\.(raw|bin|dat|img|[fiuc][0-9]{1,3}|float(16|32|64)|u?int(8|16|32|64))")
 
@@ -34,6 +34,10 @@ class Source(Protocol):
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the array, with its byte order."""
+
+    @property
+    def lossy(self) -> dict[str, Any] | None:
+        """The bound that the values were stored with, None if nothing was lost."""
 
     def pieces(self) -> Iterator[npt.NDArray[Any]]:
         """Yield arrays of that type whose values, one after the other, are those of the array."""
@@ -88,21 +92,13 @@ def write(path: str, arrays: Mapping[str, Source], *, overwrite: bool) -> None:
         raise InvalidInput(f"{path}: the format is not known by its name: use .npy, .npz, or .raw, .bin, .f32 for raw values")
     if len(arrays) != 1 and suffix != ".npz":
         raise InvalidInput(f"{path} takes one array, there are {len(arrays)}: use .npz, or choose one with --dataset")
-    check_target(target, overwrite=overwrite)
-    temp = target.with_name(f".{target.name[:100]}.aezip-{secrets.token_hex(6)}.tmp")
-    try:
-        with open(temp, "xb") as file:
-            if suffix == ".npz":
-                _npz(file, arrays)
-            elif suffix == ".npy":
-                _npy(file, next(iter(arrays.values())))
-            else:
-                _raw(file, next(iter(arrays.values())))
-            file.flush()
-            os.fsync(file.fileno())
-        publish(temp, target, overwrite=overwrite)
-    finally:
-        temp.unlink(missing_ok=True)
+    with replacing(target, overwrite=overwrite) as file:
+        if suffix == ".npz":
+            _npz(file, arrays)
+        elif suffix == ".npy":
+            _npy(file, next(iter(arrays.values())))
+        else:
+            _raw(file, next(iter(arrays.values())))
 
 
 def _raw(file: IO[bytes], source: Source) -> None:
@@ -120,6 +116,7 @@ def _npy(file: IO[bytes], source: Source) -> None:
 def _npz(file: IO[bytes], arrays: Mapping[str, Source]) -> None:
     """Write as `numpy.savez` does, but one chunk at a time and with a fixed date: same arrays, same bytes."""
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        archive.comment = to_comment({name: source.lossy for name, source in arrays.items() if source.lossy is not None})
         for name, source in arrays.items():
             with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
                 _npy(member, source)

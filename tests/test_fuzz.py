@@ -1,0 +1,117 @@
+"""G8, G11, G21: whatever is done to a file, reading it gives the exact array or an `AezipError`, in bounded memory and time.
+
+The work is done by `fuzz.py` in a few children that limit their own memory; many files in each.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import fuzz
+import pytest
+
+import aezip
+
+HERE = Path(__file__).parent
+GOLDEN = sorted((HERE / "golden").glob("v*.aez"))
+LEARNED = [p for p in GOLDEN if any(kind in p.name for kind in ("context", "autoencoder", "columns", "static"))]
+SMALLEST = min((p for p in GOLDEN if "static" in p.name), key=lambda p: p.stat().st_size)
+
+
+def start(mode: str, seed: int, count: int, seconds: float, files: list[Path], **env: str) -> subprocess.Popen[str]:
+    words = [sys.executable, str(HERE / "fuzz.py"), mode, str(seed), str(count), str(seconds), *map(str, files)]
+    return subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1", **env}
+    )
+
+
+def finish(child: subprocess.Popen[str], least: int) -> dict[str, int]:
+    """Return the outcomes; whatever the child found, and its own death, is a failure."""
+    out, err = child.communicate()
+    assert child.returncode == 0, err[-2000:]
+    found = json.loads(out)
+    assert not found["found"], json.dumps(found["found"], indent=1)[:4000]
+    assert found["peak"] < fuzz.MEMORY / 2
+    assert found["ran"] >= least
+    results: dict[str, int] = found["results"]
+    return results
+
+
+@pytest.mark.timeout(600)
+def test_random_changes_are_harmless() -> None:
+    """5,000 flipped bits, 500 splices, and 1,400 files signed again, over files of every plan."""
+    flips, signed = start("flips", 1, 5000, 300, GOLDEN), start("signed", 2, 1400, 300, GOLDEN)
+    results = finish(signed, 1400)
+    assert results["read"] > 50  # what only describes may change: mutants do get past all digests
+    assert results["refused"] > 1000
+    splices = start("splices", 3, 500, 300, GOLDEN)
+    assert finish(flips, 5000)["refused"] > 4900
+    finish(splices, 500)
+
+
+def test_every_length_of_a_file_is_refused() -> None:
+    assert set(finish(start("cuts", 0, 0, 300, [SMALLEST]), SMALLEST.stat().st_size)) == {"refused"}
+
+
+@pytest.mark.long
+@pytest.mark.timeout(6000)
+def test_every_bit_and_many_random_changes() -> None:
+    """Every bit of one file, 100,000 flips and 100,000 splices over all."""
+    children = [start("bits", 0, 0, 5000, [SMALLEST]), start("flips", 11, 100_000, 5000, GOLDEN)]
+    finish(children[0], 8 * SMALLEST.stat().st_size)
+    last = start("splices", 12, 100_000, 5000, GOLDEN)
+    finish(children[1], 100_000)
+    finish(last, 100_000)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(8000)
+def test_an_hour_of_signed_files() -> None:
+    seeds = [int.from_bytes(os.urandom(4), "big") for _ in range(2)]
+    print("seeds", seeds)
+    children = [start("signed", seeds[0], 1 << 40, 3600, GOLDEN), start("signed", seeds[1], 1 << 40, 3600, LEARNED)]
+    for child in children:
+        finish(child, 100_000)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3000)
+def test_compiled_loops_stay_within_their_arrays(tmp_path: Path) -> None:
+    """The compiled loops, built with checks of every index, on 20,000 signed files."""
+    pytest.importorskip("numba")
+    env = {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
+    finish(start("compiled", 5, 20_000, 2500, LEARNED, **env), 20_000)
+
+
+def test_the_fuzzer_sees_what_it_looks_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = SMALLEST.read_bytes()
+    good: dict[bytes, list[bytes]] = {}
+    assert fuzz.outcome(data, data, good) == ("read", "")
+
+    def wrong(_: bytes) -> list[bytes]:
+        return [b"other"]
+
+    def broken(_: bytes) -> list[bytes]:
+        raise KeyError("defect")
+
+    def two_lines(_: bytes) -> list[bytes]:
+        raise aezip.CorruptFile("one\ntwo")
+
+    def endless(_: bytes) -> Any:
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        while True:
+            pass
+
+    old = signal.signal(signal.SIGALRM, fuzz._slow)
+    try:
+        for read, kind in ((wrong, "WRONG VALUES"), (broken, "KeyError"), (two_lines, "SEVERAL LINES"), (endless, "SLOW")):
+            monkeypatch.setattr(fuzz, "read", read)
+            assert fuzz.outcome(data, data, good)[0] == kind
+    finally:
+        signal.signal(signal.SIGALRM, old)

@@ -1,0 +1,87 @@
+"""G5: the same bits on any number of threads, batch size, BLAS kernel and instruction set, with and without torch and numba."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import aezip
+from aezip import plan
+
+HERE = Path(__file__).parent
+GOLDEN = [p for p in sorted((HERE / "golden").glob("v*.aez")) if "any_" not in p.name and "bytes" not in p.name]
+X86 = platform.machine() in ("x86_64", "AMD64")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Return golden files and some that this machine has just written, with the digest of what they decode to here."""
+    folder = tmp_path_factory.mktemp("fresh")
+    generator = np.random.default_rng(5)
+    quickest = plan.Preset(30, 10, 2, 3, context_steps=30, context_trial=10, context_trials=2, crop=1 << 14)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(plan.PRESETS, "fast", quickest)
+        patch.setattr(plan, "SMALL", 0)
+        for number, shape in enumerate(((400, 24), (20, 24, 22))):
+            x = generator.normal(size=shape)
+            for axis in range(len(shape)):
+                x = x.cumsum(axis=axis)
+            aezip.compress(x.astype("f4"), folder / f"{number}.aez", bound=aezip.RangeRelative(1e-3), preset="fast")
+    return [*GOLDEN, *sorted(folder.glob("*.aez"))]
+
+
+@pytest.fixture(scope="module")
+def digest(files: list[Path]) -> str:
+    whole = hashlib.sha256()
+    for path in files:
+        whole.update(aezip.decompress(path, threads=1).tobytes())
+    return whole.hexdigest()
+
+
+def dispatched() -> str:
+    """Return the instruction sets that NumPy chooses at run time on this machine."""
+    name = "numpy._core._multiarray_umath" if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else "numpy.core._multiarray_umath"
+    inner = importlib.import_module(name)
+    return " ".join(feature for feature in inner.__cpu_dispatch__ if inner.__cpu_features__.get(feature))
+
+
+VARIANTS = [
+    ("plain", {}),
+    ("blocked", {"AEZIP_NO_NUMBA": "1"}),
+    ("compiled", {}),
+    ("plain", {"OPENBLAS_CORETYPE": "Prescott", "OPENBLAS_NUM_THREADS": "1"}),
+    ("plain", {"OPENBLAS_CORETYPE": "Sandybridge", "OPENBLAS_NUM_THREADS": "2"}),
+    ("compiled", {"OPENBLAS_CORETYPE": "Haswell", "NUMBA_CPU_NAME": "generic"}),
+    ("plain", {"OPENBLAS_CORETYPE": "SkylakeX", "OPENBLAS_NUM_THREADS": "8"}),
+    ("blocked", {"NPY_DISABLE_CPU_FEATURES": "all", "OPENBLAS_CORETYPE": "Nehalem"}),
+    ("torch", {"ATEN_CPU_CAPABILITY": "default", "OMP_NUM_THREADS": "2"}),
+    ("torch", {"ATEN_CPU_CAPABILITY": "avx2", "MKL_CBWR": "COMPATIBLE"}),
+]
+
+
+@pytest.mark.parametrize(("way", "env"), VARIANTS, ids=lambda v: v if isinstance(v, str) else ",".join(v.values()) or "default")
+def test_every_way_of_decoding_gives_the_same_bits(
+    files: list[Path], digest: str, way: str, env: dict[str, str], tmp_path: Path
+) -> None:
+    """Each with 1, 2 and 8 threads, and networks fed with 1 row, some, and all at a time."""
+    if way == "compiled":
+        pytest.importorskip("numba")
+    if "NUMBA_CPU_NAME" in env:
+        env = {**env, "NUMBA_CACHE_DIR": str(tmp_path)}
+    if env.get("NPY_DISABLE_CPU_FEATURES") == "all":
+        env = {**env, "NPY_DISABLE_CPU_FEATURES": dispatched()}
+    if not X86 and ("OPENBLAS_CORETYPE" in env or "ATEN_CPU_CAPABILITY" in env):
+        pytest.skip("these kernels are those of x86")
+    words = [sys.executable, "-W", "error::RuntimeWarning", str(HERE / "decode.py"), way, *map(str, files)]
+    out = subprocess.run(words, env={**os.environ, **env}, capture_output=True, text=True)
+    assert out.returncode == 0, out.stderr[-1000:]
+    assert set(out.stdout.split()) == {digest}
+    assert len(out.stdout.split()) == 4
