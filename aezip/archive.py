@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from . import features
 from .bounds import Bound, Lossless, Tolerance, bound_from_json, resolve, violations
 from .codec import Decoder, Encoder
 from .container import Reader, Writer
@@ -115,6 +116,49 @@ class ArrayView:
                 out[...] = values[0]
         return out
 
+    def _code_stream(self, index: int) -> bytes:
+        return self._reader.segments(self.name, index, "codes").get("codes", b"")
+
+    def codes(self) -> npt.NDArray[np.int32]:
+        """Return the bottleneck codes, int32, shape (rows, width); reads their stream alone.
+
+        Raises
+        ------
+        InvalidInput
+            If the plan has no codes.
+        """
+        plan, _ = features.autoencoder(self.decoder, self.name)
+        parts = [
+            features.codes(self.decoder, i, self._code_stream(i), self.name) for i in range(self.decoder.chunk_count)
+        ]
+        joined = np.concatenate(parts) if parts else np.zeros((0, plan.sizes.width))
+        return joined.astype(np.int32)
+
+    def predictions(self) -> Iterator[npt.NDArray[np.float64]]:
+        """Yield what the autoencoder alone makes of the rows of each chunk, float64, shape (rows, features)."""
+        for index in range(self.decoder.chunk_count):
+            yield features.predictions(self.decoder, index, self._code_stream(index), self.name)
+
+    def nearest(self, row: Any, k: int = 10, metric: str = "euclidean") -> features.Neighbours:
+        """Return the rows nearest to a row; see `Archive.nearest`."""
+        features.check_query(k, metric)
+        plan, _ = features.autoencoder(self.decoder, self.name)
+        if not isinstance(row, int | np.integer):
+            query = features.as_query(row, plan.layout.features)
+            return features.nearest(self.predictions(), query, k, metric)
+        count = features.row_count(self.decoder, plan)
+        if not 0 <= row < count:
+            raise InvalidInput(f"row {row} is out of range: {self.name!r} has rows 0 to {count - 1}")
+        return features.nearest(self.predictions(), self._prediction(int(row)), k, metric, int(row))
+
+    def _prediction(self, row: int) -> npt.NDArray[np.float64]:
+        """Return the prediction of one row, shape (features,)."""
+        for values in self.predictions():
+            if row < len(values):
+                return np.asarray(values[row])
+            row -= len(values)
+        raise IndexError(row)
+
     def __getitem__(self, key: Any) -> Any:
         """Return what NumPy basic indexing returns (integers, slices, Ellipsis)."""
         selection = Selection.parse(key, self.shape)
@@ -171,6 +215,57 @@ class Archive(Mapping[str, ArrayView]):
     def __len__(self) -> int:
         """Return the number of arrays."""
         return len(self._views)
+
+    def _named(self, name: str | None) -> ArrayView:
+        if name is None and len(self) != 1:
+            raise InvalidInput(f"the file has the arrays {', '.join(self) or 'none'}: name one (--dataset)")
+        return self[self.names[0] if name is None else name]
+
+    def codes(self, name: str | None = None) -> npt.NDArray[np.int32]:
+        """Return the bottleneck codes of an array as a feature matrix; the array itself is not decoded.
+
+        Parameters
+        ----------
+        name
+            The array; None: the only one.
+
+        Returns
+        -------
+        ndarray of int32, shape (rows, width)
+            One row for each block of the plan's layout, in C order: with `compress(..., codes=True)` for each index of
+            the outer axis, or, where that has more than 4096 values, for each entry of the axes before the last.
+
+        Raises
+        ------
+        InvalidInput
+            If the array was stored without codes.
+        """
+        return self._named(name).codes()
+
+    def nearest(self, name: str | None, row: Any, k: int = 10, metric: str = "euclidean") -> features.Neighbours:
+        """Return the rows of an array that are nearest to a row, by the codes alone.
+
+        Rows are compared by what the decoder makes of their codes, without the residual. A stored row is compared by
+        its codes too; a new one by its own values (Jegou et al., "Product quantization for nearest neighbor search"
+        (2011), calls these symmetric and asymmetric distances), as the encoder is not stored.
+
+        Parameters
+        ----------
+        name
+            The array; None: the only one.
+        row
+            Number of a row of `codes`, or a new row as an array of as many values; NaN entries do not count.
+        k
+            How many; the row itself is not among them.
+        metric
+            "euclidean", or "cosine".
+
+        Raises
+        ------
+        InvalidInput
+            If the array was stored without codes, or the row does not fit.
+        """
+        return self._named(name).nearest(row, k, metric)
 
     def report(self) -> Report:
         """Return the ledger and the achieved errors."""
@@ -282,6 +377,7 @@ def compress(
     preset: str = "balanced",
     seed: int = 0,
     variant: str = "deep",
+    codes: bool | int = False,
     device: str = "auto",
     verify: bool = True,
     overwrite: bool = False,
@@ -306,6 +402,8 @@ def compress(
         Same input, seed, preset and version give the same file on one machine.
     variant
         Kind of autoencoder.
+    codes
+        Take a plan with codes even where another is smaller: True, or the width of the bottleneck.
     device
         "auto", "cpu" or "cuda"; for training only.
     verify
@@ -334,6 +432,7 @@ def compress(
         "preset": preset,
         "seed": seed,
         "variant": variant,
+        "codes": codes,
         "device": device,
         "progress": progress,
     }

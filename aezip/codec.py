@@ -22,6 +22,7 @@ import numpy.typing as npt
 from . import contextplan, exceptions, network, residual
 from .admission import Specials, Statistics, admit, native, parse_dtype, restore, scan
 from .bounds import Bound, Lossless, Tolerance, resolve, violations
+from .coded import bottleneck, parse_codes, with_codes
 from .contextplan import ContextModel, ContextPlan, model_from_bytes
 from .errors import CorruptFile, InvalidInput, UnsupportedVersion
 from .frames import pack
@@ -103,7 +104,7 @@ class Encoder:
         Any array aezip takes; a memory map stays one.
     bound
         What the decoded values must keep to.
-    name, fill_value, preset, seed, device, variant, progress
+    name, fill_value, preset, seed, device, variant, codes, progress
         As in `aezip.compress`.
 
     Raises
@@ -123,6 +124,7 @@ class Encoder:
         seed: int = 0,
         device: str = "auto",
         variant: str = "deep",
+        codes: bool | int = False,
         progress: Callable[[ProgressEvent], None] | None = None,
     ) -> None:
         if preset not in PRESETS:
@@ -130,6 +132,7 @@ class Encoder:
         if variant not in VARIANTS:
             raise InvalidInput(f"unknown variant {variant!r}: use one of {', '.join(VARIANTS)}")
         self.name = name
+        self.codes = parse_codes(codes)
         self.preset = preset
         self.seed = seed
         self.device = device
@@ -154,6 +157,8 @@ class Encoder:
         self.tolerance: Tolerance = resolve(self.bound, self.statistics)
         fine, wholes = grids_for(values, self.statistics, self.tolerance, self._shrink)
         self.tried: list[tuple[str, float]] = []
+        if self.codes and not values.size:
+            raise InvalidInput("an empty array has no codes: leave --codes and --width (codes=) away")
         if values.size:
             self._choice = self._select(fine, wholes)
         else:
@@ -185,6 +190,8 @@ class Encoder:
             self.device,
             self._progress,
         )
+        if self.codes:
+            selector = with_codes(selector, self.codes)
         choice = selector.choose()
         self.tried = selector.tried
         return choice
@@ -233,7 +240,7 @@ class Encoder:
 
     def fall_back(self) -> bool:
         """Go over to plain bytes where the plan turned out larger than those; tell whether that changes anything."""
-        if self.plan == BytesPlan(False):
+        if self.codes or self.plan == BytesPlan(False):
             return False
         self._choice = Choice(BytesPlan(False), None, float(self.raw_bytes))
         self._errors, self._exceptions, self._ideal = {}, 0, {}
@@ -437,6 +444,28 @@ class Decoder:
         if not patterns:
             return None
         return np.frombuffer(b"".join(patterns), self._work_dtype.newbyteorder("<")).astype(self._work_dtype)
+
+    @property
+    def grid(self) -> Grid | None:
+        """The grid of the values; None for plain bytes."""
+        return self._grid
+
+    @property
+    def autoencoder(self) -> tuple[NetworkPlan, Model] | None:
+        """The autoencoder whose codes the chunks hold; None if there are no codes."""
+        inner = bottleneck(self._plan)
+        model = self._model.base if isinstance(self._model, ContextModel) else self._model
+        return None if inner is None or model is None else (inner, model)
+
+    @property
+    def work_type(self) -> np.dtype[Any]:
+        """The native plain type of the values."""
+        return self._work_dtype
+
+    def work_shape(self, index: int) -> tuple[int, ...]:
+        """Return the shape of a chunk's plain values."""
+        start, stop = self._chunks.bounds(index)
+        return (stop - start, *self._work_shape[1:])
 
     @property
     def chunk_count(self) -> int:

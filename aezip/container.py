@@ -436,15 +436,15 @@ class Reader:
         """
         return {s: self._segment(name, s, 0) for s in rules.SHARED if s in self._entries[name].frames}
 
-    def segments(self, name: str, chunk: int) -> dict[str, bytes]:
-        """Return a chunk's streams, decompressed; safe to call from several threads.
+    def segments(self, name: str, chunk: int, only: str | None = None) -> dict[str, bytes]:
+        """Return a chunk's streams, or `only` one of them, decompressed; safe to call from several threads.
 
         Raises
         ------
         CorruptFile
             If one is damaged.
         """
-        streams = [s for s in self._entries[name].frames if s not in rules.SHARED]
+        streams = [s for s in self._entries[name].frames if s not in rules.SHARED and only in (None, s)]
         return {s: self._segment(name, s, chunk) for s in streams}
 
     def digest(self, name: str, chunk: int) -> bytes:
