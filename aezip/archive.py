@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -22,6 +23,7 @@ from .errors import BoundViolated, CorruptFile, InvalidInput
 from .metrics import Accumulator, Metrics
 from .parallel import ordered
 from .progress import Progress, ProgressEvent
+from .recommender import Recommender
 from .report import Report, report
 from .selecting import Selection
 
@@ -159,6 +161,44 @@ class ArrayView:
             row -= len(values)
         raise IndexError(row)
 
+    @cached_property
+    def recommender(self) -> Recommender:
+        """The stored model of what was not rated.
+
+        Raises
+        ------
+        InvalidInput
+            If the file has none.
+        """
+        found = self.decoder.recommender
+        if found is None:
+            raise InvalidInput(f"{self.name!r} was stored without a recommender: compress it with --recommend (recommend=True)")
+        return found
+
+    def predict(self, rows: Any = None) -> npt.NDArray[np.float64]:
+        """Return estimates of all entries of rows; see `Archive.predict`."""
+        model = self.recommender
+        try:
+            chosen = np.arange(len(model.rows)) if rows is None else np.atleast_1d(np.asarray(rows))
+            if chosen.dtype.kind not in "iu" and chosen.size:
+                raise TypeError
+        except (TypeError, ValueError) as error:
+            raise InvalidInput("rows are numbers of rows: give a whole number or a list of them") from error
+        wrong = chosen[(chosen < 0) | (chosen >= len(model.rows))]
+        if len(wrong):
+            raise InvalidInput(f"row {wrong[0]} is out of range: {self.name!r} has rows 0 to {len(model.rows) - 1}")
+        return model.estimate(chosen.astype(np.int64))
+
+    def recommend(self, row: int, count: int = 10) -> features.Recommended:
+        """Return what a row would rate highest of what it did not rate; see `Archive.recommend`."""
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise InvalidInput(f"the number of recommendations must be at least 1, not {count!r}")
+        (estimates,) = self.predict(row)[:1]
+        rated = np.asarray(self[int(row)])
+        fill = self.decoder.fill
+        missing = ~np.isfinite(rated) if fill is None else ~np.isfinite(rated) | np.isin(rated, fill)
+        return features.highest(estimates, missing, count)
+
     def __getitem__(self, key: Any) -> Any:
         """Return what NumPy basic indexing returns (integers, slices, Ellipsis)."""
         selection = Selection.parse(key, self.shape)
@@ -266,6 +306,40 @@ class Archive(Mapping[str, ArrayView]):
             If the array was stored without codes, or the row does not fit.
         """
         return self._named(name).nearest(row, k, metric)
+
+    def predict(self, name: str | None = None, rows: Any = None) -> npt.NDArray[np.float64]:
+        """Return the stored model's estimates of a ratings matrix, rated or not; the array is not decoded.
+
+        Parameters
+        ----------
+        name
+            The array; None: the only one.
+        rows
+            Numbers of rows (users); None: all.
+
+        Returns
+        -------
+        ndarray of float64, shape (len(rows), columns)
+            In units of the ratings, within their range; the same bits on every machine.
+
+        Raises
+        ------
+        InvalidInput
+            If the array was stored without a recommender, or a row is out of range.
+        """
+        return self._named(name).predict(rows)
+
+    def recommend(self, name: str | None, row: int, count: int = 10) -> features.Recommended:
+        """Return the columns (items) with the highest estimates among those that a row (user) did not rate.
+
+        Decodes the chunk of that row, to know what it rated.
+
+        Raises
+        ------
+        InvalidInput
+            If the array was stored without a recommender, or the row is out of range.
+        """
+        return self._named(name).recommend(row, count)
 
     def report(self) -> Report:
         """Return the ledger and the achieved errors."""
@@ -378,6 +452,7 @@ def compress(
     seed: int = 0,
     variant: str = "deep",
     codes: bool | int = False,
+    recommend: bool = False,
     device: str = "auto",
     verify: bool = True,
     overwrite: bool = False,
@@ -404,6 +479,9 @@ def compress(
         Kind of autoencoder.
     codes
         Take a plan with codes even where another is smaller: True, or the width of the bottleneck.
+    recommend
+        The array is a ratings matrix (users, items), not rated = NaN or a fill value: store a model of what was not
+        rated beside it, for `Archive.predict` and `Archive.recommend`.
     device
         "auto", "cpu" or "cuda"; for training only.
     verify
@@ -433,6 +511,7 @@ def compress(
         "seed": seed,
         "variant": variant,
         "codes": codes,
+        "recommend": recommend,
         "device": device,
         "progress": progress,
     }

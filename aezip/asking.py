@@ -39,7 +39,7 @@ class _Array:
 
 def add_to(group: click.Group) -> None:
     """Add the commands to a group."""
-    for command in (features, nearest):
+    for command in (features, nearest, recommend):
         group.add_command(command)
 
 
@@ -90,3 +90,21 @@ def nearest(
     click.echo(f"{'row':>10}  distance")
     for number, distance in zip(found.rows, found.distances, strict=True):
         click.echo(f"{number:>10}  {distance:.6g}")
+
+
+@click.command()
+@click.argument("source", metavar="IN.aez")
+@click.option("--user", type=int, required=True, metavar="U", help="Number of the row, from 0.")
+@click.option("-n", "count", type=click.IntRange(1), default=10, show_default=True, help="How many.")
+@click.option("--dataset", "name", metavar="PATH", help="The array, where the file holds several.")
+@json_option
+def recommend(source: str, user: int, count: int, name: str | None, as_json: bool) -> None:
+    """List what a user would rate highest of what the user did not rate."""
+    with open_archive(source) as archive:
+        found = archive.recommend(name, user, count)
+    if as_json:
+        print_json({"file": source, "user": user, "items": found.columns.tolist(), "estimates": found.estimates.tolist()})
+        return
+    click.echo(f"{'item':>10}  estimate")
+    for number, estimate in zip(found.columns, found.estimates, strict=True):
+        click.echo(f"{number:>10}  {estimate:.4g}")

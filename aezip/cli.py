@@ -156,6 +156,7 @@ def _raw_options(function: Command) -> Command:
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--codes", is_flag=True, help="Take a plan with codes (features) even where another is smaller.")
 @click.option("--width", type=click.IntRange(1, 255), metavar="N", help="Codes of a row; implies --codes.")
+@click.option("--recommend", is_flag=True, help="A ratings matrix, NaN = not rated: store a model of what was not rated.")
 @_threads_option
 @click.option("--no-verify", is_flag=True, help="Do not decode and compare before the file gets its name.")
 @click.option("--rm/-k", "remove", default=False, help="Remove IN once OUT is verified, or keep it (default).")
@@ -206,6 +207,7 @@ def _compress(arrays: dict[str, Any], target: str, options: dict[str, Any], **se
     settings.update({name: options[name] for name in ("preset", "seed", "device", "threads")})
     settings["verify"] = not options["no_verify"]
     settings["codes"] = options["width"] or options["codes"]
+    settings["recommend"] = options["recommend"]
     if target != "-":
         written: Report = archive.compress(arrays, target, overwrite=options["force"], **settings)
         return written

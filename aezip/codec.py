@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import contextplan, exceptions, network, residual
+from . import contextplan, exceptions, network, recommender, residual
 from .admission import Specials, Statistics, admit, native, parse_dtype, restore, scan
 from .bounds import Bound, Lossless, Tolerance, resolve, violations
 from .coded import bottleneck, parse_codes, with_codes
@@ -34,6 +34,7 @@ from .plain import BytesPlan, DifferencePlan
 from .plan import PRESETS, Choice, Plan, Selector
 from .progress import Progress, ProgressEvent
 from .quantizer import Grid, LinearGrid, grid_from_json
+from .recommender import Recommender
 from .selection import grids_for, native_steps
 
 CHUNK_VALUES = 1 << 20
@@ -104,7 +105,7 @@ class Encoder:
         Any array aezip takes; a memory map stays one.
     bound
         What the decoded values must keep to.
-    name, fill_value, preset, seed, device, variant, codes, progress
+    name, fill_value, preset, seed, device, variant, codes, recommend, progress
         As in `aezip.compress`.
 
     Raises
@@ -125,6 +126,7 @@ class Encoder:
         device: str = "auto",
         variant: str = "deep",
         codes: bool | int = False,
+        recommend: bool = False,
         progress: Callable[[ProgressEvent], None] | None = None,
     ) -> None:
         if preset not in PRESETS:
@@ -133,6 +135,8 @@ class Encoder:
             raise InvalidInput(f"unknown variant {variant!r}: use one of {', '.join(VARIANTS)}")
         self.name = name
         self.codes = parse_codes(codes)
+        self._recommend = recommend
+        self._estimates: tuple[bytes, dict[str, float]] | None = None  # recommender, and what the header says of it
         self.preset = preset
         self.seed = seed
         self.device = device
@@ -155,6 +159,8 @@ class Encoder:
         self.statistics: Statistics = scan(values, self._admitted.fill, trailing=self._admitted.trailing)
         self._specials = self.statistics.specials
         self.tolerance: Tolerance = resolve(self.bound, self.statistics)
+        if self._recommend and self._estimates is None:
+            self._estimates = self._rated()
         fine, wholes = grids_for(values, self.statistics, self.tolerance, self._shrink)
         self.tried: list[tuple[str, float]] = []
         if self.codes and not values.size:
@@ -169,7 +175,20 @@ class Encoder:
     def _pack_model(self) -> None:
         choice = self._choice
         self.shared = {"model": pack(choice.model_bytes, 19)} if choice.model_bytes else {}
+        if self._estimates is not None:
+            self.shared["recommender"] = pack(self._estimates[0], 19)
         self.plan, self.grid, self._model = choice.plan, choice.grid, choice.model
+
+    def _rated(self) -> tuple[bytes, dict[str, float]]:
+        """Train on the array as a ratings matrix; return the recommender and what is known of it."""
+        from . import ratings  # torch is needed here
+
+        values = native(self.values[:])
+        matrix = ratings.check(values, self._specials.masked(self._specials.classify(values)))
+        report = lambda step, steps, error: self._progress("train", step, steps, None, f"estimates, RMSE {error:.4f}")  # noqa: E731
+        trained = ratings.train(matrix, self.seed, thorough=self.preset != "fast", report=report)
+        facts = {"rank": trained.model.rank, "held_out_rmse": round(trained.held_out, 5)}
+        return recommender.to_bytes(trained.model), facts
 
     def _select(self, fine: Grid | None, wholes: list[Grid]) -> Choice:
         pieces = self._sample()
@@ -353,6 +372,7 @@ class Encoder:
             "preset": self.preset,
             "seed": self.seed,
             "candidates": _shortened(self.tried),
+            **({} if self._estimates is None else {"recommender": self._estimates[1]}),
         }
 
 
@@ -408,6 +428,12 @@ class Decoder:
         self._model: Model | ContextModel | None = None
         self._grid: Grid | None = None
         self._read_plan(kind, header, shared)
+        self._estimates = shared.get("recommender")
+
+    @property
+    def recommender(self) -> Recommender | None:
+        """The model of what was not rated, if the file has one."""
+        return None if self._estimates is None else recommender.from_bytes(self._estimates, self.shape)
 
     def _read_plan(self, kind: Any, header: dict[str, Any], shared: dict[str, bytes]) -> None:
         plan, shape = header["plan"], self._work_shape

@@ -43,6 +43,28 @@ class Neighbours(NamedTuple):
     distances: Float64
 
 
+class Recommended(NamedTuple):
+    """Columns with the highest estimates, the highest first.
+
+    Attributes
+    ----------
+    columns
+        int64, shape (k,).
+    estimates
+        float64, shape (k,), in units of the ratings.
+    """
+
+    columns: Int64
+    estimates: Float64
+
+
+def highest(estimates: Float64, missing: npt.NDArray[np.bool_], count: int) -> Recommended:
+    """Return the `count` highest estimates among the missing ones; all three of one row."""
+    columns = np.flatnonzero(missing)
+    order = columns[np.argsort(-estimates[columns], kind="stable")[:count]]
+    return Recommended(order, estimates[order])
+
+
 def autoencoder(decoder: Decoder, name: str) -> tuple[NetworkPlan, Model]:
     """Return plan and model of the autoencoder of an array.
 

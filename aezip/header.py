@@ -16,8 +16,8 @@ from .errors import CorruptFile, UnsafeFile, UnsupportedVersion
 FORMAT = "aezip"
 VERSION = (1, 1)
 FEATURES: frozenset[str] = frozenset()
-STREAMS = ("codes", "data", "exceptions", "mask", "model", "residual")
-SHARED = ("model",)
+STREAMS = ("codes", "data", "exceptions", "mask", "model", "recommender", "residual")
+SHARED = ("model", "recommender")
 MAX_HEADER = 16 << 20
 MAX_ARRAYS = 1 << 16
 MAX_CHUNKS = 1 << 24
