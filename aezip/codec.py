@@ -148,6 +148,7 @@ class Encoder:
         self._lock = threading.Lock()
         self._errors: dict[int, Accumulator] = {}
         self._exceptions = 0
+        self._needs: set[str] = set()
         self._ideal: dict[int, float] = {}
         self._shrink = 0.998  # of the step for a PSNR, which is an average: rounding errors fluctuate
         self.shared: dict[str, bytes] = {}
@@ -262,7 +263,7 @@ class Encoder:
         if self.codes or self.plan == BytesPlan(False):
             return False
         self._choice = Choice(BytesPlan(False), None, float(self.raw_bytes))
-        self._errors, self._exceptions, self._ideal = {}, 0, {}
+        self._errors, self._exceptions, self._ideal, self._needs = {}, 0, {}, set()
         self._cut(self._choice.plan)
         self._pack_model()
         return True
@@ -275,7 +276,7 @@ class Encoder:
         if achieved <= self.tolerance.mse:
             return False
         self._shrink *= 0.98 * math.sqrt(self.tolerance.mse / achieved)
-        self._errors, self._exceptions, self._ideal = {}, 0, {}
+        self._errors, self._exceptions, self._ideal, self._needs = {}, 0, {}, set()
         self.prepare()
         return True
 
@@ -310,6 +311,8 @@ class Encoder:
         errors = Accumulator()
         errors.update(x, decoded, self._specials.masked(classes))
         with self._lock:
+            if raw["mask"][:1] == bytes([exceptions.MARGINS]):
+                self._needs.add("mask-margins")
             self._errors[index] = errors
             self._ideal[index] = ideal
             self._exceptions += int(wrong.sum())
@@ -372,6 +375,7 @@ class Encoder:
             "preset": self.preset,
             "seed": self.seed,
             "candidates": _shortened(self.tried),
+            **({"needs": sorted(self._needs)} if self._needs else {}),
             **({} if self._estimates is None else {"recommender": self._estimates[1]}),
         }
 

@@ -108,6 +108,7 @@ class Writer:
         # the later metadata format has checksums: flipped bits in it do not pass unnoticed
         self._file = h5py.File(target, "w", libver=("v110", "v110"), track_order=False, meta_block_size=1)
         self._arrays: list[dict[str, Any]] = []
+        self._features: set[str] = set()
         self._all = hashlib.sha256()
         self._streams: dict[str, _Spool] = {}
         self._chunks: list[bytes] = []
@@ -134,7 +135,8 @@ class Writer:
         self._chunks.append(digest)
 
     def end(self, header: dict[str, Any], shared: dict[str, bytes]) -> None:
-        """Finish an array: write its streams, index, digests and header."""
+        """Finish an array: write its streams, index, digests and header; `needs` in it are features of the file."""
+        self._features.update(header.get("needs", []))
         streams = {name: spool for name, spool in self._streams.items() if spool.size}
         for spool in self._streams.values():
             if not spool.size:
@@ -161,7 +163,7 @@ class Writer:
         root = {
             "format": rules.FORMAT,
             "version": list(rules.VERSION),
-            "features": [],
+            "features": sorted(self._features),
             "software": f"aezip {__version__}",
             "arrays": self._arrays,
         }

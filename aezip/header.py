@@ -15,7 +15,7 @@ from .errors import CorruptFile, UnsafeFile, UnsupportedVersion
 
 FORMAT = "aezip"
 VERSION = (1, 1)
-FEATURES: frozenset[str] = frozenset()
+FEATURES = frozenset({"mask-margins"})  # what a file may need beyond its version
 STREAMS = ("codes", "data", "exceptions", "mask", "model", "recommender", "residual")
 SHARED = ("model", "recommender")
 MAX_HEADER = 16 << 20

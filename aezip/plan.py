@@ -67,6 +67,10 @@ class Selector(ContextTrials):
         for grid, difference in trials:
             plan = NetworkPlan(layout, difference, Sizes((tuple(range(layout.features)),), 0, 1, 0, grid.whole))
             options.append(self._train(plan, grid, 0))
+        if any(p.masked is not None for p in self.pieces):  # where little is known, one mean and level for all is little to store
+            single = Layout((1,) * len(self.shape))
+            plan = NetworkPlan(single, None, Sizes(((0,),), 0, 1, 0, self.wholes[0].whole))
+            options.append(self._train(plan, self.wholes[0], 0))
         return min(options, key=lambda c: c.size)
 
     def _learned(self, hopeless: float) -> Choice | None:

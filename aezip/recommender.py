@@ -16,10 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from . import residual
-from .codes import CodeBook
+from .codes import integers_from_bytes, integers_to_bytes
 from .errors import CorruptFile
-from .residual import tables_from_bytes
 
 Int64 = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]
@@ -88,12 +86,7 @@ def to_bytes(model: Recommender) -> bytes:
         model.rank, model.shift, len(model.rows), len(model.columns), model.centre, model.unit, model.lowest, model.highest
     )
     parts = [head]
-    for integers in (model.rows, model.columns):
-        book = CodeBook.choose([integers])
-        counts = book.counts([integers]).to_bytes()
-        tables, _ = tables_from_bytes(counts, integers.shape[1])
-        coded = residual.encode(tables, book.passes(integers))
-        parts += [book.to_bytes(), counts, struct.pack("<I", len(coded)), coded]
+    parts += [integers_to_bytes(integers) for integers in (model.rows, model.columns)]
     return b"".join(parts)
 
 
@@ -112,25 +105,13 @@ def from_bytes(data: bytes, shape: tuple[int, ...]) -> Recommender:
         at = _HEAD.size
         integers = []
         for count in (rows, columns):
-            part, at = _read(data, at, count, 1 + rank)
+            part, at = integers_from_bytes(data, at, count, 1 + rank)
             integers.append(part)
     except (struct.error, ValueError, IndexError, OverflowError) as error:
         raise CorruptFile(_DAMAGED) from error
     if at != len(data):
         raise CorruptFile(_DAMAGED)
     return Recommender(integers[0], integers[1], shift, *scales)
-
-
-def _read(data: bytes, at: int, count: int, width: int) -> tuple[Int64, int]:
-    book = CodeBook.from_bytes(data[at : at + 2 * width], width, 1)
-    at += 2 * width
-    tables, used = tables_from_bytes(data[at:], width)
-    at += used
-    (length,) = struct.unpack_from("<I", data, at)
-    at += 4
-    if at + length > len(data):
-        raise CorruptFile(_DAMAGED)
-    return book.decode(tables, data[at : at + length], (count,)), at + length
 
 
 def factored(

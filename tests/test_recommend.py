@@ -109,7 +109,7 @@ def test_estimates_are_exact_integers(stored: Path) -> None:
     with aezip.open(stored) as archive:
         model = archive["data"].recommender
         row = archive.predict(None, 9)[0]
-    factors = [[int(v) for v in part] for part in model.rows[9:10].tolist()][0]
+    factors = [int(v) for v in model.rows[9].tolist()]
     for column in range(0, ITEMS, 7):
         other = [int(v) for v in model.columns[column].tolist()]
         product = sum(a * b for a, b in zip(factors[1:], other[1:], strict=True))
