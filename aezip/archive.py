@@ -9,13 +9,14 @@ import hashlib
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
 from types import TracebackType
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from . import limits
+from . import features, limits
 from .bounds import Bound, Lossless, Tolerance, bound_from_json, resolve, violations
 from .codec import Decoder, Encoder
 from .container import Reader, Writer
@@ -24,6 +25,7 @@ from .header import dump
 from .metrics import Accumulator, Metrics
 from .parallel import ordered
 from .progress import Progress, ProgressEvent
+from .recommender import Recommender
 from .report import Report, report
 from .salvage import Lost, stand_in
 from .selecting import Selection
@@ -142,6 +144,87 @@ class ArrayView:
                 out[...] = values[0]
         return out
 
+    def _code_stream(self, index: int) -> bytes:
+        return self._reader.segments(self.name, index, "codes").get("codes", b"")
+
+    def codes(self) -> npt.NDArray[np.int32]:
+        """Return the bottleneck codes, int32, shape (rows, width); reads their stream alone.
+
+        Raises
+        ------
+        InvalidInput
+            If the plan has no codes.
+        """
+        plan, _ = features.autoencoder(self.decoder, self.name)
+        parts = [
+            features.codes(self.decoder, i, self._code_stream(i), self.name) for i in range(self.decoder.chunk_count)
+        ]
+        joined = np.concatenate(parts) if parts else np.zeros((0, plan.sizes.width))
+        return joined.astype(np.int32)
+
+    def predictions(self) -> Iterator[npt.NDArray[np.float64]]:
+        """Yield what the autoencoder alone makes of the rows of each chunk, float64, shape (rows, features)."""
+        for index in range(self.decoder.chunk_count):
+            yield features.predictions(self.decoder, index, self._code_stream(index), self.name)
+
+    def nearest(self, row: Any, k: int = 10, metric: str = "euclidean") -> features.Neighbours:
+        """Return the rows nearest to a row; see `Archive.nearest`."""
+        features.check_query(k, metric)
+        plan, _ = features.autoencoder(self.decoder, self.name)
+        if not isinstance(row, int | np.integer):
+            query = features.as_query(row, plan.layout.features)
+            return features.nearest(self.predictions(), query, k, metric)
+        count = features.row_count(self.decoder, plan)
+        if not 0 <= row < count:
+            raise InvalidInput(f"row {row} is out of range: {self.name!r} has rows 0 to {count - 1}")
+        return features.nearest(self.predictions(), self._prediction(int(row)), k, metric, int(row))
+
+    def _prediction(self, row: int) -> npt.NDArray[np.float64]:
+        """Return the prediction of one row, shape (features,)."""
+        for values in self.predictions():
+            if row < len(values):
+                return np.asarray(values[row])
+            row -= len(values)
+        raise IndexError(row)
+
+    @cached_property
+    def recommender(self) -> Recommender:
+        """The stored model of what was not rated.
+
+        Raises
+        ------
+        InvalidInput
+            If the file has none.
+        """
+        found = self.decoder.recommender
+        if found is None:
+            raise InvalidInput(f"{self.name!r} was stored without a recommender: compress it with --recommend (recommend=True)")
+        return found
+
+    def predict(self, rows: Any = None) -> npt.NDArray[np.float64]:
+        """Return estimates of all entries of rows; see `Archive.predict`."""
+        model = self.recommender
+        try:
+            chosen = np.arange(len(model.rows)) if rows is None else np.atleast_1d(np.asarray(rows))
+            if chosen.dtype.kind not in "iu" and chosen.size:
+                raise TypeError
+        except (TypeError, ValueError) as error:
+            raise InvalidInput("rows are numbers of rows: give a whole number or a list of them") from error
+        wrong = chosen[(chosen < 0) | (chosen >= len(model.rows))]
+        if len(wrong):
+            raise InvalidInput(f"row {wrong[0]} is out of range: {self.name!r} has rows 0 to {len(model.rows) - 1}")
+        return model.estimate(chosen.astype(np.int64))
+
+    def recommend(self, row: int, count: int = 10) -> features.Recommended:
+        """Return what a row would rate highest of what it did not rate; see `Archive.recommend`."""
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise InvalidInput(f"the number of recommendations must be at least 1, not {count!r}")
+        (estimates,) = self.predict(row)[:1]
+        rated = np.asarray(self[int(row)])
+        fill = self.decoder.fill
+        missing = ~np.isfinite(rated) if fill is None else ~np.isfinite(rated) | np.isin(rated, fill)
+        return features.highest(estimates, missing, count)
+
     def __getitem__(self, key: Any) -> Any:
         """Return what NumPy basic indexing returns (integers, slices, Ellipsis)."""
         selection = Selection.parse(key, self.shape)
@@ -198,6 +281,91 @@ class Archive(Mapping[str, ArrayView]):
     def __len__(self) -> int:
         """Return the number of arrays."""
         return len(self._views)
+
+    def _named(self, name: str | None) -> ArrayView:
+        if name is None and len(self) != 1:
+            raise InvalidInput(f"the file has the arrays {', '.join(self) or 'none'}: name one (--dataset)")
+        return self[self.names[0] if name is None else name]
+
+    def codes(self, name: str | None = None) -> npt.NDArray[np.int32]:
+        """Return the bottleneck codes of an array as a feature matrix; the array itself is not decoded.
+
+        Parameters
+        ----------
+        name
+            The array; None: the only one.
+
+        Returns
+        -------
+        ndarray of int32, shape (rows, width)
+            One row for each block of the plan's layout, in C order: with `compress(..., codes=True)` for each index of
+            the outer axis, or, where that has more than 4096 values, for each entry of the axes before the last.
+
+        Raises
+        ------
+        InvalidInput
+            If the array was stored without codes.
+        """
+        return self._named(name).codes()
+
+    def nearest(self, name: str | None, row: Any, k: int = 10, metric: str = "euclidean") -> features.Neighbours:
+        """Return the rows of an array that are nearest to a row, by the codes alone.
+
+        Rows are compared by what the decoder makes of their codes, without the residual. A stored row is compared by
+        its codes too; a new one by its own values (Jegou et al., "Product quantization for nearest neighbor search"
+        (2011), calls these symmetric and asymmetric distances), as the encoder is not stored.
+
+        Parameters
+        ----------
+        name
+            The array; None: the only one.
+        row
+            Number of a row of `codes`, or a new row as an array of as many values; NaN entries do not count.
+        k
+            How many; the row itself is not among them.
+        metric
+            "euclidean", or "cosine".
+
+        Raises
+        ------
+        InvalidInput
+            If the array was stored without codes, or the row does not fit.
+        """
+        return self._named(name).nearest(row, k, metric)
+
+    def predict(self, name: str | None = None, rows: Any = None) -> npt.NDArray[np.float64]:
+        """Return the stored model's estimates of a ratings matrix, rated or not; the array is not decoded.
+
+        Parameters
+        ----------
+        name
+            The array; None: the only one.
+        rows
+            Numbers of rows (users); None: all.
+
+        Returns
+        -------
+        ndarray of float64, shape (len(rows), columns)
+            In units of the ratings, within their range; the same bits on every machine.
+
+        Raises
+        ------
+        InvalidInput
+            If the array was stored without a recommender, or a row is out of range.
+        """
+        return self._named(name).predict(rows)
+
+    def recommend(self, name: str | None, row: int, count: int = 10) -> features.Recommended:
+        """Return the columns (items) with the highest estimates among those that a row (user) did not rate.
+
+        Decodes the chunk of that row, to know what it rated.
+
+        Raises
+        ------
+        InvalidInput
+            If the array was stored without a recommender, or the row is out of range.
+        """
+        return self._named(name).recommend(row, count)
 
     def report(self) -> Report:
         """Return the ledger and the achieved errors."""
@@ -311,6 +479,8 @@ def compress(
     preset: str = "balanced",
     seed: int = 0,
     variant: str = "deep",
+    codes: bool | int = False,
+    recommend: bool = False,
     device: str = "auto",
     verify: bool = True,
     overwrite: bool = False,
@@ -335,6 +505,11 @@ def compress(
         Same input, seed, preset and version give the same file on one machine.
     variant
         Kind of autoencoder.
+    codes
+        Take a plan with codes even where another is smaller: True, or the width of the bottleneck.
+    recommend
+        The array is a ratings matrix (users, items), not rated = NaN or a fill value: store a model of what was not
+        rated beside it, for `Archive.predict` and `Archive.recommend`.
     device
         "auto", "cpu" or "cuda"; for training only.
     verify
@@ -363,6 +538,8 @@ def compress(
         "preset": preset,
         "seed": seed,
         "variant": variant,
+        "codes": codes,
+        "recommend": recommend,
         "device": device,
         "progress": progress,
     }

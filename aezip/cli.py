@@ -1,12 +1,10 @@
-"""The command line: six commands, and `run`, where every failure becomes one line and an exit code.
+"""The command line: the commands on files, and `run`, where every failure becomes one line and an exit code.
 
 Heavy modules load only in the command that needs them; torch only when a network is trained.
 """
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import signal
 import sys
@@ -18,15 +16,20 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import click
 
-from . import __version__, arguments
+from . import __version__, arguments, asking
 from .errors import AezipError, CorruptFile, InvalidInput
+from .terminal import check_source
+from .terminal import json_option as _json_option
+from .terminal import open_archive as _open
+from .terminal import print_json as _print_json
+from .terminal import threads_option as _threads_option
 
 if TYPE_CHECKING:
     from types import FrameType
 
     import numpy.typing as npt
 
-    from .archive import Archive, ArrayView
+    from .archive import ArrayView
     from .progress import ProgressEvent
     from .report import Report
 
@@ -134,34 +137,13 @@ def _say(what: str, message: str) -> None:
     print(f"aezip: {what}: {line}", file=sys.stderr)  # names in files may hold what commands a terminal
 
 
-def _print_json(value: Any) -> None:
-    """Print one JSON object; what JSON has no number for (NaN, infinities) becomes null."""
-    click.echo(json.dumps(_finite(value), allow_nan=False))
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
 @click.version_option(__version__, prog_name="aezip", message="%(prog)s %(version)s")
 @click.pass_context
 def cli(context: click.Context) -> None:
     """Store numeric arrays in far less space, with a guaranteed error."""
     if context.invoked_subcommand is None:
-        raise click.UsageError("no command given: use compress, decompress, info, test, verify or demo", context)
-
-
-def _json_option(function: Command) -> Command:
-    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")(function)
-
-
-def _threads_option(function: Command) -> Command:
-    return click.option("--threads", type=click.IntRange(1), metavar="N", help="Default: one for each core.")(function)
+        raise click.UsageError(f"no command given: use one of {', '.join(sorted(cli.commands))}", context)
 
 
 def _raw_options(function: Command) -> Command:
@@ -179,6 +161,9 @@ def _raw_options(function: Command) -> Command:
 @_raw_options
 @click.option("--seed", type=int, default=0, show_default=True, help="Same input and seed, same file.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--codes", is_flag=True, help="Take a plan with codes (features) even where another is smaller.")
+@click.option("--width", type=click.IntRange(1, 255), metavar="N", help="Codes of a row; implies --codes.")
+@click.option("--recommend", is_flag=True, help="A ratings matrix, NaN = not rated: store a model of what was not rated.")
 @_threads_option
 @click.option("--no-verify", is_flag=True, help="Do not decode and compare before the file gets its name.")
 @click.option("--rm/-k", "remove", default=False, help="Remove IN once OUT is verified, or keep it (default).")
@@ -230,6 +215,8 @@ def _compress(arrays: dict[str, Any], target: str, options: dict[str, Any], **se
 
     settings.update({name: options[name] for name in ("preset", "seed", "device", "threads")})
     settings["verify"] = not options["no_verify"]
+    settings["codes"] = options["width"] or options["codes"]
+    settings["recommend"] = options["recommend"]
     if target != "-":
         written: Report = archive.compress(arrays, target, overwrite=options["force"], **settings)
         return written
@@ -275,32 +262,13 @@ def _lossy(view: ArrayView) -> dict[str, Any] | None:
     return None if exact or view.header["bound"]["kind"] == "lossless" else view.header["bound"]
 
 
-def _check_source(source: str) -> None:
-    if source != "-" and not os.path.lexists(source):
-        raise InvalidInput(f"{source} does not exist: check the name")
-    if os.path.isdir(source):
-        raise InvalidInput(f"{source} is a folder: name a file")
-
-
 def _sandboxed(source: str, memory: int, seconds: int) -> tuple[int, list[str]]:
     """Test a file in a child process; return exit code and problems."""
     from . import sandbox
 
-    _check_source(source)
+    check_source(source)
     verdict = sandbox.examine(source, memory=memory, seconds=seconds)
     return verdict.code, verdict.lines
-
-
-def _open(source: str, threads: int | None = None) -> Archive:
-    from .archive import Archive
-
-    if source == "-":
-        return Archive(sys.stdin.buffer.read(), threads=threads)
-    _check_source(source)
-    try:
-        return Archive(source, threads=threads)
-    except AezipError as error:
-        raise type(error)(f"{source}: {error}") from error
 
 
 @cli.command()
@@ -440,3 +408,6 @@ def demo(preset: str, no_progress: bool) -> None:
     from .demo import run_demo
 
     run_demo(preset, show_progress=not no_progress)
+
+
+asking.add_to(cli)

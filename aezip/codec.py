@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import contextplan, exceptions, limits, network, residual
+from . import contextplan, exceptions, limits, network, recommender, residual
 from .admission import Specials, Statistics, admit, native, parse_dtype, restore, scan
 from .bounds import Bound, Lossless, Tolerance, resolve, violations
+from .coded import bottleneck, parse_codes, with_codes
 from .contextplan import ContextModel, ContextPlan, model_from_bytes
 from .errors import CorruptFile, InvalidInput, UnsupportedVersion
 from .frames import pack
@@ -35,6 +36,7 @@ from .plan import PRESETS, Choice, Plan, Selector
 from .progress import Progress, ProgressEvent
 from .quantizer import Grid, LinearGrid, grid_from_json
 from .recall import RecallPlan
+from .recommender import Recommender
 from .selection import grids_for, native_steps
 
 CHUNK_VALUES = 1 << 20
@@ -105,7 +107,7 @@ class Encoder:
         Any array aezip takes; a memory map stays one.
     bound
         What the decoded values must keep to.
-    name, fill_value, preset, seed, device, variant, progress
+    name, fill_value, preset, seed, device, variant, codes, recommend, progress
         As in `aezip.compress`.
 
     Raises
@@ -125,6 +127,8 @@ class Encoder:
         seed: int = 0,
         device: str = "auto",
         variant: str = "deep",
+        codes: bool | int = False,
+        recommend: bool = False,
         progress: Callable[[ProgressEvent], None] | None = None,
     ) -> None:
         if preset not in PRESETS:
@@ -132,6 +136,9 @@ class Encoder:
         if variant not in VARIANTS:
             raise InvalidInput(f"unknown variant {variant!r}: use one of {', '.join(VARIANTS)}")
         self.name = name
+        self.codes = parse_codes(codes)
+        self._recommend = recommend
+        self._estimates: tuple[bytes, dict[str, float]] | None = None  # recommender, and what the header says of it
         self.preset = preset
         self.seed = seed
         self.device = device
@@ -143,6 +150,7 @@ class Encoder:
         self._lock = threading.Lock()
         self._errors: dict[int, Accumulator] = {}
         self._exceptions = 0
+        self._needs: set[str] = set()
         self._ideal: dict[int, float] = {}
         self._shrink = 0.998  # of the step for a PSNR, which is an average: rounding errors fluctuate
         self.shared: dict[str, bytes] = {}
@@ -154,8 +162,12 @@ class Encoder:
         self.statistics: Statistics = scan(values, self._admitted.fill, trailing=self._admitted.trailing)
         self._specials = self.statistics.specials
         self.tolerance: Tolerance = resolve(self.bound, self.statistics)
+        if self._recommend and self._estimates is None:
+            self._estimates = self._rated()
         fine, wholes = grids_for(values, self.statistics, self.tolerance, self._shrink)
         self.tried: list[tuple[str, float]] = []
+        if self.codes and not values.size:
+            raise InvalidInput("an empty array has no codes: leave --codes and --width (codes=) away")
         if values.size:
             self._choice = self._select(fine, wholes)
         else:
@@ -166,7 +178,20 @@ class Encoder:
     def _pack_model(self) -> None:
         choice = self._choice
         self.shared = {"model": pack(choice.model_bytes, 19)} if choice.model_bytes else {}
+        if self._estimates is not None:
+            self.shared["recommender"] = pack(self._estimates[0], 19)
         self.plan, self.grid, self._model = choice.plan, choice.grid, choice.model
+
+    def _rated(self) -> tuple[bytes, dict[str, float]]:
+        """Train on the array as a ratings matrix; return the recommender and what is known of it."""
+        from . import ratings  # torch is needed here
+
+        values = native(self.values[:])
+        matrix = ratings.check(values, self._specials.masked(self._specials.classify(values)))
+        report = lambda step, steps, error: self._progress("train", step, steps, None, f"estimates, RMSE {error:.4f}")  # noqa: E731
+        trained = ratings.train(matrix, self.seed, thorough=self.preset != "fast", report=report)
+        facts = {"rank": trained.model.rank, "held_out_rmse": round(trained.held_out, 5)}
+        return recommender.to_bytes(trained.model), facts
 
     def _select(self, fine: Grid | None, wholes: list[Grid]) -> Choice:
         pieces = self._sample()
@@ -187,6 +212,8 @@ class Encoder:
             self.device,
             self._progress,
         )
+        if self.codes:
+            selector = with_codes(selector, self.codes)
         choice = selector.choose()
         self.tried = selector.tried
         del selector, pieces
@@ -246,10 +273,10 @@ class Encoder:
 
     def fall_back(self) -> bool:
         """Go over to plain bytes where the plan turned out larger than those; tell whether that changes anything."""
-        if self.plan == BytesPlan(False):
+        if self.codes or self.plan == BytesPlan(False):
             return False
         self._choice = Choice(BytesPlan(False), None, float(self.raw_bytes))
-        self._errors, self._exceptions, self._ideal = {}, 0, {}
+        self._errors, self._exceptions, self._ideal, self._needs = {}, 0, {}, set()
         self._cut(self._choice.plan)
         self._pack_model()
         return True
@@ -262,7 +289,7 @@ class Encoder:
         if achieved <= self.tolerance.mse:
             return False
         self._shrink *= 0.98 * math.sqrt(self.tolerance.mse / achieved)
-        self._errors, self._exceptions, self._ideal = {}, 0, {}
+        self._errors, self._exceptions, self._ideal, self._needs = {}, 0, {}, set()
         self.prepare()
         return True
 
@@ -297,6 +324,8 @@ class Encoder:
         errors = Accumulator()
         errors.update(x, decoded, self._specials.masked(classes))
         with self._lock:
+            if raw["mask"][:1] == bytes([exceptions.MARGINS]):
+                self._needs.add("mask-margins")
             self._errors[index] = errors
             self._ideal[index] = ideal
             self._exceptions += int(wrong.sum())
@@ -363,6 +392,8 @@ class Encoder:
             "preset": self.preset,
             "seed": self.seed,
             "candidates": _shortened(self.tried),
+            **({"needs": sorted(self._needs)} if self._needs else {}),
+            **({} if self._estimates is None else {"recommender": self._estimates[1]}),
         }
 
 
@@ -420,6 +451,12 @@ class Decoder:
         self._model: Model | ContextModel | None = None
         self._grid: Grid | None = None
         self._read_plan(kind, header, shared)
+        self._estimates = shared.get("recommender")
+
+    @property
+    def recommender(self) -> Recommender | None:
+        """The model of what was not rated, if the file has one."""
+        return None if self._estimates is None else recommender.from_bytes(self._estimates, self.shape)
 
     def _read_plan(self, kind: Any, header: dict[str, Any], shared: dict[str, bytes]) -> None:
         plan, shape = header["plan"], self._work_shape
@@ -482,6 +519,28 @@ class Decoder:
         if not patterns:
             return None
         return np.frombuffer(b"".join(patterns), self._work_dtype.newbyteorder("<")).astype(self._work_dtype)
+
+    @property
+    def grid(self) -> Grid | None:
+        """The grid of the values; None for plain bytes."""
+        return self._grid
+
+    @property
+    def autoencoder(self) -> tuple[NetworkPlan, Model] | None:
+        """The autoencoder whose codes the chunks hold; None if there are no codes."""
+        inner = bottleneck(self._plan)
+        model = self._model.base if isinstance(self._model, ContextModel) else self._model
+        return None if inner is None or model is None else (inner, model)
+
+    @property
+    def work_type(self) -> np.dtype[Any]:
+        """The native plain type of the values."""
+        return self._work_dtype
+
+    def work_shape(self, index: int) -> tuple[int, ...]:
+        """Return the shape of a chunk's plain values."""
+        start, stop = self._chunks.bounds(index)
+        return (stop - start, *self._work_shape[1:])
 
     @property
     def chunk_count(self) -> int:

@@ -8,13 +8,24 @@ Ibarria et al. 2003). Codes are integers known as a whole, so that decoding is a
 from __future__ import annotations
 
 import math
+import struct
 
 import numpy as np
 import numpy.typing as npt
 
 from . import ans
 from .errors import CorruptFile
-from .residual import SHIFTS, Decoder, Split, TableCounts, ideal_scale, log2_scale_to_level, split
+from .residual import (
+    SHIFTS,
+    Decoder,
+    Split,
+    TableCounts,
+    encode,
+    ideal_scale,
+    log2_scale_to_level,
+    split,
+    tables_from_bytes,
+)
 
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
@@ -135,3 +146,33 @@ class CodeBook:
         if any(p > axes and not (p == LORENZO and axes > 1) for p in predictors):
             raise CorruptFile("a code predictor is impossible: the file is damaged")
         return CodeBook(predictors, levels)
+
+
+def integers_to_bytes(integers: Int64) -> bytes:
+    """Return a matrix of integers, shape (rows, columns), entropy-coded column by column, with all that reading needs."""
+    book = CodeBook.choose([integers])
+    counts = book.counts([integers]).to_bytes()
+    tables, _ = tables_from_bytes(counts, integers.shape[1])
+    coded = encode(tables, book.passes(integers))
+    return b"".join([book.to_bytes(), counts, struct.pack("<I", len(coded)), coded])
+
+
+def integers_from_bytes(data: bytes, at: int, rows: int, columns: int) -> tuple[Int64, int]:
+    """Read a matrix that `integers_to_bytes` made, from position `at`; return it and the position after it.
+
+    Raises
+    ------
+    CorruptFile
+        If the bytes make no sense.
+    """
+    book = CodeBook.from_bytes(data[at : at + 2 * columns], columns, 1)
+    at += 2 * columns
+    tables, used = tables_from_bytes(data[at:], columns)
+    at += used
+    if at + 4 > len(data):
+        raise CorruptFile("integers are cut short: the file is damaged")
+    (length,) = struct.unpack_from("<I", data, at)
+    at += 4
+    if at + length > len(data):
+        raise CorruptFile("integers are cut short: the file is damaged")
+    return book.decode(tables, data[at : at + length], (rows,)), at + length

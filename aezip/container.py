@@ -133,6 +133,7 @@ class Writer:
                 self.temp_path.unlink(missing_ok=True)
             raise
         self._arrays: list[dict[str, Any]] = []
+        self._features: set[str] = set()
         self._all = hashlib.sha256()
         self._streams: dict[str, _Spool] = {}
         self._chunks: list[bytes] = []
@@ -159,7 +160,8 @@ class Writer:
         self._chunks.append(digest)
 
     def end(self, header: dict[str, Any], shared: dict[str, bytes]) -> None:
-        """Finish an array: write its streams, index, digests and header."""
+        """Finish an array: write its streams, index, digests and header; `needs` in it are features of the file."""
+        self._features.update(header.get("needs", []))
         streams = {name: spool for name, spool in self._streams.items() if spool.size}
         for spool in self._streams.values():
             if not spool.size:
@@ -187,7 +189,7 @@ class Writer:
         root = {
             "format": rules.FORMAT,
             "version": list(rules.VERSION),
-            "features": [],
+            "features": sorted(self._features),
             "software": f"aezip {__version__}",
             "arrays": self._arrays,
         }
@@ -419,15 +421,15 @@ class Reader:
         """
         return {s: self._segment(name, s, 0) for s in rules.SHARED if s in self._entries[name].frames}
 
-    def segments(self, name: str, chunk: int) -> dict[str, bytes]:
-        """Return a chunk's streams, decompressed; safe to call from several threads.
+    def segments(self, name: str, chunk: int, only: str | None = None) -> dict[str, bytes]:
+        """Return a chunk's streams, or `only` one of them, decompressed; safe to call from several threads.
 
         Raises
         ------
         CorruptFile
             If one is damaged.
         """
-        streams = [s for s in self._entries[name].frames if s not in rules.SHARED]
+        streams = [s for s in self._entries[name].frames if s not in rules.SHARED and only in (None, s)]
         return {s: self._segment(name, s, chunk) for s in streams}
 
     def digest(self, name: str, chunk: int) -> bytes:

@@ -9,13 +9,14 @@ import numpy.typing as npt
 
 Float64 = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
+Floating = npt.NDArray[np.floating]
 TILE = 1 << 18
 
 
-def _gelu(value: Float32) -> Float32:
+def _gelu(value: Floating) -> Floating:
     """Gaussian error linear unit, tanh form: Hendrycks & Gimpel, arXiv:1606.08415."""
     inner = np.float32(0.7978845608) * (value + np.float32(0.044715) * value * value * value)
-    out: Float32 = (np.float32(0.5) * value * (np.float32(1) + np.tanh(inner))).astype(np.float32, copy=False)
+    out: Floating = (np.float32(0.5) * value * (np.float32(1) + np.tanh(inner))).astype(value.dtype, copy=False)
     return out
 
 
@@ -52,8 +53,12 @@ class FloatEncoder:
             if ignore is not None:
                 part[ignore[at : at + tile]] = 0
             part /= self.spread
-            hidden = _gelu(part @ self.weights[0] + self.biases[0])
-            hidden = _gelu(hidden @ self.weights[1] + self.biases[1])
-            latent = hidden @ self.weights[2] + self.biases[2] + part @ self.skip
-            out[at : at + tile] = np.rint(latent).clip(-(2**20), 2**20)
+            out[at : at + tile] = np.rint(self.latents(part)).clip(-(2**20), 2**20)
+        return out
+
+    def latents(self, rows: Floating) -> Floating:
+        """Return the latents, shape (rows, width), of normalized rows, shape (rows, features), in their precision."""
+        hidden = _gelu(rows @ self.weights[0] + self.biases[0])
+        hidden = _gelu(hidden @ self.weights[1] + self.biases[1])
+        out: Floating = hidden @ self.weights[2] + self.biases[2] + rows @ self.skip
         return out

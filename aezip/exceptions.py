@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from . import margins
 from .errors import CorruptFile
 from .frames import pack as zstd
 
 U8 = npt.NDArray[np.uint8]
 _BITMAP, _CLASSES = 0, 1  # how classes are stored; + 2: differences along the outer axis
+MARGINS = 4  # by what rows and columns have in common
+SMALL = 2048  # bytes up to which a mask is not worth more trouble
 
 
 def pack(x: npt.NDArray[Any], wrong: npt.NDArray[np.bool_]) -> bytes:
@@ -56,7 +59,7 @@ def pack_mask(classes: U8) -> bytes:
     """Return the classes of a chunk, b"" if all are ordinary.
 
     Layout: a byte that tells the form, then a bitmap (if there is only one class, 1) or a byte a value; either may be
-    differenced (exclusive or) along the outer axis. The smallest form after zstd wins.
+    differenced (exclusive or) along the outer axis; or what `margins` makes of one class. The smallest form after zstd wins.
     """
     if not classes.any():
         return b""
@@ -67,7 +70,12 @@ def pack_mask(classes: U8) -> bytes:
         options.append(bytes([_CLASSES + step]) + form.tobytes())
         if int(classes.max()) == 1:
             options.append(bytes([_BITMAP + step]) + np.packbits(form.reshape(-1)).tobytes())
-    return min(options, key=lambda o: len(zstd(o, 3)))
+    best = min(options, key=lambda o: len(zstd(o, 3)))
+    worth = int(classes.max()) == 1 and not classes.all() and margins.suits(classes.shape)
+    if worth and len(zstd(best, 3)) > SMALL:
+        options = [best, bytes([MARGINS]) + margins.encode(classes)]
+        best = min(options, key=lambda o: len(zstd(o, 3)))
+    return best
 
 
 def unpack_mask(data: bytes, shape: tuple[int, ...]) -> U8 | None:
@@ -82,6 +90,8 @@ def unpack_mask(data: bytes, shape: tuple[int, ...]) -> U8 | None:
         return None
     count = math.prod(shape)
     form, body = data[0], data[1:]
+    if form == MARGINS:
+        return margins.decode(body, shape)
     need = count if form & 1 else -(-count // 8)
     if form > 3 or len(body) != need:
         raise CorruptFile("the mask does not fit its chunk: the file is damaged")

@@ -16,9 +16,9 @@ from .errors import CorruptFile, UnsafeFile, UnsupportedVersion
 
 FORMAT = "aezip"
 VERSION = (1, 2)
-FEATURES: frozenset[str] = frozenset()
-STREAMS = ("codes", "data", "exceptions", "mask", "model", "residual")
-SHARED = ("model",)
+FEATURES = frozenset({"mask-margins"})  # what a file may need beyond its version
+STREAMS = ("codes", "data", "exceptions", "mask", "model", "recommender", "residual")
+SHARED = ("model", "recommender")
 MAX_HEADER = 16 << 20
 MAX_ARRAYS = 1 << 16
 MAX_CHUNKS = 1 << 24

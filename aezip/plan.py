@@ -80,6 +80,10 @@ class Selector(ContextTrials):
             c.grid for c in options if c.grid is not None and isinstance(c.plan, NetworkPlan) and c.plan.sizes.spiked
             and c.size < SPIKY * min(o.size for o in options if o.grid is c.grid)
         )
+        if any(p.masked is not None for p in self.pieces):  # where little is known, one mean and level for all is little to store
+            single = Layout((1,) * len(self.shape))
+            plan = NetworkPlan(single, None, Sizes(((0,),), 0, 1, 0, self.wholes[0].whole))
+            options.append(self._train(plan, self.wholes[0], 0))
         return min(options, key=lambda c: c.size)
 
     def _by_name(self) -> list[Choice]:

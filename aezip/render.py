@@ -23,6 +23,7 @@ MEANINGS = {
     "exceptions": "values stored exactly",
     "mask": "places of NaN, infinities, fill",
     "model": "decoder and tables",
+    "recommender": "estimates of what was not rated",
     "container": "HDF5, headers, index, digests",
 }
 
@@ -103,6 +104,9 @@ def _array(out: Console, array: ArrayReport) -> None:
     if array.rates:
         rates = ", ".join(f"{k.replace('_', ' ')} {v:.4f}" for k, v in array.rates.items())
         out.print(f"rates     bits a value, on rows: {plain(rates)}", markup=False)
+    if array.recommender is not None:
+        rank, error = array.recommender["rank"], array.recommender["held_out_rmse"]
+        out.print(f"estimates of {rank} factors, RMSE {error:.4f} on a tenth of the ratings held out while training")
     if array.candidates:
         out.print("candidates (estimated bytes)")
         for candidate in array.candidates:

@@ -14,7 +14,7 @@ from .admission import parse_dtype
 if TYPE_CHECKING:
     from .container import Reader
 
-STREAMS = ("codes", "residual", "data", "exceptions", "mask", "model", "container")
+STREAMS = ("codes", "residual", "data", "exceptions", "mask", "model", "recommender", "container")
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,8 @@ class ArrayReport:
         As achieved, over the finite, unmasked values; PSNR is None where there is no error.
     efficiency : float or None
         Bytes of the coded residual and codes over the model's own cross-entropy of them.
+    recommender : dict or None
+        Its rank, and the error of its teachers on a tenth of the ratings that was held out.
     """
 
     name: str
@@ -48,6 +50,7 @@ class ArrayReport:
     exceptions: int
     efficiency: float | None
     chunks: int
+    recommender: dict[str, float] | None = None
 
     @property
     def file_bytes(self) -> int:
@@ -199,4 +202,5 @@ def _array(name: str, reader: Reader, ledger: dict[str, int]) -> ArrayReport:
         exceptions=achieved.get("exceptions", 0),
         efficiency=coded / ideal if ideal else None,
         chunks=header["chunk_count"],
+        recommender=header.get("recommender"),
     )

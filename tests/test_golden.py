@@ -36,3 +36,11 @@ def test_golden_file_decodes_to_the_same_bits(path: Path, threads: int) -> None:
     assert list(y.shape) == facts["shape"]
     assert y.dtype.str == facts["dtype"]
     assert hashlib.sha256(y.tobytes()).hexdigest() == facts["sha256"]
+
+
+def test_golden_estimates_have_the_same_bits() -> None:
+    (path,) = (p for p in FILES if p.stem.endswith("ratings"))
+    facts = json.loads(path.with_suffix(".json").read_text())
+    with aezip.open(path) as archive:
+        assert archive._reader.root["features"] == ["mask-margins"]
+        assert hashlib.sha256(archive.predict().astype("<f8").tobytes()).hexdigest() == facts["estimates"]

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 import aezip
-from aezip import atomic, cli, formats
+from aezip import atomic, cli, formats, terminal
 from aezip.formats import read
 
 FAST = ["-q", "--preset", "fast"]
@@ -87,7 +87,7 @@ def test_a_command_line_without_command_is_one_line(folder: Path, capsys: pytest
 
 
 def test_json_has_null_where_it_has_no_number(capsys: pytest.CaptureFixture[str]) -> None:
-    cli._print_json({"a": [float("nan"), {"b": float("-inf")}], "c": 1.5, "d": (2, 3)})
+    terminal.print_json({"a": [float("nan"), {"b": float("-inf")}], "c": 1.5, "d": (2, 3)})
     assert json.loads(capsys.readouterr().out) == {"a": [None, {"b": None}], "c": 1.5, "d": [2, 3]}
 
 

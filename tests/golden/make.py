@@ -91,6 +91,10 @@ CASES |= {
     "recall_holes": (with_holes(LOG.astype("f8") / 4), aezip.Absolute(3.0), "recall"),
     "bytes_changes": (np.cumsum(np.random.default_rng(0).normal(size=(400, 2)), axis=0), aezip.Lossless(), "bytes"),
 }
+TASTES = np.random.default_rng(1).normal(size=(300, 2)) @ np.random.default_rng(2).normal(size=(2, 90))
+RATED = np.random.default_rng(3).random(TASTES.shape) < 1 / (1 + np.exp(2 - 2 * TASTES - np.linspace(-2, 2, 90)))
+RATED[:, 0] = True
+CASES["static_ratings"] = np.where(RATED, np.rint(3 + TASTES).clip(1, 5), np.nan).astype("f4"), aezip.Lossless(), "static"
 CASES |= {
     f"any_{d}": (np.abs(waves((60, 5), "f8")).astype(d), aezip.Lossless(), None)
     for d in ("i1", "i2", "i4", "u1", "u4", "u8")
@@ -163,7 +167,8 @@ def write(name: str) -> None:
     codec.Selector = Only  # type: ignore[misc]
     plan.PRESETS["fast"] = plan.Preset(60, 60, 2, 9, context_steps=60, context_trial=20, context_trials=2, crop=1 << 14)
     plan.MOST_COLUMNS = 40 if kind in ("columns", "static named") else 0
-    data, report = aezip.compress(x, bound=bound, preset="fast")
+    rated = name.endswith("ratings")
+    data, report = aezip.compress(x, bound=bound, preset="fast", recommend=rated)
     assert report.plan is not None
     assert kind is None or kind.split()[0] == report.plan["kind"], (name, report.plan)
     y = aezip.decompress(data)
@@ -173,6 +178,9 @@ def write(name: str) -> None:
         "sha256": hashlib.sha256(y.tobytes()).hexdigest(),
         "max_abs_error": report.max_abs_error,
     }
+    if rated:
+        with aezip.open(data) as archive:
+            facts["estimates"] = hashlib.sha256(archive.predict().astype("<f8").tobytes()).hexdigest()
     stem = STEM.format(name)
     (FOLDER / f"{stem}.aez").write_bytes(data)
     (FOLDER / f"{stem}.json").write_text(json.dumps(facts) + "\n")

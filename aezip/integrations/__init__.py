@@ -1,0 +1,1 @@
+"""aezip inside other libraries; each module needs the extra of its name."""

@@ -1,0 +1,75 @@
+"""What several commands share: opening an archive, printing JSON, common options."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from .errors import AezipError, InvalidInput
+
+if TYPE_CHECKING:
+    from .archive import Archive
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def json_option(function: Command) -> Command:
+    """Add the option --json."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")(function)
+
+
+def threads_option(function: Command) -> Command:
+    """Add the option --threads."""
+    return click.option("--threads", type=click.IntRange(1), metavar="N", help="Default: one for each core.")(function)
+
+
+def open_archive(source: str, threads: int | None = None) -> Archive:
+    """Open an archive; - is standard input.
+
+    Raises
+    ------
+    AezipError
+        If it is none; the message begins with its name.
+    """
+    from .archive import Archive
+
+    if source == "-":
+        return Archive(sys.stdin.buffer.read(), threads=threads)
+    check_source(source)
+    try:
+        return Archive(source, threads=threads)
+    except AezipError as error:
+        raise type(error)(f"{source}: {error}") from error
+
+
+def check_source(source: str) -> None:
+    """Check that a file is there.
+
+    Raises
+    ------
+    InvalidInput
+        If not, or if it is a folder.
+    """
+    if source != "-" and not os.path.lexists(source):
+        raise InvalidInput(f"{source} does not exist: check the name")
+    if os.path.isdir(source):
+        raise InvalidInput(f"{source} is a folder: name a file")
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON object; what JSON has no number for (NaN, infinities) becomes null."""
+    click.echo(json.dumps(_finite(value), allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
