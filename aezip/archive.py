@@ -305,7 +305,9 @@ def compress(
     seed
         Same input, seed, preset and version give the same file on one machine.
     variant
-        Kind of autoencoder.
+        Kind of autoencoder: "deep" (default: where one pays), "sparse", "denoising", "contractive", "stacked", "rbm", or "auto"
+        for the one with the fewest bytes. Any name but "deep" and "auto" is meant: an autoencoder of that kind is used even
+        where another plan is smaller, unless the array cannot be stored so. See docs/variants.md.
     device
         "auto", "cpu" or "cuda"; for training only.
     verify

@@ -18,7 +18,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import click
 
-from . import __version__, arguments
+from . import __version__, arguments, variants
 from .errors import AezipError, CorruptFile, InvalidInput
 
 if TYPE_CHECKING:
@@ -168,6 +168,7 @@ def _raw_options(function: Command) -> Command:
 @click.option("-o", "--output", metavar="OUT.aez", help="Default: IN.aez; - for standard output.")
 @arguments.bound_options
 @click.option("--preset", type=click.Choice(["fast", "balanced", "best"]), default="balanced", show_default=True)
+@click.option("--variant", default="deep", show_default=True, metavar="NAME", help=arguments.VARIANT)
 @click.option("--dataset", "datasets", multiple=True, metavar="PATH", help="Data set of an HDF5 file; repeatable.")
 @click.option("--fill-value", metavar="X", help="Masked: exact on return, kept out of range and training.")
 @_raw_options
@@ -209,6 +210,7 @@ def compress(source: str, output: str | None, **options: Any) -> None:
 
 def _check_compress(source: str, target: str, options: dict[str, Any]) -> None:
     """Refuse what contradicts itself, before anything is read."""
+    variants.check(options["variant"])
     if options["remove"] and (source == "-" or target == "-"):
         raise InvalidInput("--rm is for a file that goes into a file: leave it away with standard input or output")
     if options["remove"] and options["no_verify"]:
@@ -220,7 +222,7 @@ def _check_compress(source: str, target: str, options: dict[str, Any]) -> None:
 def _compress(arrays: dict[str, Any], target: str, options: dict[str, Any], **settings: Any) -> Report:
     from . import archive
 
-    settings.update({name: options[name] for name in ("preset", "seed", "device", "threads")})
+    settings.update({name: options[name] for name in ("preset", "seed", "device", "threads", "variant")})
     settings["verify"] = not options["no_verify"]
     if target != "-":
         written: Report = archive.compress(arrays, target, overwrite=options["force"], **settings)

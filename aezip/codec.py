@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import contextplan, exceptions, network, residual
+from . import contextplan, exceptions, network, residual, variants
 from .admission import Specials, Statistics, admit, native, parse_dtype, restore, scan
 from .bounds import Bound, Lossless, Tolerance, resolve, violations
 from .contextplan import ContextModel, ContextPlan, model_from_bytes
@@ -40,7 +40,6 @@ CHUNK_VALUES_CONTEXT = 1 << 22  # context never crosses a chunk: larger ones pre
 CHUNK_BYTES_PLAIN = 1 << 24
 SAMPLE_VALUES = 1 << 21
 LISTED = 6  # candidates that the header names
-VARIANTS = ("deep",)
 
 
 @dataclass(frozen=True)
@@ -127,8 +126,7 @@ class Encoder:
     ) -> None:
         if preset not in PRESETS:
             raise InvalidInput(f"unknown preset {preset!r}: use one of {', '.join(PRESETS)}")
-        if variant not in VARIANTS:
-            raise InvalidInput(f"unknown variant {variant!r}: use one of {', '.join(VARIANTS)}")
+        self.variant = variants.check(variant)
         self.name = name
         self.preset = preset
         self.seed = seed
@@ -185,7 +183,9 @@ class Encoder:
             self.device,
             self._progress,
         )
-        choice = selector.choose()
+        choice = selector.of_variant(self.variant) if variants.insisted(self.variant) else None
+        if choice is None:
+            choice = selector.choose(every_variant=self.variant == variants.AUTO)
         self.tried = selector.tried
         return choice
 

@@ -14,6 +14,7 @@ from .passes import Order
 from .quantizer import Grid
 from .series import series_for
 from .trials import Choice, Trials, network_sizes
+from .variants import OVERCOMPLETE
 
 WIDE_ROWS = 32  # features from which a row may have an autoencoder below a context network
 WORTH = 1.5  # a trial larger than the best one times this is given up
@@ -129,7 +130,7 @@ class ContextTrials(Trials):
             return self._other_below(learned, refined)
         assert learned.grid is not None
         old = first.plan.sizes
-        if old.width < 4:
+        if old.width < 4 or first.plan.variant in OVERCOMPLETE:
             return [first]
         plan = replace(first.plan, sizes=replace(old, width=old.width // 2))
         second = self._below(self._train(plan, learned.grid, self.preset.steps // 2), refined)
@@ -138,10 +139,10 @@ class ContextTrials(Trials):
     def _other_below(self, learned: Choice, refined: Refinement) -> list[Below]:
         """Train an autoencoder that can be refined where the best one cannot: it sees differences, or another grid."""
         plan, features = learned.plan, self.shape[-1]
-        if not isinstance(plan, NetworkPlan) or not plan.sizes.width or features < WIDE_ROWS:
+        if not isinstance(plan, NetworkPlan) or not plan.sizes.width or features < WIDE_ROWS or plan.variant in OVERCOMPLETE:
             return []
         layout = Layout((*(1,) * (len(self.shape) - 1), features))
-        other = NetworkPlan(layout, None, network_sizes(layout, 8, 32, refined.grid))
+        other = NetworkPlan(layout, None, network_sizes(layout, 8, 32, refined.grid), plan.variant)
         below = self._below(self._train(other, refined.grid, self.preset.steps // 2), refined)
         return [] if below is None else [below]
 

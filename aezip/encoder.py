@@ -19,6 +19,11 @@ def _gelu(value: Float32) -> Float32:
     return out
 
 
+def _logistic(value: Float32) -> Float32:
+    out: Float32 = (np.float32(0.5) * (np.float32(1) + np.tanh(np.float32(0.5) * value))).astype(np.float32, copy=False)
+    return out
+
+
 @dataclass(frozen=True)
 class FloatEncoder:
     """Two hidden layers and a linear skip.
@@ -33,6 +38,10 @@ class FloatEncoder:
         float64, shape (features,), in steps: subtracted before anything is float32.
     spread
         float32, shape (features,), in steps.
+    logistic
+        The hidden units are logistic instead of GELU.
+    winners
+        So many latents of a row are kept, those of largest magnitude; 0: all.
     """
 
     weights: list[Float32]
@@ -40,20 +49,30 @@ class FloatEncoder:
     skip: Float32
     centre: Float64
     spread: Float32
+    logistic: bool = False
+    winners: int = 0
 
     def codes(
         self, target: Float64, ignore: npt.NDArray[np.bool_] | None = None
     ) -> npt.NDArray[np.int32]:
         """Return the codes, int32, shape (rows, width), of rows in steps, shape (rows, features)."""
-        out = np.empty((len(target), self.skip.shape[1]), np.int32)
+        return np.asarray(np.rint(self.latents(target, ignore)).clip(-(2**20), 2**20).astype(np.int32))
+
+    def latents(self, target: Float64, ignore: npt.NDArray[np.bool_] | None = None) -> Float32:
+        """Return what the codes are rounded from, float32, shape (rows, width)."""
+        out = np.empty((len(target), self.skip.shape[1]), np.float32)
         tile = max(1, TILE // max(1, target.shape[1]))
         for at in range(0, len(target), tile):
             part = (target[at : at + tile] - self.centre).astype(np.float32)
             if ignore is not None:
                 part[ignore[at : at + tile]] = 0
             part /= self.spread
-            hidden = _gelu(part @ self.weights[0] + self.biases[0])
-            hidden = _gelu(hidden @ self.weights[1] + self.biases[1])
+            activate = _logistic if self.logistic else _gelu
+            hidden = activate(part @ self.weights[0] + self.biases[0])
+            hidden = activate(hidden @ self.weights[1] + self.biases[1])
             latent = hidden @ self.weights[2] + self.biases[2] + part @ self.skip
-            out[at : at + tile] = np.rint(latent).clip(-(2**20), 2**20)
+            if self.winners:
+                losers = np.argpartition(np.abs(latent), -self.winners, axis=1)[:, : -self.winners]
+                np.put_along_axis(latent, losers, np.float32(0), axis=1)
+            out[at : at + tile] = latent
         return out

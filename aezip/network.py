@@ -20,11 +20,12 @@ import numpy.typing as npt
 
 from . import ans, kernels, residual
 from .encoder import FloatEncoder
-from .errors import CorruptFile
+from .errors import CorruptFile, UnsupportedVersion
 from .integer import FRACTION_BITS, IntegerDecoder
 from .layout import Layout
 from .model import NARROW_BITS, Model, Norm, Sizes
 from .quantizer import Grid
+from .variants import VARIANTS
 
 Int64 = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]
@@ -111,11 +112,12 @@ def fill_forward(k: Int64, ignore: Mask, axis: int) -> Int64:
 
 @dataclass(frozen=True)
 class NetworkPlan:
-    """Layout, transform and sizes of the network."""
+    """Layout, transform and sizes of the network; how it was trained, which decoding need not know."""
 
     layout: Layout
     difference: Difference | None
     sizes: Sizes
+    variant: str = "deep"
 
     @property
     def kind(self) -> str:
@@ -138,12 +140,15 @@ class NetworkPlan:
             "scale_hidden": s.scale_hidden,
             "groups": groups,
             "by_feature": s.by_feature,
+            **({} if self.variant == "deep" else {"variant": self.variant}),
         }
 
     def describe(self) -> str:
         """Return the plan in a few words."""
         s = self.sizes
         name = f"autoencoder {s.width} codes, {s.hidden} hidden" if s.width else self.kind
+        if self.variant != "deep":
+            name = f"{self.variant} {name}"
         if len(s.groups) > 1:
             name += f", {len(s.groups)} groups"
         block = "x".join(map(str, self.layout.block))
@@ -166,19 +171,21 @@ class NetworkPlan:
             numbers = [value["width"], value["hidden"], value["scale_hidden"]]
             difference = Difference.from_json(value["difference"], shape)
             groups = _groups(value["groups"], layout.features)
-            by_feature = value["by_feature"]
+            by_feature, variant = value["by_feature"], value.get("variant", "deep")
         except (KeyError, TypeError) as error:
             raise CorruptFile("the plan in the header is malformed: the file is damaged") from error
         if not all(isinstance(n, int) for n in numbers) or (difference is not None and not whole):
             raise CorruptFile("the plan in the header is malformed: the file is damaged")
         width, hidden, scale_hidden = numbers
-        if by_feature not in (True, False):
+        if by_feature not in (True, False) or not isinstance(variant, str):
             raise CorruptFile("the plan in the header is malformed: the file is damaged")
+        if variant not in VARIANTS:
+            raise UnsupportedVersion(f"the autoencoder variant {variant[:40]!r} is not known: update aezip")
         sizes = Sizes(groups, width, hidden, scale_hidden, whole, by_feature)
         sizes.check()
         if sizes.features != layout.features:
             raise CorruptFile("the groups of features do not fit the layout: the file is damaged")
-        return NetworkPlan(layout, difference, sizes)
+        return NetworkPlan(layout, difference, sizes, variant)
 
 
 def _groups(value: Any, features: int) -> tuple[tuple[int, ...], ...]:

@@ -11,13 +11,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from .contexttrials import WORTH, ContextTrials
+from .contexttrials import WORTH
 from .layout import Layout, candidates
 from .model import Sizes
 from .network import Difference, NetworkPlan
 from .plain import BytesPlan, DifferencePlan
 from .quantizer import Grid
 from .trials import PRESETS, Choice, Plan, Preset, network_sizes
+from .varianttrials import VariantTrials
 
 __all__ = ["PRESETS", "BytesPlan", "Choice", "DifferencePlan", "Plan", "Preset", "Selector"]
 
@@ -27,11 +28,11 @@ PROMISING_COLUMNS = 1.05  # the same for columns
 SMALL = 6000  # bytes: no network pays where there is less to save than it costs itself
 
 
-class Selector(ContextTrials):
+class Selector(VariantTrials):
     """Chooses which plans to try, and the one with the fewest bytes."""
 
-    def choose(self) -> Choice:
-        """Return the plan with the fewest bytes."""
+    def choose(self, *, every_variant: bool = False) -> Choice:
+        """Return the plan with the fewest bytes; autoencoders of every variant are tried if asked for."""
         plain = self._plain()
         count = sum(p.x.size for p in self.pieces)
         self.wholes = [g for g in self.wholes if self._fits(g)]
@@ -45,17 +46,14 @@ class Selector(ContextTrials):
         options = [best]
         if learned is not None and (refined is None or learned.size < refined.size * _promise(learned)):
             options.append(self._finish(learned))
+        if every_variant and learned is not None:
+            other = self._best_variant()
+            if other is not None and other.size < PROMISING * min(learned.size, math.inf if refined is None else refined.size):
+                options.append(self._finish(other))
         if refined is not None:
-            options += self._refined(refined, options[-1], min(c.size for c in options))
+            below = min(options[1:], key=lambda c: c.size, default=best)
+            options += self._refined(refined, below, min(c.size for c in options))
         return min(options, key=lambda c: c.size)
-
-    def _finish(self, learned: Choice) -> Choice:
-        """Train an autoencoder, or columns, at full length."""
-        assert isinstance(learned.plan, NetworkPlan)
-        assert learned.grid is not None
-        # column by column, a step costs more and convergence is faster
-        steps = self.preset.steps if len(learned.plan.sizes.groups) == 1 else self.preset.steps * 3 // 5
-        return self._train(learned.plan, learned.grid, steps, final=True)
 
     def _static(self, plain: Choice) -> Choice:
         """Return the best plan without a network: zstd alone, or means and levels by feature."""

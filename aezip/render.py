@@ -89,6 +89,8 @@ def _array(out: Console, array: ArrayReport) -> None:
     out.print(table)
     plan = dict(array.plan)
     out.print(f"plan      {plan.pop('kind')}: " + ", ".join(f"{k} {v}" for k, v in plan.items() if v is not None))
+    if array.variant is not None:
+        out.print(f"variant   {array.variant}", markup=False)
     out.print(f"bound     {bound_text(array.bound)}")
     out.print(f"achieved  {errors(vars(array))}, {array.exceptions} exceptions", soft_wrap=True)
     if array.efficiency is not None:

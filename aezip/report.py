@@ -55,6 +55,12 @@ class ArrayReport:
         return sum(self.bytes.values())
 
     @property
+    def variant(self) -> str | None:
+        """Kind of the autoencoder, alone or below a context network; None where no codes are stored."""
+        plan = self.plan.get("base") or self.plan
+        return str(plan.get("variant", "deep")) if plan.get("width") else None
+
+    @property
     def ratio(self) -> float:
         """Raw bytes over file bytes."""
         return self.raw_bytes / max(1, self.file_bytes)
@@ -69,6 +75,7 @@ class ArrayReport:
         return {
             **{k: v for k, v in vars(self).items() if k != "shape"},
             "shape": list(self.shape),
+            "variant": self.variant,
             "file_bytes": self.file_bytes,
             "ratio": self.ratio,
             "bits_per_value": self.bits_per_value,

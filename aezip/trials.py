@@ -215,7 +215,7 @@ class Trials:
         encoder: FloatEncoder | None = None
         rates: dict[str, float] = {}
         if steps:
-            schedule = training.Schedule(steps, self.seed, device=self.device)
+            schedule = training.Schedule(steps, self.seed, device=self.device, variant=plan.variant)
             report = self._reporter(plan, final=final)
             fitted = training.fit(rows, plan.sizes, schedule, report)
             encoder, decoders, norm = fitted.encoder, fitted.decoders, fitted.norm
@@ -231,7 +231,7 @@ class Trials:
         self, plan: NetworkPlan, *, final: bool
     ) -> Callable[[int, int, int, float], None]:
         raw = 8.0 * self.pieces[0].x.dtype.itemsize
-        name = f"width {plan.sizes.width}, hidden {plan.sizes.hidden}"
+        name = f"{plan.variant}, width {plan.sizes.width}, hidden {plan.sizes.hidden}"
 
         def report(step: int, steps: int, epoch: int, rate: float) -> None:
             message = f"epoch {epoch + 1}" if final else f"trying {name}"

@@ -14,7 +14,7 @@ import aezip
 
 PACKAGE = Path(aezip.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
-TORCH_ALLOWED = {"aezip.autoencoder", "aezip.training", "aezip.refining"}
+TORCH_ALLOWED = {"aezip.autoencoder", "aezip.training", "aezip.refining", "aezip.pretraining"}
 CONTAINER_MAY_KNOW = {"aezip.errors", "aezip.frames", "aezip.header"}
 COMMAND_LINE = {"aezip.cli", "aezip.arguments", "aezip.render", "aezip.demo", "aezip.__main__"}
 FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "runpy", "code", "pty"}
