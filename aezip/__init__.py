@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         UnsafeFile,
         UnsupportedVersion,
     )
+    from .models import Model, train
     from .progress import ProgressEvent
     from .report import Report
 
@@ -37,6 +38,7 @@ _PLACES = {
         "UnsafeFile",
         "UnsupportedVersion",
     ),
+    "models": ("Model", "train"),
     "progress": ("ProgressEvent",),
     "report": ("Report",),
 }
@@ -53,6 +55,7 @@ __all__ = [
     "CorruptFile",
     "InvalidInput",
     "Lossless",
+    "Model",
     "ModelMismatch",
     "PointRelative",
     "ProgressEvent",
@@ -64,6 +67,7 @@ __all__ = [
     "compress",
     "decompress",
     "open",
+    "train",
     "verify",
 ]
 

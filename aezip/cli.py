@@ -1,4 +1,4 @@
-"""The command line: six commands, and `run`, where every failure becomes one line and an exit code.
+"""The command line: seven commands, and `run`, where every failure becomes one line and an exit code.
 
 Heavy modules load only in the command that needs them; torch only when a network is trained.
 """
@@ -18,7 +18,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import click
 
-from . import __version__, arguments, variants
+from . import __version__, arguments, modelcommand, variants
 from .errors import AezipError, CorruptFile, InvalidInput
 
 if TYPE_CHECKING:
@@ -53,12 +53,12 @@ def _stop(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def _swallowed(problem: sys.UnraisableHookArgs) -> None:
-    """Say nothing of a signal that fell into a destructor: `_watching` raises it again."""
+    """Say nothing of a signal that fell into a destructor: `watching` raises it again."""
     if not isinstance(problem.exc_value, _Stopped):
         sys.__unraisablehook__(problem)
 
 
-def _watching(progress: Callable[[ProgressEvent], None] | None) -> Callable[[ProgressEvent], None]:
+def watching(progress: Callable[[ProgressEvent], None] | None) -> Callable[[ProgressEvent], None]:
     """Return a callback that also ends the job if a signal was swallowed."""
 
     def report(event: ProgressEvent) -> None:
@@ -128,7 +128,7 @@ def _fail(message: str, code: int) -> int:
     return code
 
 
-def _print_json(value: Any) -> None:
+def print_json(value: Any) -> None:
     """Print one JSON object; what JSON has no number for (NaN, infinities) becomes null."""
     click.echo(json.dumps(_finite(value), allow_nan=False))
 
@@ -147,7 +147,7 @@ def _finite(value: Any) -> Any:
 def cli(context: click.Context) -> None:
     """Store numeric arrays in far less space, with a guaranteed error."""
     if context.invoked_subcommand is None:
-        raise click.UsageError("no command given: use compress, decompress, info, test, verify or demo", context)
+        raise click.UsageError("no command given: use compress, decompress, info, test, verify, train or demo", context)
 
 
 def _json_option(function: Command) -> Command:
@@ -169,6 +169,8 @@ def _raw_options(function: Command) -> Command:
 @arguments.bound_options
 @click.option("--preset", type=click.Choice(["fast", "balanced", "best"]), default="balanced", show_default=True)
 @click.option("--variant", default="deep", show_default=True, metavar="NAME", help=arguments.VARIANT)
+@modelcommand.model_option
+@click.option("--embed-model/--no-embed-model", default=True, show_default=True, help="Put the model into OUT, or refer to it.")
 @click.option("--dataset", "datasets", multiple=True, metavar="PATH", help="Data set of an HDF5 file; repeatable.")
 @click.option("--fill-value", metavar="X", help="Masked: exact on return, kept out of range and training.")
 @_raw_options
@@ -199,11 +201,11 @@ def compress(source: str, output: str | None, **options: Any) -> None:
     from . import render
 
     with render.progress(not (options["quiet"] or options["no_progress"])) as progress:
-        report = _compress(inputs.arrays, target, options, bound=bound, fill_value=fills, progress=_watching(progress))
+        report = _compress(inputs.arrays, target, options, bound=bound, fill_value=fills, progress=watching(progress))
     if options["remove"]:
         os.unlink(source)
     if options["as_json"]:
-        _print_json({"input": source, "output": target, **report.to_json()})
+        print_json({"input": source, "output": target, **report.to_json()})
     elif not options["quiet"]:
         click.echo(render.summary(report, target), err=target == "-")
 
@@ -211,6 +213,8 @@ def compress(source: str, output: str | None, **options: Any) -> None:
 def _check_compress(source: str, target: str, options: dict[str, Any]) -> None:
     """Refuse what contradicts itself, before anything is read."""
     variants.check(options["variant"])
+    if options["model"] is None and not options["embed_model"]:
+        raise InvalidInput("--no-embed-model goes with -m MODEL.aezm: train a model first")
     if options["remove"] and (source == "-" or target == "-"):
         raise InvalidInput("--rm is for a file that goes into a file: leave it away with standard input or output")
     if options["remove"] and options["no_verify"]:
@@ -222,7 +226,7 @@ def _check_compress(source: str, target: str, options: dict[str, Any]) -> None:
 def _compress(arrays: dict[str, Any], target: str, options: dict[str, Any], **settings: Any) -> Report:
     from . import archive
 
-    settings.update({name: options[name] for name in ("preset", "seed", "device", "threads", "variant")})
+    settings.update({name: options[name] for name in ("preset", "seed", "device", "threads", "variant", "model", "embed_model")})
     settings["verify"] = not options["no_verify"]
     if target != "-":
         written: Report = archive.compress(arrays, target, overwrite=options["force"], **settings)
@@ -260,17 +264,19 @@ class _Part:
         yield self._values
 
 
-def _open(source: str, threads: int | None = None) -> Archive:
+def _open(source: str, threads: int | None = None, model: str | None = None) -> Archive:
     from .archive import Archive
+    from .models import as_model
 
+    given = as_model(model)
     if source == "-":
-        return Archive(sys.stdin.buffer.read(), threads=threads)
+        return Archive(sys.stdin.buffer.read(), threads=threads, model=given)
     if not os.path.lexists(source):
         raise InvalidInput(f"{source} does not exist: check the name")
     if os.path.isdir(source):
         raise InvalidInput(f"{source} is a folder: name a file")
     try:
-        return Archive(source, threads=threads)
+        return Archive(source, threads=threads, model=given)
     except AezipError as error:
         raise type(error)(f"{source}: {error}") from error
 
@@ -280,17 +286,19 @@ def _open(source: str, threads: int | None = None) -> Archive:
 @click.option("-o", "--output", metavar="OUT", help="Default: IN without .aez; .npy, .npz or raw by the name.")
 @click.option("--dataset", "names", multiple=True, metavar="PATH", help="Only this array; repeatable.")
 @click.option("--slice", "part", metavar="'0:10,:,3'", help="Only this part; decodes only the chunks it touches.")
+@modelcommand.model_option
 @_threads_option
 @click.option("-f", "--force", is_flag=True, help="Replace an existing output.")
 @_json_option
 def decompress(
-    source: str, output: str | None, names: tuple[str, ...], part: str | None, threads: int | None, force: bool, as_json: bool
+    source: str, output: str | None, names: tuple[str, ...], part: str | None, model: str | None, threads: int | None,
+    force: bool, as_json: bool,
 ) -> None:
     """Decompress IN.aez (- for standard input) to .npy, .npz or raw values."""
     from . import formats
 
     key = None if part is None else arguments.slices(part)
-    with _open(source, threads) as archive:
+    with _open(source, threads, model) as archive:
         wanted = names or tuple(archive.names)
         if not wanted:
             raise InvalidInput(f"{source} holds no arrays: there is nothing to write")
@@ -305,7 +313,7 @@ def decompress(
         formats.write(target, arrays, overwrite=force)
     if as_json:
         shapes = {name: {"shape": array.shape, "dtype": array.dtype.str} for name, array in arrays.items()}
-        _print_json({"input": source, "output": target, "arrays": shapes})
+        print_json({"input": source, "output": target, "arrays": shapes})
 
 
 @cli.command()
@@ -316,7 +324,7 @@ def info(source: str, as_json: bool) -> None:
     with _open(source) as archive:
         report = archive.report()
     if as_json:
-        _print_json({"file": source, "software": __version__, **report.to_json()})
+        print_json({"file": source, "software": __version__, **report.to_json()})
         return
     from . import render
 
@@ -325,16 +333,17 @@ def info(source: str, as_json: bool) -> None:
 
 @cli.command()
 @click.argument("sources", metavar="IN.aez...", nargs=-1, required=True)
+@modelcommand.model_option
 @_threads_option
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 @_json_option
-def test(sources: tuple[str, ...], threads: int | None, quiet: bool, as_json: bool) -> int:
+def test(sources: tuple[str, ...], model: str | None, threads: int | None, quiet: bool, as_json: bool) -> int:
     """Decode every IN.aez and check every digest; write nothing."""
     found: dict[str, list[str]] = {}
     codes = []
     for source in sources:
         try:
-            with _open(source, threads) as archive:
+            with _open(source, threads, model) as archive:
                 found[source] = archive.damage()
             code = CorruptFile.exit_code if found[source] else 0
             lines = [f"{source}: {line}" for line in found[source]]
@@ -347,7 +356,7 @@ def test(sources: tuple[str, ...], threads: int | None, quiet: bool, as_json: bo
         if not (lines or quiet or as_json):
             click.echo(f"{source}: good")
     if as_json:
-        _print_json({"good": not any(codes), "files": found})
+        print_json({"good": not any(codes), "files": found})
     return next((code for code in codes if code), 0)
 
 
@@ -356,16 +365,17 @@ def test(sources: tuple[str, ...], threads: int | None, quiet: bool, as_json: bo
 @click.argument("source", metavar="IN.aez")
 @click.option("--dataset", "datasets", multiple=True, metavar="PATH", help="Data set of an HDF5 original; repeatable.")
 @_raw_options
+@modelcommand.model_option
 @_threads_option
 @_json_option
 def verify(
     original: str, source: str, datasets: tuple[str, ...], dtype: str | None, shape: str | None,
-    threads: int | None, as_json: bool,
+    model: str | None, threads: int | None, as_json: bool,
 ) -> None:
     """Recompute the errors of IN.aez against ORIGINAL; exit 4 beyond the bound."""
     from . import archive, formats
 
-    with _open(source) as opened:
+    with _open(source, model=model) as opened:
         views = list(opened.values())
         kind = formats.file_format(original)
         if kind == "hdf5":
@@ -373,15 +383,18 @@ def verify(
         elif kind is None and not datasets and dtype is None and shape is None and len(views) == 1 and views[0].shape:
             dtype, shape = views[0].dtype.str, ",".join(map(str, views[0].shape))  # raw: the file knows what it was
     inputs = formats.read(original, datasets=datasets, dtype=dtype, shape=shape)
-    found = archive.verify(inputs.arrays, source, threads=threads)
+    found = archive.verify(inputs.arrays, source, threads=threads, model=model)
     errors = {name: metrics.to_json() for name, metrics in found.items()}
     if as_json:
-        _print_json({"original": original, "file": source, "within_bound": True, "arrays": errors})
+        print_json({"original": original, "file": source, "within_bound": True, "arrays": errors})
         return
     from . import render
 
     for name, values in errors.items():
         click.echo(f"{name}: within the bound; {render.errors(values)}")
+
+
+cli.add_command(modelcommand.train)
 
 
 @cli.command()

@@ -34,6 +34,7 @@ from .plan import PRESETS, Choice, Plan, Selector
 from .progress import Progress, ProgressEvent
 from .quantizer import Grid, LinearGrid, grid_from_json
 from .selection import grids_for, native_steps
+from .trained import Trained
 
 CHUNK_VALUES = 1 << 20
 CHUNK_VALUES_CONTEXT = 1 << 22  # context never crosses a chunk: larger ones predict better
@@ -104,6 +105,14 @@ class Encoder:
         What the decoded values must keep to.
     name, fill_value, preset, seed, device, variant, progress
         As in `aezip.compress`.
+    trained
+        A model to use in place of training.
+    reference
+        What the header says of that model; it is left out of the file if `embedded` is false there.
+    start
+        A model whose plan is trained on.
+    shared
+        What is trained is to serve other arrays as well.
 
     Raises
     ------
@@ -122,6 +131,10 @@ class Encoder:
         seed: int = 0,
         device: str = "auto",
         variant: str = "deep",
+        trained: Trained | None = None,
+        reference: dict[str, Any] | None = None,
+        start: Trained | None = None,
+        shared: bool = False,
         progress: Callable[[ProgressEvent], None] | None = None,
     ) -> None:
         if preset not in PRESETS:
@@ -135,6 +148,11 @@ class Encoder:
         self._admitted = admit(array, fill_value)
         self.values = self._admitted.values
         self.bound = Lossless() if self._admitted.lossless_only else bound
+        self._trained, self._reference, self._from, self._shared = trained, reference, start, shared
+        for model in (trained, start):
+            if model is not None and self.values.size:
+                dtype = parse_dtype(self._admitted.dtype)
+                model.check(self._admitted.shape, dtype, bound, lossless_only=self._admitted.lossless_only)
         self._progress = Progress(progress)
         self._lock = threading.Lock()
         self._errors: dict[int, Accumulator] = {}
@@ -150,19 +168,37 @@ class Encoder:
         self.statistics: Statistics = scan(values, self._admitted.fill, trailing=self._admitted.trailing)
         self._specials = self.statistics.specials
         self.tolerance: Tolerance = resolve(self.bound, self.statistics)
-        fine, wholes = grids_for(values, self.statistics, self.tolerance, self._shrink)
         self.tried: list[tuple[str, float]] = []
-        if values.size:
-            self._choice = self._select(fine, wholes)
-        else:
+        if not values.size:
             self._choice = Choice(BytesPlan(False), None, 0.0)
+        elif self._trained is not None:
+            self._choice = self._trained.choice(values, self.statistics, self.tolerance, self._shrink)
+        else:
+            self._choice = self._select(*grids_for(values, self.statistics, self.tolerance, self._shrink))
         self._cut(self._choice.plan)
         self._pack_model()
 
     def _pack_model(self) -> None:
         choice = self._choice
-        self.shared = {"model": pack(choice.model_bytes, 19)} if choice.model_bytes else {}
         self.plan, self.grid, self._model = choice.plan, choice.grid, choice.model
+        inside = bool(choice.model_bytes) and not self.by_reference
+        self.shared = {"model": pack(choice.model_bytes, 19)} if inside else {}
+
+    @property
+    def by_reference(self) -> bool:
+        """Whether the file refers to a model that is not in it."""
+        outside = self._reference is not None and not self._reference["embedded"]
+        return outside and self._trained is not None and self.plan is self._trained.plan
+
+    @property
+    def chosen(self) -> Choice:
+        """The plan, after `prepare`."""
+        return self._choice
+
+    @property
+    def dtype(self) -> str:
+        """Type of the array as the header names it."""
+        return self._admitted.dtype
 
     def _select(self, fine: Grid | None, wholes: list[Grid]) -> Choice:
         pieces = self._sample()
@@ -183,9 +219,13 @@ class Encoder:
             self.device,
             self._progress,
         )
-        choice = selector.of_variant(self.variant) if variants.insisted(self.variant) else None
+        choice: Choice | None = None
+        if self._from is not None:
+            choice = selector.resumed(self._from.choice(self.values, self.statistics, self.tolerance, self._shrink))
+        elif variants.insisted(self.variant):
+            choice = selector.of_variant(self.variant)
         if choice is None:
-            choice = selector.choose(every_variant=self.variant == variants.AUTO)
+            choice = selector.choose(every_variant=self.variant == variants.AUTO, learned_only=self._shared)
         self.tried = selector.tried
         return choice
 
@@ -346,6 +386,7 @@ class Encoder:
             "preset": self.preset,
             "seed": self.seed,
             "candidates": _shortened(self.tried),
+            **({"trained": self._reference} if self._trained is not None and self.plan is self._trained.plan else {}),
         }
 
 
@@ -429,6 +470,10 @@ class Decoder:
             self._model = from_bytes(shared["model"], self._plan.sizes, len(shape))
         else:
             raise UnsupportedVersion(f"the plan {str(kind)[:40]!r} is not known: update aezip")
+
+    def parts(self) -> tuple[Plan, Grid | None, Model | ContextModel | None]:
+        """Return plan, grid and networks."""
+        return self._plan, self._grid, self._model
 
     @property
     def fill(self) -> npt.NDArray[Any] | None:

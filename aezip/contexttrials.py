@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 
@@ -68,20 +69,24 @@ class ContextTrials(Trials):
         pieces = self.context_pieces if final else [self._crop]
         whole = sum(p.x.size for p in self.context_pieces)
         share = self._values / (whole if final else whole * self._crop_share)
-        raw = 8.0 * pieces[0].x.dtype.itemsize
         name = ">".join("+".join(map(str, axes)) for axes in order) or "along a signal"
         series = None if order else series_for(pieces[0].x.shape)[0]
-
-        def report(step: int, of: int, epoch: int, rate: float) -> None:
-            stage = "train" if final else "select"
-            self.progress(stage, step, of, raw / max(rate, 1e-9), "" if final else f"trying context {name}")
-
+        report = self._context_reporter(pieces[0], final=final, name=name)
         refined = contextual.train(
             grid, pieces, share, order, hidden, steps, self.seed, below=below, series=series, spike=spike,
             final=final or more, report=report,
         )
         self._note(as_choice(refined))
         return refined
+
+    def _context_reporter(self, piece: Piece, *, final: bool, name: str) -> Callable[[int, int, int, float], None]:
+        raw = 8.0 * piece.x.dtype.itemsize
+
+        def report(step: int, of: int, epoch: int, rate: float) -> None:
+            stage = "train" if final else "select"
+            self.progress(stage, step, of, raw / max(rate, 1e-9), "" if final else f"trying context {name}")
+
+        return report
 
     def _refined(self, refined: Refinement, learned: Choice, best: float) -> list[Choice]:
         """Train the best context plan, with and without an autoencoder, at full length where it may win."""
@@ -107,13 +112,14 @@ class ContextTrials(Trials):
             out.append(full(refined.size, None))
         return out
 
-    def _below(self, learned: Choice, refined: Refinement) -> Below | None:
+    def _below(self, learned: Choice, refined: Refinement | Choice) -> Below | None:
         """Return a trained autoencoder to refine, if its plan can be refined."""
         plan, model = learned.plan, learned.model
         if not isinstance(plan, NetworkPlan) or not isinstance(model, Model) or learned.encoder is None:
             return None
         if plan.difference is not None or len(plan.sizes.groups) > 1 or learned.grid is not refined.grid:
             return None
+        assert learned.grid is not None
         codes = [
             network.code(plan, learned.grid.at(p.start), model.decoders, model.norm, learned.encoder, p.x, p.masked).codes
             for p in self.pieces

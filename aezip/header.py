@@ -15,9 +15,10 @@ from .errors import CorruptFile, UnsafeFile, UnsupportedVersion
 
 FORMAT = "aezip"
 VERSION = (1, 1)
-FEATURES: frozenset[str] = frozenset()
-STREAMS = ("codes", "data", "exceptions", "mask", "model", "residual")
-SHARED = ("model",)
+FEATURES = frozenset({"model", "model-reference"})
+KINDS = ("archive", "model")
+STREAMS = ("codes", "data", "encoder", "exceptions", "mask", "model", "residual")
+SHARED = ("encoder", "model")
 MAX_HEADER = 16 << 20
 MAX_ARRAYS = 1 << 16
 MAX_CHUNKS = 1 << 24
@@ -78,6 +79,8 @@ def check_root(root: dict[str, Any]) -> list[dict[str, Any]]:
     unknown = sorted(set(features) - FEATURES)
     if unknown:
         raise UnsupportedVersion(f"the file needs the feature {unknown[0][:40]!r}, unknown here: update aezip")
+    if root.get("kind", KINDS[0]) not in KINDS:
+        raise UnsupportedVersion(f"the file is of the kind {str(root['kind'])[:40]!r}, unknown here: update aezip")
     arrays = root.get("arrays")
     if not isinstance(arrays, list) or len(arrays) > MAX_ARRAYS:
         raise CorruptFile(f"the list of arrays is malformed: {_DAMAGED}")

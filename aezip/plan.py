@@ -31,19 +31,27 @@ SMALL = 6000  # bytes: no network pays where there is less to save than it costs
 class Selector(VariantTrials):
     """Chooses which plans to try, and the one with the fewest bytes."""
 
-    def choose(self, *, every_variant: bool = False) -> Choice:
-        """Return the plan with the fewest bytes; autoencoders of every variant are tried if asked for."""
+    def choose(self, *, every_variant: bool = False, learned_only: bool = False) -> Choice:
+        """Return the plan with the fewest bytes.
+
+        Parameters
+        ----------
+        every_variant
+            Try autoencoders of every variant.
+        learned_only
+            Take a plan without a network only if no other can be had: what is trained will serve other arrays too.
+        """
         plain = self._plain()
         count = sum(p.x.size for p in self.pieces)
         self.wholes = [g for g in self.wholes if self._fits(g)]
         if count < 256 or not self.wholes:
             return plain
         best = self._static(plain)
-        if best.size < SMALL:
+        if best.size < SMALL and not learned_only:
             return best
         refined = self._contexts()
         learned = self._learned(math.inf if refined is None else refined.size * WORTH)
-        options = [best]
+        options = [] if learned_only else [best]
         if learned is not None and (refined is None or learned.size < refined.size * _promise(learned)):
             options.append(self._finish(learned))
         if every_variant and learned is not None:
@@ -51,9 +59,9 @@ class Selector(VariantTrials):
             if other is not None and other.size < PROMISING * min(learned.size, math.inf if refined is None else refined.size):
                 options.append(self._finish(other))
         if refined is not None:
-            below = min(options[1:], key=lambda c: c.size, default=best)
-            options += self._refined(refined, below, min(c.size for c in options))
-        return min(options, key=lambda c: c.size)
+            below = min((c for c in options if c is not best), key=lambda c: c.size, default=best)
+            options += self._refined(refined, below, min((c.size for c in options), default=math.inf))
+        return min(options, key=lambda c: c.size, default=best)
 
     def _static(self, plain: Choice) -> Choice:
         """Return the best plan without a network: zstd alone, or means and levels by feature."""

@@ -71,6 +71,11 @@ def show(report: Report, path: str) -> None:
     out = console()
     out.print(f"[bold]{path}[/bold]  {summary(report, '')[2:]}", markup=True)
     out.print(f"format {report.format_version}, written by {report.software}", markup=False)
+    if report.bytes.get("model") or report.shared_model_pays_after:
+        ratios = f"with the model {report.ratio_with_model:.2f}, without it {report.ratio_without_model:.2f}"
+        if report.shared_model_pays_after:
+            ratios += f"; a shared model pays from {report.shared_model_pays_after} such files on"
+        out.print(f"ratio     {ratios}", markup=False, soft_wrap=True)
     for array in report.arrays:
         out.print()
         _array(out, array)
@@ -91,6 +96,9 @@ def _array(out: Console, array: ArrayReport) -> None:
     out.print(f"plan      {plan.pop('kind')}: " + ", ".join(f"{k} {v}" for k, v in plan.items() if v is not None))
     if array.variant is not None:
         out.print(f"variant   {array.variant}", markup=False)
+    if array.trained is not None:
+        where = "in the file" if array.trained["embedded"] else "not in the file"
+        out.print(f"model     {array.trained['id']}, {where}", markup=False, soft_wrap=True)
     out.print(f"bound     {bound_text(array.bound)}")
     out.print(f"achieved  {errors(vars(array))}, {array.exceptions} exceptions", soft_wrap=True)
     if array.efficiency is not None:

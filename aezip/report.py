@@ -29,6 +29,8 @@ class ArrayReport:
         As achieved, over the finite, unmasked values; PSNR is None where there is no error.
     efficiency : float or None
         Bytes of the coded residual and codes over the model's own cross-entropy of them.
+    trained : dict or None
+        The model that was used in place of training: `id`, whether it is `embedded`, bytes of its file and of its stream.
     """
 
     name: str
@@ -48,6 +50,7 @@ class ArrayReport:
     exceptions: int
     efficiency: float | None
     chunks: int
+    trained: dict[str, Any] | None = None
 
     @property
     def file_bytes(self) -> int:
@@ -114,6 +117,21 @@ class Report:
         return self.raw_bytes / max(1, self.file_bytes - self.bytes.get("model", 0))
 
     @property
+    def ratio_with_model(self) -> float:
+        """The ratio with the model counted, wherever it is: in the file, or in a file of its own that this one refers to."""
+        used = [a.trained for a in self.arrays if a.trained is not None and not a.trained["embedded"]]
+        outside = {str(t["id"]): int(t["file_bytes"]) for t in used}
+        total = self.file_bytes + sum(outside.values())
+        return self.raw_bytes / max(1, total)
+
+    @property
+    def shared_model_pays_after(self) -> int | None:
+        """How many such files it takes until one model file beside them is smaller than a model in each; None: no model file."""
+        used = [a.trained for a in self.arrays if a.trained is not None]
+        inside = sum(int(t["stream_bytes"]) for t in used)
+        return max(int(t["file_bytes"]) for t in used) // max(1, inside) + 1 if used else None
+
+    @property
     def bits_per_value(self) -> float:
         """Bits of file for each value."""
         return 8.0 * self.file_bytes / max(1, sum(math.prod(a.shape) for a in self.arrays))
@@ -151,9 +169,10 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as a JSON object."""
-        names = ("file_bytes", "raw_bytes", "ratio", "ratio_without_model", "bits_per_value", "bytes")
+        names = ("file_bytes", "raw_bytes", "ratio", "ratio_without_model", "ratio_with_model", "bits_per_value", "bytes")
         errors = ("max_abs_error", "rmse", "nrmse", "psnr")
         head = {name: getattr(self, name) for name in (*names, *errors)}
+        head |= {"shared_model_pays_after": self.shared_model_pays_after}
         head |= {"format_version": self.format_version, "software": self.software}
         return {**head, "arrays": [a.to_json() for a in self.arrays]}
 
@@ -181,6 +200,15 @@ def report(reader: Reader) -> Report:
     return Report(reader.size, sum(a.raw_bytes for a in arrays), total, arrays, version, software)
 
 
+def _reference(header: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what a header says of the model that was used, if all of it is there."""
+    kinds = {"id": str, "embedded": bool, "file_bytes": int, "stream_bytes": int}
+    found = header.get("trained")
+    if not isinstance(found, dict) or any(type(found.get(name)) is not kind for name, kind in kinds.items()):
+        return None
+    return {name: found[name] for name in kinds}
+
+
 def _array(name: str, reader: Reader, ledger: dict[str, int]) -> ArrayReport:
     header = reader.header(name)
     achieved = header.get("achieved", {})
@@ -206,4 +234,5 @@ def _array(name: str, reader: Reader, ledger: dict[str, int]) -> ArrayReport:
         exceptions=achieved.get("exceptions", 0),
         efficiency=coded / ideal if ideal else None,
         chunks=header["chunk_count"],
+        trained=_reference(header),
     )

@@ -26,6 +26,7 @@ from .model import CODE_EXPONENT, MAX_TOP, NARROW_BITS, NARROW_TOP, WIDE_BITS, N
 from .network import Prepared
 from .pretraining import Layer, pretrain, unroll
 from .residual import LEVELS, LEVELS_PER_OCTAVE, LOG2_SCALE_MIN
+from .resuming import resume_decoder, resume_encoder
 from .variants import CONTRACTION, PRETRAINED, winners
 
 Float32 = npt.NDArray[np.float32]
@@ -38,6 +39,7 @@ QUANTIZE_FROM = 0.6  # part of the steps after which weights are rounded
 HARD_FROM = 0.9  # and codes
 CORRUPT_UNTIL = 0.5  # part of the steps that train a denoising autoencoder on corrupted rows; then it is fine-tuned on clean ones
 HELD_OUT = 10  # one row in so many
+RESUMED = 1 << 14  # rows whose codes tell the prior of a network that is trained on
 CONTRACTED = 32  # rows of a batch whose Jacobians are penalized
 
 
@@ -50,6 +52,15 @@ class Schedule:
     learning_rate: float = 2e-3
     device: str = "cpu"
     variant: str = "deep"
+
+
+@dataclass(frozen=True)
+class Start:
+    """Frozen networks to train on."""
+
+    encoder: FloatEncoder | None
+    decoders: list[IntegerDecoder]
+    norm: Norm
 
 
 @dataclass(frozen=True)
@@ -123,6 +134,7 @@ def fit(
     sizes: Sizes,
     schedule: Schedule,
     progress: Callable[[int, int, int, float], None] | None = None,
+    start: Start | None = None,
 ) -> Fitted:
     """Train and freeze an autoencoder.
 
@@ -136,16 +148,26 @@ def fit(
         Steps, seed, learning rate, device.
     progress
         Called with step, steps, epoch and bits a value.
+    start
+        Train these on.
     """
     torch.manual_seed(schedule.seed)
     # these networks are too small to gain from threads, which on a busy machine wait for each other
     torch.set_num_threads(1)
     device = device_for(schedule.device)
     centre, spread, scale = statistics(rows)
-    start = torch.from_numpy(spread * 1.0), torch.from_numpy(scale * 1.0)
-    network = Autoencoder(sizes, *start, schedule.variant).to(device)
+    if start is not None and start.encoder is not None:
+        centre, spread = start.encoder.centre, start.encoder.spread
+    elif start is not None and len(sizes.groups) > 1:
+        centre = np.asarray(start.norm.centre * 2.0**-FRACTION_BITS, np.float64)
+        spread = np.exp2((start.norm.exponent - FRACTION_BITS).astype(np.float32))
+    network = Autoencoder(sizes, torch.from_numpy(spread * 1.0), torch.from_numpy(scale * 1.0), schedule.variant).to(device)
     data = _Data(rows, centre, spread, device)
-    layers = _start(network, data, schedule)
+    layers: tuple[Layer, ...] = ()
+    if start is None:
+        layers = _start(network, data, schedule)
+    else:
+        _resume(network, start, rows, centre)
     _optimize(network, data, schedule, progress)
     network.set_quantize(False)
     rate_float = data.rate(network, data.held_out)
@@ -155,6 +177,13 @@ def fit(
     norm = normalization(sizes, centre, spread)
     decoders = [freeze_decoder(network, group, centre, spread, norm) for group in range(len(sizes.groups))]
     return Fitted(encoder, decoders, norm, rate, held_out, rate_float, layers)
+
+
+def _resume(network: Autoencoder, start: Start, rows: Rows, centre: Float64) -> None:
+    if start.encoder is not None:
+        resume_encoder(network, start.encoder, start.encoder.codes(rows.target[:RESUMED], None))
+    for group, decoder in enumerate(start.decoders):
+        resume_decoder(network, group, decoder, centre, start.norm)
 
 
 class _Data:

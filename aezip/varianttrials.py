@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from .contexttrials import ContextTrials
+from . import contextual
+from .contextplan import ContextModel, ContextPlan
+from .contexttrials import ContextTrials, as_choice
 from .layout import candidates
 from .network import NetworkPlan
 from .quantizer import Grid
@@ -94,6 +96,27 @@ class VariantTrials(ContextTrials):
         old = plan.sizes
         sizes = network_sizes(plan.layout, max(1, int(old.width * wider)), max(8, int(old.hidden * larger)), grid)
         return replace(plan, sizes=sizes if wider != 1.0 else replace(sizes, width=old.width))
+
+    def resumed(self, start: Choice) -> Choice:
+        """Train the networks of a plan on, the autoencoder below a context network first."""
+        plan, grid, steps = start.plan, start.grid, self.preset
+        assert grid is not None
+        if isinstance(plan, NetworkPlan):
+            return self._train(plan, grid, steps.steps, final=True, start=start)
+        assert isinstance(plan, ContextPlan)
+        assert isinstance(start.model, ContextModel)
+        below = None
+        if plan.base is not None:
+            inner = Choice(plan.base, grid, 0.0, start.model.base, b"", start.encoder)
+            below = self._below(self._train(plan.base, grid, steps.steps, final=True, start=inner), start)
+        share = self._values / sum(p.x.size for p in self.context_pieces)
+        report = self._context_reporter(self.context_pieces[0], final=True, name="")
+        return as_choice(
+            contextual.train(
+                grid, self.context_pieces, share, plan.sizes.order, plan.sizes.hidden, steps.context_steps, self.seed,
+                below=below, series=plan.series, spike=plan.sizes.spike, resumed=(plan, start.model.net), report=report,
+            )
+        )  # fmt: skip
 
     def _finish(self, learned: Choice) -> Choice:
         """Train an autoencoder, or columns, at full length."""

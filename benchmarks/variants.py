@@ -62,8 +62,8 @@ def lines(rows: list[dict[str, Any]], preset: str) -> list[str]:
         "# The kinds of autoencoder",
         "",
         f"Range-relative {BOUND}, preset {preset}, one thread, {environment()['cpu']}. Each kind by itself: nothing refines it, "
-        f"no plan without codes takes its place. Arrays of more than {MOST:,} values are cut along the outer axis. Rates are bits a "
-        "value that the loss counts, with rounded weights and codes; one row in ten was held out of training.",
+        f"no plan without codes takes its place. Arrays of more than {MOST:,} values are cut along the outer axis. Rates are "
+        "bits a value that the loss counts, with rounded weights and codes; one row in ten was held out of training.",
         "",
         "| data | variant | file bytes | ratio | codes | residual | model | width | hidden | block | trained | held out "
         "| choosing s | training s |",

@@ -14,9 +14,9 @@ import aezip
 
 PACKAGE = Path(aezip.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
-TORCH_ALLOWED = {"aezip.autoencoder", "aezip.training", "aezip.refining", "aezip.pretraining"}
+TORCH_ALLOWED = {"aezip.autoencoder", "aezip.training", "aezip.refining", "aezip.pretraining", "aezip.resuming"}
 CONTAINER_MAY_KNOW = {"aezip.errors", "aezip.frames", "aezip.header"}
-COMMAND_LINE = {"aezip.cli", "aezip.arguments", "aezip.render", "aezip.demo", "aezip.__main__"}
+COMMAND_LINE = {"aezip.cli", "aezip.arguments", "aezip.modelcommand", "aezip.render", "aezip.demo", "aezip.__main__"}
 FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "runpy", "code", "pty"}
 FORBIDDEN_MODULES |= {"socket", "urllib", "http", "ftplib", "requests", "subprocess", "ctypes"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
