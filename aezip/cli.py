@@ -128,7 +128,7 @@ def _fail(message: str, code: int) -> int:
     return code
 
 
-def print_json(value: Any) -> None:
+def _print_json(value: Any) -> None:
     """Print one JSON object; what JSON has no number for (NaN, infinities) becomes null."""
     click.echo(json.dumps(_finite(value), allow_nan=False))
 
@@ -205,7 +205,7 @@ def compress(source: str, output: str | None, **options: Any) -> None:
     if options["remove"]:
         os.unlink(source)
     if options["as_json"]:
-        print_json({"input": source, "output": target, **report.to_json()})
+        _print_json({"input": source, "output": target, **report.to_json()})
     elif not options["quiet"]:
         click.echo(render.summary(report, target), err=target == "-")
 
@@ -313,7 +313,7 @@ def decompress(
         formats.write(target, arrays, overwrite=force)
     if as_json:
         shapes = {name: {"shape": array.shape, "dtype": array.dtype.str} for name, array in arrays.items()}
-        print_json({"input": source, "output": target, "arrays": shapes})
+        _print_json({"input": source, "output": target, "arrays": shapes})
 
 
 @cli.command()
@@ -324,7 +324,7 @@ def info(source: str, as_json: bool) -> None:
     with _open(source) as archive:
         report = archive.report()
     if as_json:
-        print_json({"file": source, "software": __version__, **report.to_json()})
+        _print_json({"file": source, "software": __version__, **report.to_json()})
         return
     from . import render
 
@@ -356,7 +356,7 @@ def test(sources: tuple[str, ...], model: str | None, threads: int | None, quiet
         if not (lines or quiet or as_json):
             click.echo(f"{source}: good")
     if as_json:
-        print_json({"good": not any(codes), "files": found})
+        _print_json({"good": not any(codes), "files": found})
     return next((code for code in codes if code), 0)
 
 
@@ -386,7 +386,7 @@ def verify(
     found = archive.verify(inputs.arrays, source, threads=threads, model=model)
     errors = {name: metrics.to_json() for name, metrics in found.items()}
     if as_json:
-        print_json({"original": original, "file": source, "within_bound": True, "arrays": errors})
+        _print_json({"original": original, "file": source, "within_bound": True, "arrays": errors})
         return
     from . import render
 

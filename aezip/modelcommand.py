@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -63,6 +64,6 @@ def train(sources: tuple[str, ...], output: str, **options: Any) -> None:
     made.save(output, overwrite=options["force"])
     if options["as_json"]:
         found = {"id": made.id, "file_bytes": len(made.data), "model_bytes": made.stream_bytes, "plan": made.plan}
-        cli.print_json({"input": list(sources), "output": output, **found})
+        click.echo(json.dumps({"input": list(sources), "output": output, **found}))
     elif not options["quiet"]:
         click.echo(f"{output}: {made.describe()}, {render.size(len(made.data))}, id {made.id[:16]}")
