@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         UnsafeFile,
         UnsupportedVersion,
     )
+    from .models import Model, train
     from .progress import ProgressEvent
     from .report import Report
 
@@ -39,6 +40,7 @@ _PLACES = {
         "UnsafeFile",
         "UnsupportedVersion",
     ),
+    "models": ("Model", "train"),
     "progress": ("ProgressEvent",),
     "report": ("Report",),
 }
@@ -56,6 +58,7 @@ __all__ = [
     "DamageWarning",
     "InvalidInput",
     "Lossless",
+    "Model",
     "ModelMismatch",
     "PointRelative",
     "ProgressEvent",
@@ -67,6 +70,7 @@ __all__ = [
     "compress",
     "decompress",
     "open",
+    "train",
     "verify",
 ]
 

@@ -23,6 +23,7 @@ from .container import Reader, Writer
 from .errors import BoundViolated, CorruptFile, DamageWarning, InvalidInput, meaningful
 from .header import dump
 from .metrics import Accumulator, Metrics
+from .models import AnyModel, Model, as_model, stream_of
 from .parallel import ordered
 from .progress import Progress, ProgressEvent
 from .recommender import Recommender
@@ -49,8 +50,8 @@ def _threads(threads: int | None) -> int:
 class ArrayView:
     """One array of an archive; indexing decodes the chunks it touches and no others."""
 
-    def __init__(self, reader: Reader, name: str, threads: int) -> None:
-        self._reader, self.name, self._threads = reader, name, threads
+    def __init__(self, reader: Reader, name: str, threads: int, model: Model | None = None) -> None:
+        self._reader, self.name, self._threads, self._given = reader, name, threads, model
         self.header = reader.header(name)
         self._decoder: Decoder | None = None
         self.lost: dict[int, Lost] | None = None  # by chunk; None: damage is an error
@@ -59,8 +60,11 @@ class ArrayView:
     def decoder(self) -> Decoder:
         """The decoder, made when first needed."""
         if self._decoder is None:
+            streams, outside = self._reader.shared(self.name), stream_of(self.header, self._given)
+            if outside is not None:
+                streams["model"] = outside
             with meaningful("the header of an array"):
-                decoder = Decoder(self.header, self._reader.shared(self.name))
+                decoder = Decoder(self.header, streams)
             if decoder.chunk_count != self._reader.chunk_count(self.name):
                 raise CorruptFile("the chunks do not fit the header: the file is damaged")
             decoder.workers = max(1, self._threads // max(1, decoder.chunk_count))
@@ -255,12 +259,18 @@ class Archive(Mapping[str, ArrayView]):
         Path or bytes.
     threads
         Threads that decode chunks; None: one for each core.
+    model
+        The model that the file refers to, if it is not in the file; None: it is looked for in AEZIP_MODEL_PATH.
     """
 
-    def __init__(self, source: Source, *, threads: int | None = None) -> None:
+    def __init__(self, source: Source, *, threads: int | None = None, model: AnyModel = None) -> None:
         self._threads = _threads(threads)
+        given = as_model(model)
         self._reader = Reader(source)
-        self._views = {name: ArrayView(self._reader, name, self._threads) for name in self._reader.names}
+        if self._reader.kind != "archive":
+            self._reader.close()
+            raise InvalidInput("this is a model, not an archive: compress and decompress take it with -m (model=)")
+        self._views = {name: ArrayView(self._reader, name, self._threads, given) for name in self._reader.names}
 
     @property
     def names(self) -> list[str]:
@@ -426,7 +436,9 @@ def _encode(encoder: Encoder, writer: Writer, name: str, threads: int, progress:
     writer.end(encoder.header(), encoder.shared)
 
 
-def _check(source: Source, encoders: dict[str, Encoder], threads: int, progress: Progress) -> None:
+def _check(
+    source: Source, encoders: dict[str, Encoder], threads: int, progress: Progress, model: Model | None = None
+) -> None:
     """Decode the finished file and compare every value with the original.
 
     Raises
@@ -434,7 +446,7 @@ def _check(source: Source, encoders: dict[str, Encoder], threads: int, progress:
     BoundViolated
         If a value breaks the bound or a digest does not match: a defect of aezip.
     """
-    with Archive(source, threads=threads) as archive:
+    with Archive(source, threads=threads, model=model) as archive:
         for name, encoder in encoders.items():
             view = archive[name]
             count = view.decoder.chunk_count
@@ -454,6 +466,10 @@ def _check(source: Source, encoders: dict[str, Encoder], threads: int, progress:
 def _write(data: Any, writer: Writer, options: dict[str, Any], threads: int, *, verify: bool) -> Report:
     progress = Progress(options["progress"])
     named = _named(data)
+    model: Model | None = options.pop("model")
+    embed = options.pop("embed_model")
+    if model is not None:
+        options |= {"trained": model.trained, "reference": model.reference(embedded=embed)}
     fills = options.pop("fill_value")
     if not isinstance(fills, Mapping):
         fills = dict.fromkeys(named, fills)
@@ -461,9 +477,9 @@ def _write(data: Any, writer: Writer, options: dict[str, Any], threads: int, *, 
     for name, encoder in encoders.items():
         _encode(encoder, writer, name, threads, progress)
         encoder.release()
-    writer.finish()
+    writer.finish(features=["model-reference"] if any(e.by_reference for e in encoders.values()) else [])
     if verify:
-        _check(writer.source(), encoders, threads, progress)
+        _check(writer.source(), encoders, threads, progress, model)
     with Reader(writer.source()) as reader:
         made = report(reader)
     writer.publish()
@@ -482,6 +498,8 @@ def compress(
     codes: bool | int = False,
     recommend: bool = False,
     device: str = "auto",
+    model: AnyModel = None,
+    embed_model: bool = True,
     verify: bool = True,
     overwrite: bool = False,
     threads: int | None = None,
@@ -504,7 +522,9 @@ def compress(
     seed
         Same input, seed, preset and version give the same file on one machine.
     variant
-        Kind of autoencoder.
+        Kind of autoencoder: "deep" (default: where one pays), "sparse", "denoising", "contractive", "stacked", "rbm", or "auto"
+        for the one with the fewest bytes. Any name but "deep" and "auto" is meant: an autoencoder of that kind is used even
+        where another plan is smaller, unless the array cannot be stored so. See docs/variants.md.
     codes
         Take a plan with codes even where another is smaller: True, or the width of the bottleneck.
     recommend
@@ -512,6 +532,10 @@ def compress(
         rated beside it, for `Archive.predict` and `Archive.recommend`.
     device
         "auto", "cpu" or "cuda"; for training only.
+    model
+        A `Model`, or the path of its file: used in place of training.
+    embed_model
+        Put the model into the file; otherwise decoding needs it beside the file.
     verify
         Decode the file and compare every value before it gets its name.
     overwrite
@@ -529,6 +553,8 @@ def compress(
     ------
     InvalidInput
         If array, options or path cannot be used.
+    ModelMismatch
+        If the model is for other features, another type or another kind of bound.
     BoundViolated
         If verification fails: nothing is written then, and an existing file stays.
     """
@@ -541,6 +567,8 @@ def compress(
         "codes": codes,
         "recommend": recommend,
         "device": device,
+        "model": as_model(model),
+        "embed_model": embed_model,
         "progress": progress,
     }
     with Writer(path, overwrite=overwrite) as writer:
@@ -548,7 +576,9 @@ def compress(
     return made if path is not None else (writer.getvalue(), made)
 
 
-def decompress(source: Source, *, name: str | None = None, threads: int | None = None, salvage: bool = False) -> Any:
+def decompress(
+    source: Source, *, name: str | None = None, threads: int | None = None, salvage: bool = False, model: AnyModel = None
+) -> Any:
     """Return the array of a file, or a dict of arrays if it holds several.
 
     Parameters
@@ -562,15 +592,19 @@ def decompress(source: Source, *, name: str | None = None, threads: int | None =
     salvage
         Of a damaged file, return what is left: values of damaged chunks become the fill value, NaN, NaT, or 0 where the
         type has none of these. Each run of the outer axis that is lost is told in a `DamageWarning`.
+    model
+        The model that the file refers to, or the path of its file; None: it is looked for in AEZIP_MODEL_PATH.
 
     Raises
     ------
     CorruptFile, UnsafeFile, UnsupportedVersion
         If the file is damaged (beyond what can be salvaged), hostile, or of a later format.
+    ModelMismatch
+        If the model is missing, or another one.
     InvalidInput
         If there is no array of that name.
     """
-    with Archive(source, threads=threads) as archive:
+    with Archive(source, threads=threads, model=model) as archive:
         views = dict(archive) if name is None else {name: archive[name]}
         if salvage:
             for view in views.values():
@@ -582,12 +616,14 @@ def decompress(source: Source, *, name: str | None = None, threads: int | None =
     return next(iter(arrays.values())) if len(arrays) == 1 else arrays
 
 
-def open(source: Source, *, threads: int | None = None) -> Archive:
+def open(source: Source, *, threads: int | None = None, model: AnyModel = None) -> Archive:
     """Open an archive for reading in slices; see `Archive`."""
-    return Archive(source, threads=threads)
+    return Archive(source, threads=threads, model=model)
 
 
-def verify(original: Any, source: Source, *, threads: int | None = None) -> dict[str, Metrics]:
+def verify(
+    original: Any, source: Source, *, threads: int | None = None, model: AnyModel = None
+) -> dict[str, Metrics]:
     """Compare originals with a file, value by value; return the errors of each array.
 
     Raises
@@ -598,7 +634,7 @@ def verify(original: Any, source: Source, *, threads: int | None = None) -> dict
         If the arrays do not correspond.
     """
     found: dict[str, Metrics] = {}
-    with Archive(source, threads=threads) as archive:
+    with Archive(source, threads=threads, model=model) as archive:
         named = _named(original)
         if len(named) == 1 and len(archive) == 1:
             named = {archive.names[0]: next(iter(named.values()))}
@@ -662,4 +698,4 @@ class Codec:
 
     def decode(self, data: bytes) -> Any:
         """Return the array of an archive."""
-        return decompress(data)
+        return decompress(data, model=self.options.get("model"))

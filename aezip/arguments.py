@@ -18,6 +18,7 @@ REL = (
     "--rel has three meanings: use --range-rel E (of max - min), --point-rel E (of each value), or "
     "--range-rel E --per-feature (of each column's max - min)"
 )
+VARIANT = "Kind of autoencoder: deep, sparse, denoising, contractive, stacked, rbm; auto: the one with the fewest bytes."
 ONE = "give one bound only: --abs, --range-rel, --point-rel, --psnr or --lossless"
 
 

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .model import CODE_EXPONENT, Sizes
+from .variants import CORRUPTED, PRETRAINED, winners
 
 ACTIVATION_BITS = 10  # hidden activations are clipped to [0, 1) and held in 1/1024
 LOG2_SCALE_MIN = -4.0
@@ -111,13 +112,21 @@ class Autoencoder(nn.Module):
         Shape (features,): a power of two near the standard deviation of each feature, in steps.
     base_scale
         Shape (features,): log2 of the scale each feature starts from, in steps.
+    variant
+        Kind of autoencoder, of `variants.VARIANTS`.
     """
 
-    def __init__(self, sizes: Sizes, spread: Tensor, base_scale: Tensor) -> None:
+    def __init__(self, sizes: Sizes, spread: Tensor, base_scale: Tensor, variant: str = "deep") -> None:
         super().__init__()
         self.sizes = sizes
+        self.variant = variant
         features, width = sizes.features, sizes.width
         inner = min(256, max(32, 2 * sizes.hidden, features // 2))
+        if variant in PRETRAINED:  # the decoder is the encoder unrolled
+            inner = sizes.hidden
+        self.corrupting = False
+        self.winners = winners(variant, width)
+        self.prior_zero = nn.Parameter(torch.full((width if self.winners else 0,), 2.0))  # log odds of a code of zero
         self.hidden_layers = nn.ModuleList()
         if width:
             self.hidden_layers.extend([nn.Linear(features, inner), nn.Linear(inner, inner), nn.Linear(inner, width)])
@@ -182,13 +191,46 @@ class Autoencoder(nn.Module):
         """Return the latents (rows, width) of normalized rows (rows, features)."""
         value = rows
         for layer in self.hidden_layers[:2]:
-            value = functional.gelu(layer(value), approximate="tanh")
+            value = self._activate(layer(value))
         out: Tensor = (self.hidden_layers[2](value) + self.encoder_skip(rows)) * torch.exp(self.gain)
-        return out
+        return keep_largest(out, self.winners) if self.winners else out
+
+    def _activate(self, value: Tensor) -> Tensor:
+        """Return the activation of the encoder's hidden units: logistic where layers were trained one by one."""
+        return torch.sigmoid(value) if self.variant in PRETRAINED else functional.gelu(value, approximate="tanh")
+
+    def jacobian(self, rows: Tensor) -> Tensor:
+        """Return the derivatives of the latents by the normalized inputs, exactly: (rows, width, features).
+
+        The chain rule, layer by layer from the latents down, with the slopes of the hidden units at these rows.
+        """
+        layers = [cast("nn.Linear", layer) for layer in self.hidden_layers]
+        value, slopes = rows, []
+        for layer in layers[:2]:
+            before = layer(value)
+            if not before.requires_grad:
+                before.requires_grad_()
+            with torch.enable_grad():
+                value = self._activate(before)
+                slopes.append(torch.autograd.grad(value.sum(), before, create_graph=True)[0])
+        out: Tensor = layers[2].weight * slopes[1][:, None, :]  # (rows, width, inner)
+        out = (out @ layers[1].weight) * slopes[0][:, None, :]
+        out = out @ layers[0].weight + self.encoder_skip.weight
+        return out * torch.exp(self.gain)[:, None]
+
+    def contraction(self, rows: Tensor) -> Tensor:
+        """Return the mean over rows of the squared Frobenius norm of the encoder's Jacobian."""
+        norm: Tensor = self.jacobian(rows).square().sum(dim=(1, 2)).mean()
+        return norm
 
     def code_bits(self, code: Tensor) -> Tensor:
-        """Return the bits of each code (rows, width) under the learned prior."""
-        return logistic_bits(code - self.prior_mean, self.prior_scale / math.log(2.0))
+        """Return the bits of each code (rows, width) under the learned prior: a logistic, and the odds of zero if sparse."""
+        bits = logistic_bits(code - self.prior_mean, self.prior_scale / math.log(2.0))
+        if not self.winners:
+            return bits
+        odds = self.prior_zero
+        zero, other = functional.softplus(-odds) / math.log(2.0), functional.softplus(odds) / math.log(2.0)
+        return torch.where(code == 0, zero, other + bits)
 
     def predict(self, code: Tensor, known: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Return mean and log2 scale in steps and log-odds of the spikes, each (rows, features).
@@ -257,8 +299,13 @@ class Autoencoder(nn.Module):
             # what will be known is decoded: off by up to half a step
             known = rows + (torch.rand_like(rows) - 0.5) / self.spread
         if self.sizes.width:
-            latent = self.latent(rows)
+            seen = rows
+            if self.corrupting:
+                seen = corrupt(rows)
+            latent = self.latent(seen)
             code = _rounded(latent) if hard else latent + torch.rand_like(latent) - 0.5
+            if self.winners and not hard:
+                code = torch.where(latent == 0, latent, code)
         else:
             code = rows[:, :0]
         mean, scale, odds = self.predict(code, known)
@@ -268,6 +315,17 @@ class Autoencoder(nn.Module):
             flags = functional.binary_cross_entropy_with_logits(odds, spike.to(odds.dtype), reduction="none")
             bits = bits * ~spike + flags * asked / math.log(2.0)
         return self.code_bits(code), bits
+
+
+def corrupt(rows: Tensor) -> Tensor:
+    """Return rows with a part of the inputs, chosen by chance, set to zero: the centre of their feature."""
+    return rows * (torch.rand_like(rows) >= CORRUPTED)
+
+
+def keep_largest(latent: Tensor, count: int) -> Tensor:
+    """Return latents (rows, width) of which all but the `count` largest magnitudes of each row are zero."""
+    index = latent.detach().abs().topk(count, dim=-1).indices
+    return latent * torch.zeros_like(latent).scatter(-1, index, 1.0)
 
 
 def logistic_bits(distance: Tensor, log2_scale: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import click
 
-from . import __version__, arguments, asking
+from . import __version__, arguments, asking, modelcommand, variants
 from .errors import AezipError, CorruptFile, InvalidInput
 from .terminal import check_source
 from .terminal import json_option as _json_option
@@ -56,12 +56,12 @@ def _stop(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def _swallowed(problem: sys.UnraisableHookArgs) -> None:
-    """Say nothing of a signal that fell into a destructor: `_watching` raises it again."""
+    """Say nothing of a signal that fell into a destructor: `watching` raises it again."""
     if not isinstance(problem.exc_value, _Stopped):
         sys.__unraisablehook__(problem)
 
 
-def _watching(progress: Callable[[ProgressEvent], None] | None) -> Callable[[ProgressEvent], None]:
+def watching(progress: Callable[[ProgressEvent], None] | None) -> Callable[[ProgressEvent], None]:
     """Return a callback that also ends the job if a signal was swallowed."""
 
     def report(event: ProgressEvent) -> None:
@@ -156,6 +156,9 @@ def _raw_options(function: Command) -> Command:
 @click.option("-o", "--output", metavar="OUT.aez", help="Default: IN.aez; - for standard output.")
 @arguments.bound_options
 @click.option("--preset", type=click.Choice(["fast", "balanced", "best"]), default="balanced", show_default=True)
+@click.option("--variant", default="deep", show_default=True, metavar="NAME", help=arguments.VARIANT)
+@modelcommand.model_option
+@click.option("--embed-model/--no-embed-model", default=True, show_default=True, help="Put the model into OUT, or refer to it.")
 @click.option("--dataset", "datasets", multiple=True, metavar="PATH", help="Data set of an HDF5 file; repeatable.")
 @click.option("--fill-value", metavar="X", help="Masked: exact on return, kept out of range and training.")
 @_raw_options
@@ -191,7 +194,7 @@ def compress(source: str, output: str | None, **options: Any) -> None:
     from . import render
 
     with render.progress(not (options["quiet"] or options["no_progress"])) as progress:
-        report = _compress(inputs.arrays, target, options, bound=bound, fill_value=fills, progress=_watching(progress))
+        report = _compress(inputs.arrays, target, options, bound=bound, fill_value=fills, progress=watching(progress))
     if options["remove"]:
         os.unlink(source)
     if options["as_json"]:
@@ -202,6 +205,9 @@ def compress(source: str, output: str | None, **options: Any) -> None:
 
 def _check_compress(source: str, target: str, options: dict[str, Any]) -> None:
     """Refuse what contradicts itself, before anything is read."""
+    variants.check(options["variant"])
+    if options["model"] is None and not options["embed_model"]:
+        raise InvalidInput("--no-embed-model goes with -m MODEL.aezm: train a model first")
     if options["remove"] and (source == "-" or target == "-"):
         raise InvalidInput("--rm is for a file that goes into a file: leave it away with standard input or output")
     if options["remove"] and options["no_verify"]:
@@ -213,7 +219,7 @@ def _check_compress(source: str, target: str, options: dict[str, Any]) -> None:
 def _compress(arrays: dict[str, Any], target: str, options: dict[str, Any], **settings: Any) -> Report:
     from . import archive
 
-    settings.update({name: options[name] for name in ("preset", "seed", "device", "threads")})
+    settings.update({name: options[name] for name in ("preset", "seed", "device", "threads", "variant", "model", "embed_model")})
     settings["verify"] = not options["no_verify"]
     settings["codes"] = options["width"] or options["codes"]
     settings["recommend"] = options["recommend"]
@@ -277,18 +283,19 @@ def _sandboxed(source: str, memory: int, seconds: int) -> tuple[int, list[str]]:
 @click.option("--dataset", "names", multiple=True, metavar="PATH", help="Only this array; repeatable.")
 @click.option("--slice", "part", metavar="'0:10,:,3'", help="Only this part; decodes only the chunks it touches.")
 @click.option("--salvage", is_flag=True, help="Restore what a damaged file still holds, fill the rest; exit 3 if any is lost.")
+@modelcommand.model_option
 @_threads_option
 @click.option("-f", "--force", is_flag=True, help="Replace an existing output.")
 @_json_option
 def decompress(
-    source: str, output: str | None, names: tuple[str, ...], part: str | None, salvage: bool, threads: int | None,
-    force: bool, as_json: bool,
+    source: str, output: str | None, names: tuple[str, ...], part: str | None, salvage: bool, model: str | None,
+    threads: int | None, force: bool, as_json: bool,
 ) -> int:
     """Decompress IN.aez (- for standard input) to .npy, .npz or raw values."""
     from . import formats
 
     key = None if part is None else arguments.slices(part)
-    with _open(source, threads) as archive:
+    with _open(source, threads, model) as archive:
         wanted = names or tuple(archive.names)
         if not wanted:
             raise InvalidInput(f"{source} holds no arrays: there is nothing to write")
@@ -336,11 +343,13 @@ def info(source: str, as_json: bool) -> None:
 @click.option("--sandbox", is_flag=True, help="In a child process with limits: for files from strangers.")
 @click.option("--max-memory", type=click.IntRange(256), default=4096, show_default=True, metavar="MB", help="Of the sandbox.")
 @click.option("--max-seconds", type=click.IntRange(1), default=600, show_default=True, metavar="S", help="Of the sandbox.")
+@modelcommand.model_option
 @_threads_option
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 @_json_option
 def test(
-    sources: tuple[str, ...], sandbox: bool, max_memory: int, max_seconds: int, threads: int | None, quiet: bool, as_json: bool
+    sources: tuple[str, ...], sandbox: bool, max_memory: int, max_seconds: int, model: str | None,
+    threads: int | None, quiet: bool, as_json: bool
 ) -> int:
     """Decode every IN.aez and check every digest; write nothing."""
     found: dict[str, list[str]] = {}
@@ -350,7 +359,7 @@ def test(
             if sandbox:
                 code, found[source] = _sandboxed(source, max_memory << 20, max_seconds)
             else:
-                with _open(source, threads) as archive:
+                with _open(source, threads, model) as archive:
                     found[source] = archive.damage()
                 code = CorruptFile.exit_code if found[source] else 0
             lines = [f"{source}: {line}" for line in found[source]]
@@ -372,16 +381,17 @@ def test(
 @click.argument("source", metavar="IN.aez")
 @click.option("--dataset", "datasets", multiple=True, metavar="PATH", help="Data set of an HDF5 original; repeatable.")
 @_raw_options
+@modelcommand.model_option
 @_threads_option
 @_json_option
 def verify(
     original: str, source: str, datasets: tuple[str, ...], dtype: str | None, shape: str | None,
-    threads: int | None, as_json: bool,
+    model: str | None, threads: int | None, as_json: bool,
 ) -> None:
     """Recompute the errors of IN.aez against ORIGINAL; exit 4 beyond the bound."""
     from . import archive, formats
 
-    with _open(source) as opened:
+    with _open(source, model=model) as opened:
         views = list(opened.values())
         kind = formats.file_format(original)
         if kind == "hdf5":
@@ -389,7 +399,7 @@ def verify(
         elif kind is None and not datasets and dtype is None and shape is None and len(views) == 1 and views[0].shape:
             dtype, shape = views[0].dtype.str, ",".join(map(str, views[0].shape))  # raw: the file knows what it was
     inputs = formats.read(original, datasets=datasets, dtype=dtype, shape=shape)
-    found = archive.verify(inputs.arrays, source, threads=threads)
+    found = archive.verify(inputs.arrays, source, threads=threads, model=model)
     errors = {name: metrics.to_json() for name, metrics in found.items()}
     if as_json:
         _print_json({"original": original, "file": source, "within_bound": True, "arrays": errors})
@@ -398,6 +408,9 @@ def verify(
 
     for name, values in errors.items():
         click.echo(f"{name}: within the bound; {render.errors(values)}")
+
+
+cli.add_command(modelcommand.train)
 
 
 @cli.command()

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import contextplan, exceptions, limits, network, recommender, residual
+from . import contextplan, exceptions, limits, network, recommender, residual, variants
 from .admission import Specials, Statistics, admit, native, parse_dtype, restore, scan
 from .bounds import Bound, Lossless, Tolerance, resolve, violations
 from .coded import bottleneck, parse_codes, with_codes
@@ -38,13 +38,13 @@ from .quantizer import Grid, LinearGrid, grid_from_json
 from .recall import RecallPlan
 from .recommender import Recommender
 from .selection import grids_for, native_steps
+from .trained import Trained
 
 CHUNK_VALUES = 1 << 20
 CHUNK_VALUES_CONTEXT = 1 << 22  # context never crosses a chunk: larger ones predict better
 CHUNK_BYTES_PLAIN = 1 << 24
 SAMPLE_VALUES = 1 << 21
 LISTED = 4  # candidates that the header names
-VARIANTS = ("deep",)
 
 
 @dataclass(frozen=True)
@@ -109,6 +109,14 @@ class Encoder:
         What the decoded values must keep to.
     name, fill_value, preset, seed, device, variant, codes, recommend, progress
         As in `aezip.compress`.
+    trained
+        A model to use in place of training.
+    reference
+        What the header says of that model; it is left out of the file if `embedded` is false there.
+    start
+        A model whose plan is trained on.
+    shared
+        What is trained is to serve other arrays as well.
 
     Raises
     ------
@@ -129,14 +137,19 @@ class Encoder:
         variant: str = "deep",
         codes: bool | int = False,
         recommend: bool = False,
+        trained: Trained | None = None,
+        reference: dict[str, Any] | None = None,
+        start: Trained | None = None,
+        shared: bool = False,
         progress: Callable[[ProgressEvent], None] | None = None,
     ) -> None:
         if preset not in PRESETS:
             raise InvalidInput(f"unknown preset {preset!r}: use one of {', '.join(PRESETS)}")
-        if variant not in VARIANTS:
-            raise InvalidInput(f"unknown variant {variant!r}: use one of {', '.join(VARIANTS)}")
+        self.variant = variants.check(variant)
         self.name = name
         self.codes = parse_codes(codes)
+        if isinstance(codes, int) and not isinstance(codes, bool) and variants.insisted(variant):
+            raise InvalidInput(f"the variant {variant!r} has a width of its own: leave --width (codes=) or --variant away")
         self._recommend = recommend
         self._estimates: tuple[bytes, dict[str, float]] | None = None  # recommender, and what the header says of it
         self.preset = preset
@@ -146,6 +159,11 @@ class Encoder:
         self._admitted = admit(array, fill_value)
         self.values = self._admitted.values
         self.bound = Lossless() if self._admitted.lossless_only else bound
+        self._trained, self._reference, self._from, self._shared = trained, reference, start, shared
+        for model in (trained, start):
+            if model is not None and self.values.size:
+                dtype = parse_dtype(self._admitted.dtype)
+                model.check(self._admitted.shape, dtype, bound, lossless_only=self._admitted.lossless_only)
         self._progress = Progress(progress)
         self._lock = threading.Lock()
         self._errors: dict[int, Accumulator] = {}
@@ -164,23 +182,41 @@ class Encoder:
         self.tolerance: Tolerance = resolve(self.bound, self.statistics)
         if self._recommend and self._estimates is None:
             self._estimates = self._rated()
-        fine, wholes = grids_for(values, self.statistics, self.tolerance, self._shrink)
         self.tried: list[tuple[str, float]] = []
         if self.codes and not values.size:
             raise InvalidInput("an empty array has no codes: leave --codes and --width (codes=) away")
-        if values.size:
-            self._choice = self._select(fine, wholes)
-        else:
+        if not values.size:
             self._choice = Choice(BytesPlan(False), None, 0.0)
+        elif self._trained is not None:
+            self._choice = self._trained.choice(values, self.statistics, self.tolerance, self._shrink)
+        else:
+            self._choice = self._select(*grids_for(values, self.statistics, self.tolerance, self._shrink))
         self._cut(self._choice.plan)
         self._pack_model()
 
     def _pack_model(self) -> None:
         choice = self._choice
-        self.shared = {"model": pack(choice.model_bytes, 19)} if choice.model_bytes else {}
+        self.plan, self.grid, self._model = choice.plan, choice.grid, choice.model
+        inside = bool(choice.model_bytes) and not self.by_reference
+        self.shared = {"model": pack(choice.model_bytes, 19)} if inside else {}
         if self._estimates is not None:
             self.shared["recommender"] = pack(self._estimates[0], 19)
-        self.plan, self.grid, self._model = choice.plan, choice.grid, choice.model
+
+    @property
+    def by_reference(self) -> bool:
+        """Whether the file refers to a model that is not in it."""
+        outside = self._reference is not None and not self._reference["embedded"]
+        return outside and self._trained is not None and self.plan is self._trained.plan
+
+    @property
+    def chosen(self) -> Choice:
+        """The plan, after `prepare`."""
+        return self._choice
+
+    @property
+    def dtype(self) -> str:
+        """Type of the array as the header names it."""
+        return self._admitted.dtype
 
     def _rated(self) -> tuple[bytes, dict[str, float]]:
         """Train on the array as a ratings matrix; return the recommender and what is known of it."""
@@ -214,7 +250,13 @@ class Encoder:
         )
         if self.codes:
             selector = with_codes(selector, self.codes)
-        choice = selector.choose()
+        choice: Choice | None = None
+        if self._from is not None:
+            choice = selector.resumed(self._from.choice(self.values, self.statistics, self.tolerance, self._shrink))
+        elif variants.insisted(self.variant):
+            choice = selector.of_variant(self.variant)
+        if choice is None:
+            choice = selector.choose(every_variant=self.variant == variants.AUTO, learned_only=self._shared)
         self.tried = selector.tried
         del selector, pieces
         gc.collect()  # networks and their optimizers are circles: what they hold would stay while chunks are encoded
@@ -394,6 +436,7 @@ class Encoder:
             "candidates": _shortened(self.tried),
             **({"needs": sorted(self._needs)} if self._needs else {}),
             **({} if self._estimates is None else {"recommender": self._estimates[1]}),
+            **({"trained": self._reference} if self._trained is not None and self.plan is self._trained.plan else {}),
         }
 
 
@@ -511,6 +554,9 @@ class Decoder:
     def chunk_shape(self) -> tuple[int, ...]:
         """Shape of a full chunk of plain values."""
         return (min(self._chunks.length, self.outer), *self._work_shape[1:])
+    def parts(self) -> tuple[Plan, Grid | None, Model | ContextModel | None]:
+        """Return plan, grid and networks."""
+        return self._plan, self._grid, self._model
 
     @property
     def fill(self) -> npt.NDArray[Any] | None:

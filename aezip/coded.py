@@ -54,8 +54,8 @@ class CodedSelector(Selector):
 
     width: int | None = None
 
-    def choose(self) -> Choice:
-        """Return the plan with codes that has the fewest bytes.
+    def choose(self, *, every_variant: bool = False, learned_only: bool = False) -> Choice:
+        """Return the plan with codes that has the fewest bytes; it is of the variant `deep`, and learned, whatever is asked.
 
         Raises
         ------

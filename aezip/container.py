@@ -19,7 +19,7 @@ import os
 import re
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -184,12 +184,21 @@ class Writer:
                 _bytes_dataset(group, name, data)
                 self._all.update(hashlib.sha256(data).digest())
 
-    def finish(self) -> None:
-        """Write the root header and force everything to the disk; the file has no name yet."""
+    def finish(self, kind: str = "", features: Sequence[str] = ()) -> None:
+        """Write the root header and force everything to the disk; the file has no name yet.
+
+        Parameters
+        ----------
+        kind
+            Of the file: an archive, or "model".
+        features
+            What a reader must know beyond the version.
+        """
         root = {
             "format": rules.FORMAT,
             "version": list(rules.VERSION),
-            "features": sorted(self._features),
+            "features": sorted({*self._features, *features}),
+            **({"kind": kind} if kind else {}),
             "software": f"aezip {__version__}",
             "arrays": self._arrays,
         }
@@ -288,6 +297,7 @@ class Reader:
         raw = self._small(self._file, "header", rules.MAX_HEADER)
         self.root = rules.parse(raw)
         arrays = rules.check_root(self.root)
+        self.kind: str = self.root.get("kind", "archive")
         if set(root) != {"header", "digests", *(a["group"] for a in arrays)}:
             raise UnsafeFile("the file holds objects that no aezip file has: do not trust this file")
         self.names: list[str] = [a["name"] for a in arrays]
@@ -299,8 +309,10 @@ class Reader:
         whole = hashlib.sha256()
         for name in self.names:
             self._open_array(name, whole)
-        if self._small(self._file, "digests", 64) != hashlib.sha256(raw + whole.digest()).digest():
+        closing = hashlib.sha256(raw + whole.digest())
+        if self._small(self._file, "digests", 64) != closing.digest():
             raise CorruptFile("the headers do not match their digest: the file is damaged, get another copy")
+        self.identity = closing.hexdigest()  # of all headers, indices and streams: two files that share it are the same
 
     def _open_array(self, name: str, whole: Any) -> None:
         group = self._file[self._groups[name]]

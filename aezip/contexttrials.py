@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 
@@ -14,6 +15,7 @@ from .passes import Order
 from .quantizer import Grid
 from .series import series_for
 from .trials import Choice, Trials, network_sizes
+from .variants import OVERCOMPLETE
 
 WIDE_ROWS = 32  # features from which a row may have an autoencoder below a context network
 WORTH = 1.5  # a trial larger than the best one times this is given up
@@ -67,20 +69,24 @@ class ContextTrials(Trials):
         pieces = self.context_pieces if final else [self._crop]
         whole = sum(p.x.size for p in self.context_pieces)
         share = self._values / (whole if final else whole * self._crop_share)
-        raw = 8.0 * pieces[0].x.dtype.itemsize
         name = ">".join("+".join(map(str, axes)) for axes in order) or "along a signal"
         series = None if order else series_for(pieces[0].x.shape)[0]
-
-        def report(step: int, of: int, epoch: int, rate: float) -> None:
-            stage = "train" if final else "select"
-            self.progress(stage, step, of, raw / max(rate, 1e-9), "" if final else f"trying context {name}")
-
+        report = self._context_reporter(pieces[0], final=final, name=name)
         refined = contextual.train(
             grid, pieces, share, order, hidden, steps, self.seed, below=below, series=series, spike=spike,
             final=final or more, report=report,
         )
         self._note(as_choice(refined))
         return refined
+
+    def _context_reporter(self, piece: Piece, *, final: bool, name: str) -> Callable[[int, int, int, float], None]:
+        raw = 8.0 * piece.x.dtype.itemsize
+
+        def report(step: int, of: int, epoch: int, rate: float) -> None:
+            stage = "train" if final else "select"
+            self.progress(stage, step, of, raw / max(rate, 1e-9), "" if final else f"trying context {name}")
+
+        return report
 
     def _refined(self, refined: Refinement, learned: Choice, best: float) -> list[Choice]:
         """Train the best context plan, with and without an autoencoder, at full length where it may win."""
@@ -106,13 +112,14 @@ class ContextTrials(Trials):
             out.append(full(refined.size, None))
         return out
 
-    def _below(self, learned: Choice, refined: Refinement) -> Below | None:
+    def _below(self, learned: Choice, refined: Refinement | Choice) -> Below | None:
         """Return a trained autoencoder to refine, if its plan can be refined."""
         plan, model = learned.plan, learned.model
         if not isinstance(plan, NetworkPlan) or not isinstance(model, Model) or learned.encoder is None:
             return None
         if plan.difference is not None or plan.sizes.spiked or len(plan.sizes.groups) > 1 or learned.grid is not refined.grid:
             return None
+        assert learned.grid is not None
         codes = [
             network.code(plan, learned.grid.at(p.start), model.decoders, model.norm, learned.encoder, p.x, p.masked).codes
             for p in self.pieces
@@ -129,7 +136,7 @@ class ContextTrials(Trials):
             return self._other_below(learned, refined)
         assert learned.grid is not None
         old = first.plan.sizes
-        if old.width < 4:
+        if old.width < 4 or first.plan.variant in OVERCOMPLETE:
             return [first]
         plan = replace(first.plan, sizes=replace(old, width=old.width // 2))
         second = self._below(self._train(plan, learned.grid, self.preset.steps // 2), refined)
@@ -138,10 +145,10 @@ class ContextTrials(Trials):
     def _other_below(self, learned: Choice, refined: Refinement) -> list[Below]:
         """Train an autoencoder that can be refined where the best one cannot: it sees differences, or another grid."""
         plan, features = learned.plan, self.shape[-1]
-        if not isinstance(plan, NetworkPlan) or not plan.sizes.width or features < WIDE_ROWS:
+        if not isinstance(plan, NetworkPlan) or not plan.sizes.width or features < WIDE_ROWS or plan.variant in OVERCOMPLETE:
             return []
         layout = Layout((*(1,) * (len(self.shape) - 1), features))
-        other = NetworkPlan(layout, None, network_sizes(layout, 8, 32, refined.grid))
+        other = NetworkPlan(layout, None, network_sizes(layout, 8, 32, refined.grid), plan.variant)
         below = self._below(self._train(other, refined.grid, self.preset.steps // 2), refined)
         return [] if below is None else [below]
 

@@ -136,6 +136,7 @@ def train(
     series: Series | None = None,
     spike: int | None = None,
     final: bool = True,
+    resumed: tuple[ContextPlan, ContextNet] | None = None,
     report: Callable[[int, int, int, float], None] | None = None,
 ) -> Refinement:
     """Train a context network on sampled chunks, code them, count the bytes.
@@ -146,16 +147,21 @@ def train(
         Values of the array over values sampled.
     final
         Refresh the neighbours by coding the sample while training.
+    resumed
+        Train this network on, with the sizes and the origin of its plan.
     """
     from . import refining
 
     ready = _samples(grid, pieces, below, series)
     columns = 0 if series is None else series.count(pieces[0].x.shape)
     sizes = ContextSizes(order, corner, hidden, ready.precision, columns, spike)
+    origin, net = ready.origin, None
+    if resumed is not None:
+        sizes, origin, net = resumed[0].sizes, resumed[0].origin, resumed[1]
     fitted = refining.fit(
-        sizes, ready.samples, steps, seed, refreshes=(0.25, 0.5, 0.75) if final else (), progress=report  # type: ignore[arg-type]
+        sizes, ready.samples, steps, seed, refreshes=(0.25, 0.5, 0.75) if final else (), progress=report, resumed=net  # type: ignore[arg-type]
     )
-    plan = ContextPlan(sizes, grid.whole, ready.origin, None if below is None else below.plan, series)
+    plan = ContextPlan(sizes, grid.whole, origin, None if below is None else below.plan, series)
     return _count(plan, grid, pieces, share, fitted.net, below, fitted.rate)
 
 

@@ -20,6 +20,11 @@ def _gelu(value: Floating) -> Floating:
     return out
 
 
+def _logistic(value: Floating) -> Floating:
+    out: Floating = (np.float32(0.5) * (np.float32(1) + np.tanh(np.float32(0.5) * value))).astype(value.dtype, copy=False)
+    return out
+
+
 @dataclass(frozen=True)
 class FloatEncoder:
     """Two hidden layers and a linear skip.
@@ -34,6 +39,10 @@ class FloatEncoder:
         float64, shape (features,), in steps: subtracted before anything is float32.
     spread
         float32, shape (features,), in steps.
+    logistic
+        The hidden units are logistic instead of GELU.
+    winners
+        So many latents of a row are kept, those of largest magnitude; 0: all.
     """
 
     weights: list[Float32]
@@ -41,24 +50,34 @@ class FloatEncoder:
     skip: Float32
     centre: Float64
     spread: Float32
+    logistic: bool = False
+    winners: int = 0
 
     def codes(
         self, target: Float64, ignore: npt.NDArray[np.bool_] | None = None
     ) -> npt.NDArray[np.int32]:
         """Return the codes, int32, shape (rows, width), of rows in steps, shape (rows, features)."""
-        out = np.empty((len(target), self.skip.shape[1]), np.int32)
+        return np.asarray(np.rint(self.latents(target, ignore)).clip(-(2**20), 2**20).astype(np.int32))
+
+    def latents(self, target: Float64, ignore: npt.NDArray[np.bool_] | None = None) -> Float32:
+        """Return what the codes are rounded from, float32, shape (rows, width)."""
+        out = np.empty((len(target), self.skip.shape[1]), np.float32)
         tile = max(1, TILE // max(1, target.shape[1]))
         for at in range(0, len(target), tile):
             part = (target[at : at + tile] - self.centre).astype(np.float32)
             if ignore is not None:
                 part[ignore[at : at + tile]] = 0
             part /= self.spread
-            out[at : at + tile] = np.rint(self.latents(part)).clip(-(2**20), 2**20)
+            out[at : at + tile] = self.forward(part)
         return out
 
-    def latents(self, rows: Floating) -> Floating:
+    def forward(self, rows: Floating) -> Floating:
         """Return the latents, shape (rows, width), of normalized rows, shape (rows, features), in their precision."""
-        hidden = _gelu(rows @ self.weights[0] + self.biases[0])
-        hidden = _gelu(hidden @ self.weights[1] + self.biases[1])
+        activate = _logistic if self.logistic else _gelu
+        hidden = activate(rows @ self.weights[0] + self.biases[0])
+        hidden = activate(hidden @ self.weights[1] + self.biases[1])
         out: Floating = hidden @ self.weights[2] + self.biases[2] + rows @ self.skip
+        if self.winners:
+            losers = np.argpartition(np.abs(out), -self.winners, axis=1)[:, : -self.winners]
+            np.put_along_axis(out, losers, 0, axis=1)
         return out

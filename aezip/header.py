@@ -16,9 +16,10 @@ from .errors import CorruptFile, UnsafeFile, UnsupportedVersion
 
 FORMAT = "aezip"
 VERSION = (1, 2)
-FEATURES = frozenset({"mask-margins"})  # what a file may need beyond its version
-STREAMS = ("codes", "data", "exceptions", "mask", "model", "recommender", "residual")
-SHARED = ("model", "recommender")
+FEATURES = frozenset({"mask-margins", "model", "model-reference"})  # what a file may need beyond its version
+KINDS = ("archive", "model")
+STREAMS = ("codes", "data", "encoder", "exceptions", "mask", "model", "recommender", "residual")
+SHARED = ("encoder", "model", "recommender")
 MAX_HEADER = 16 << 20
 MAX_ARRAYS = 1 << 16
 MAX_CHUNKS = 1 << 24
@@ -80,6 +81,8 @@ def check_root(root: dict[str, Any]) -> list[dict[str, Any]]:
     unknown = sorted(set(features) - FEATURES)
     if unknown:
         raise UnsupportedVersion(f"the file needs the feature {unknown[0][:40]!r}, unknown here: update aezip")
+    if root.get("kind", KINDS[0]) not in KINDS:
+        raise UnsupportedVersion(f"the file is of the kind {str(root['kind'])[:40]!r}, unknown here: update aezip")
     arrays = root.get("arrays")
     if not isinstance(arrays, list) or len(arrays) > MAX_ARRAYS:
         raise CorruptFile(f"the list of arrays is malformed: {_DAMAGED}")

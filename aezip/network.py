@@ -20,11 +20,12 @@ import numpy.typing as npt
 
 from . import ans, kernels, residual
 from .encoder import FloatEncoder
-from .errors import CorruptFile
+from .errors import CorruptFile, UnsupportedVersion
 from .integer import FRACTION_BITS, IntegerDecoder
 from .layout import Layout
 from .model import MAX_FEATURES, NARROW_BITS, Model, Norm, Sizes, Spikes
 from .quantizer import Grid
+from .variants import VARIANTS
 
 Int64 = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]
@@ -111,11 +112,12 @@ def fill_forward(k: Int64, ignore: Mask, axis: int) -> Int64:
 
 @dataclass(frozen=True)
 class NetworkPlan:
-    """Layout, transform and sizes of the network."""
+    """Layout, transform and sizes of the network; how it was trained, which decoding need not know."""
 
     layout: Layout
     difference: Difference | None
     sizes: Sizes
+    variant: str = "deep"
 
     @property
     def kind(self) -> str:
@@ -139,6 +141,7 @@ class NetworkPlan:
             "groups": groups,
             "by_feature": s.by_feature,
             **({"spiked": True} if s.spiked else {}),
+            **({} if self.variant == "deep" else {"variant": self.variant}),
         }
 
     def describe(self) -> str:
@@ -146,6 +149,8 @@ class NetworkPlan:
         s = self.sizes
         name = f"autoencoder {s.width} codes, {s.hidden} hidden" if s.width else self.kind
         name += ", spikes" if s.spiked else ""
+        if self.variant != "deep":
+            name = f"{self.variant} {name}"
         if len(s.groups) > 1:
             name += f", {len(s.groups)} groups"
         block = "x".join(map(str, self.layout.block))
@@ -169,6 +174,7 @@ class NetworkPlan:
             difference = Difference.from_json(value["difference"], shape)
             groups = _groups(value["groups"], layout.features)
             by_feature, spiked = value["by_feature"], value.get("spiked", False)
+            variant = value.get("variant", "deep")
         except (KeyError, TypeError, AttributeError) as error:
             raise CorruptFile("the plan in the header is malformed: the file is damaged") from error
         if not all(isinstance(n, int) for n in numbers) or (difference is not None and not whole):
@@ -176,11 +182,15 @@ class NetworkPlan:
         width, hidden, scale_hidden = numbers
         if by_feature not in (True, False) or spiked not in (True, False) or (spiked and difference is not None):
             raise CorruptFile("the plan in the header is malformed: the file is damaged")
+        if not isinstance(variant, str):
+            raise CorruptFile("the plan in the header is malformed: the file is damaged")
+        if variant not in VARIANTS:
+            raise UnsupportedVersion(f"the autoencoder variant {variant[:40]!r} is not known: update aezip")
         sizes = Sizes(groups, width, hidden, scale_hidden, whole, by_feature, spiked)
         sizes.check()
         if sizes.features != layout.features:
             raise CorruptFile("the groups of features do not fit the layout: the file is damaged")
-        return NetworkPlan(layout, difference, sizes)
+        return NetworkPlan(layout, difference, sizes, variant)
 
 
 def _groups(value: Any, features: int) -> tuple[tuple[int, ...], ...]:

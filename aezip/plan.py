@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from .contexttrials import WORTH, ContextTrials
+from .contexttrials import WORTH
 from .layout import Layout, candidates
 from .model import Sizes
 from .network import Difference, NetworkPlan
@@ -20,6 +20,7 @@ from .quantizer import Grid, HiddenGrid
 from .ranks import Ranks
 from .rows import join, with_spikes
 from .trials import PRESETS, Choice, Plan, Preset, network_sizes
+from .varianttrials import VariantTrials
 
 __all__ = ["PRESETS", "BytesPlan", "Choice", "DifferencePlan", "Plan", "Preset", "Selector"]
 
@@ -31,37 +32,42 @@ SPIKY = 1.1  # how much larger a plan with spikes may be for networks to be trie
 SMALL = 6000  # bytes: no network pays where there is less to save than it costs itself
 
 
-class Selector(ContextTrials):
+class Selector(VariantTrials):
     """Chooses which plans to try, and the one with the fewest bytes."""
 
     _spiked: tuple[Grid, ...] = ()  # on which flags for spikes pay
 
-    def choose(self) -> Choice:
-        """Return the plan with the fewest bytes."""
+    def choose(self, *, every_variant: bool = False, learned_only: bool = False) -> Choice:
+        """Return the plan with the fewest bytes.
+
+        Parameters
+        ----------
+        every_variant
+            Try autoencoders of every variant.
+        learned_only
+            Take a plan without a network only if no other can be had: what is trained will serve other arrays too.
+        """
         plain = self._plain()
         count = sum(p.x.size for p in self.pieces)
         self.wholes = [g for g in self.wholes if self._fits(g)]
         if count < 256 or not self.wholes:
             return plain
         best = self._static(plain)
-        if best.size < SMALL:
+        if best.size < SMALL and not learned_only:
             return best
         refined = self._contexts()
         learned = self._learned(math.inf if refined is None else refined.size * WORTH)
-        options = [best]
+        options = [] if learned_only else [best]
         if learned is not None and (refined is None or learned.size < refined.size * _promise(learned)):
             options.append(self._finish(learned))
+        if every_variant and learned is not None:
+            other = self._best_variant()
+            if other is not None and other.size < PROMISING * min(learned.size, math.inf if refined is None else refined.size):
+                options.append(self._finish(other))
         if refined is not None:
-            options += self._refined(refined, options[-1], min(c.size for c in options))
-        return min(options, key=lambda c: c.size)
-
-    def _finish(self, learned: Choice) -> Choice:
-        """Train an autoencoder, or columns, at full length."""
-        assert isinstance(learned.plan, NetworkPlan)
-        assert learned.grid is not None
-        # column by column, a step costs more and convergence is faster
-        steps = self.preset.steps if len(learned.plan.sizes.groups) == 1 else self.preset.steps * 3 // 5
-        return self._train(learned.plan, learned.grid, steps, final=True)
+            below = min((c for c in options if c is not best), key=lambda c: c.size, default=best)
+            options += self._refined(refined, below, min((c.size for c in options), default=math.inf))
+        return min(options, key=lambda c: c.size, default=best)
 
     def _static(self, plain: Choice) -> Choice:
         """Return the best plan without a network: zstd alone, or means and levels by feature."""

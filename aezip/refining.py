@@ -26,6 +26,7 @@ from .context import BITS, EMBEDDING, EXTRAS, MAX_SKIP_EXPONENT, ContextNet, Con
 from .integer import FLAG_BINS, FRACTION_BITS, Linear, quantize_rows
 from .refinement import NARROW, Base, Offset, Refined, Tile, Walk, code
 from .residual import LEVELS_PER_OCTAVE
+from .resuming import resume_context
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
@@ -299,13 +300,14 @@ def fit(
     learning_rate: float = 4e-3,
     refreshes: tuple[float, ...] = (0.3, 0.7),
     progress: Callable[[int, int, int, float], None] | None = None,
+    resumed: ContextNet | None = None,
 ) -> Fit:
-    """Train and freeze a context network."""
+    """Train and freeze a context network, or train a frozen one on."""
     torch.manual_seed(seed)
     torch.set_num_threads(1)
     none = np.full((sizes.kinds, 2), -1, np.int16)
     rows = collect(sizes, samples, None, none, seed)
-    pairs = choose_pairs(sizes, rows)
+    pairs = choose_pairs(sizes, rows) if resumed is None else resumed.pairs
     del rows  # memory for one set of rows, not two
     rows = collect(sizes, samples, None, pairs, seed)
     whole = samples[0].whole is not None
@@ -324,6 +326,8 @@ def fit(
         intercept = float(y.mean() - slope * log_spread.mean())
         module.scale.weight[0, sizes.hidden] = float(slope)
         module.scale.bias.fill_(float(intercept))
+    if resumed is not None:
+        resume_context(module, resumed)
     optimizer = torch.optim.Adam(module.parameters(), lr=learning_rate)
     generator = torch.Generator().manual_seed(seed)
     tensors = _tensors(rows)

@@ -78,6 +78,11 @@ def show(report: Report, path: str) -> None:
     out = console()
     out.print(Text.assemble((path, "bold"), f"  {summary(report, '')[2:]}"))
     out.print(f"format {report.format_version}, written by {plain(report.software)}", markup=False)
+    if report.bytes.get("model") or report.shared_model_pays_after:
+        ratios = f"with the model {report.ratio_with_model:.2f}, without it {report.ratio_without_model:.2f}"
+        if report.shared_model_pays_after:
+            ratios += f"; a shared model pays from {report.shared_model_pays_after} such files on"
+        out.print(f"ratio     {ratios}", markup=False, soft_wrap=True)
     for array in report.arrays:
         out.print()
         _array(out, array)
@@ -97,6 +102,11 @@ def _array(out: Console, array: ArrayReport) -> None:
     plan = dict(array.plan)
     words = f"plan      {plan.pop('kind')}: " + ", ".join(f"{k} {v}" for k, v in plan.items() if v is not None)
     out.print(plain(words), markup=False)
+    if array.variant is not None:
+        out.print(f"variant   {plain(array.variant)}", markup=False)
+    if array.trained is not None:
+        where = "in the file" if array.trained["embedded"] else "not in the file"
+        out.print(f"model     {plain(array.trained['id'])}, {where}", markup=False, soft_wrap=True)
     out.print(f"bound     {plain(bound_text(array.bound))}", markup=False)
     out.print(f"achieved  {errors(vars(array))}, {array.exceptions} exceptions", soft_wrap=True)
     if array.efficiency is not None:

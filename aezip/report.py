@@ -31,6 +31,8 @@ class ArrayReport:
         Bytes of the coded residual and codes over the model's own cross-entropy of them.
     recommender : dict or None
         Its rank, and the error of its teachers on a tenth of the ratings that was held out.
+    trained : dict or None
+        The model that was used in place of training: `id`, whether it is `embedded`, bytes of its file and of its stream.
     """
 
     name: str
@@ -51,11 +53,18 @@ class ArrayReport:
     efficiency: float | None
     chunks: int
     recommender: dict[str, float] | None = None
+    trained: dict[str, Any] | None = None
 
     @property
     def file_bytes(self) -> int:
         """All bytes of the array."""
         return sum(self.bytes.values())
+
+    @property
+    def variant(self) -> str | None:
+        """Kind of the autoencoder, alone or below a context network; None where no codes are stored."""
+        plan = self.plan.get("base") or self.plan
+        return str(plan.get("variant", "deep")) if plan.get("width") else None
 
     @property
     def ratio(self) -> float:
@@ -72,6 +81,7 @@ class ArrayReport:
         return {
             **{k: v for k, v in vars(self).items() if k != "shape"},
             "shape": list(self.shape),
+            "variant": self.variant,
             "file_bytes": self.file_bytes,
             "ratio": self.ratio,
             "bits_per_value": self.bits_per_value,
@@ -108,6 +118,21 @@ class Report:
     def ratio_without_model(self) -> float:
         """The ratio if the model were not in the file."""
         return self.raw_bytes / max(1, self.file_bytes - self.bytes.get("model", 0))
+
+    @property
+    def ratio_with_model(self) -> float:
+        """The ratio with the model counted, wherever it is: in the file, or in a file of its own that this one refers to."""
+        used = [a.trained for a in self.arrays if a.trained is not None and not a.trained["embedded"]]
+        outside = {str(t["id"]): int(t["file_bytes"]) for t in used}
+        total = self.file_bytes + sum(outside.values())
+        return self.raw_bytes / max(1, total)
+
+    @property
+    def shared_model_pays_after(self) -> int | None:
+        """How many such files it takes until one model file beside them is smaller than a model in each; None: no model file."""
+        used = [a.trained for a in self.arrays if a.trained is not None]
+        inside = sum(int(t["stream_bytes"]) for t in used)
+        return max(int(t["file_bytes"]) for t in used) // max(1, inside) + 1 if used else None
 
     @property
     def bits_per_value(self) -> float:
@@ -147,9 +172,10 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as a JSON object."""
-        names = ("file_bytes", "raw_bytes", "ratio", "ratio_without_model", "bits_per_value", "bytes")
+        names = ("file_bytes", "raw_bytes", "ratio", "ratio_without_model", "ratio_with_model", "bits_per_value", "bytes")
         errors = ("max_abs_error", "rmse", "nrmse", "psnr")
         head = {name: getattr(self, name) for name in (*names, *errors)}
+        head |= {"shared_model_pays_after": self.shared_model_pays_after}
         head |= {"format_version": self.format_version, "software": self.software}
         return {**head, "arrays": [a.to_json() for a in self.arrays]}
 
@@ -175,6 +201,15 @@ def report(reader: Reader) -> Report:
     version = ".".join(map(str, reader.root["version"]))
     software = str(reader.root.get("software", ""))[:100]
     return Report(reader.size, sum(a.raw_bytes for a in arrays), total, arrays, version, software)
+
+
+def _reference(header: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what a header says of the model that was used, if all of it is there."""
+    kinds = {"id": str, "embedded": bool, "file_bytes": int, "stream_bytes": int}
+    found = header.get("trained")
+    if not isinstance(found, dict) or any(type(found.get(name)) is not kind for name, kind in kinds.items()):
+        return None
+    return {name: found[name] for name in kinds}
 
 
 def _array(name: str, reader: Reader, ledger: dict[str, int]) -> ArrayReport:
@@ -203,4 +238,5 @@ def _array(name: str, reader: Reader, ledger: dict[str, int]) -> ArrayReport:
         efficiency=coded / ideal if ideal else None,
         chunks=header["chunk_count"],
         recommender=header.get("recommender"),
+        trained=_reference(header),
     )

@@ -29,8 +29,8 @@ def threads_option(function: Command) -> Command:
     return click.option("--threads", type=click.IntRange(1), metavar="N", help="Default: one for each core.")(function)
 
 
-def open_archive(source: str, threads: int | None = None) -> Archive:
-    """Open an archive; - is standard input.
+def open_archive(source: str, threads: int | None = None, model: str | None = None) -> Archive:
+    """Open an archive; - is standard input, `model` the path of the model it refers to.
 
     Raises
     ------
@@ -38,12 +38,14 @@ def open_archive(source: str, threads: int | None = None) -> Archive:
         If it is none; the message begins with its name.
     """
     from .archive import Archive
+    from .models import as_model
 
+    given = as_model(model)
     if source == "-":
-        return Archive(sys.stdin.buffer.read(), threads=threads)
+        return Archive(sys.stdin.buffer.read(), threads=threads, model=given)
     check_source(source)
     try:
-        return Archive(source, threads=threads)
+        return Archive(source, threads=threads, model=given)
     except AezipError as error:
         raise type(error)(f"{source}: {error}") from error
 

@@ -23,9 +23,12 @@ from .encoder import FloatEncoder
 from .errors import InvalidInput
 from .integer import FLAG_BINS, FRACTION_BITS, IntegerDecoder, Linear, quantize_rows
 from .model import CODE_EXPONENT, MAX_TOP, NARROW_BITS, NARROW_TOP, WIDE_BITS, Norm, Sizes
+from .pretraining import Layer, pretrain, unroll
 from .residual import LEVELS, LEVELS_PER_OCTAVE, LOG2_SCALE_MIN
+from .resuming import resume_decoder, resume_encoder
 from .rows import Rows, statistics
 from .static import log_odds
+from .variants import CONTRACTION, PRETRAINED, winners
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
@@ -34,7 +37,10 @@ VALUES_PER_STEP = 40_000
 VALUES_PER_STEP_GROUPS = 12_000  # each value has hidden units of its own there
 QUANTIZE_FROM = 0.6  # part of the steps after which weights are rounded
 HARD_FROM = 0.9  # and codes
+CORRUPT_UNTIL = 0.5  # part of the steps that train a denoising autoencoder on corrupted rows; then it is fine-tuned on clean ones
 HELD_OUT = 10  # one row in so many
+RESUMED = 1 << 14  # rows whose codes tell the prior of a network that is trained on
+CONTRACTED = 32  # rows of a batch whose Jacobians are penalized
 
 
 @dataclass(frozen=True)
@@ -45,11 +51,21 @@ class Schedule:
     seed: int
     learning_rate: float = 2e-3
     device: str = "cpu"
+    variant: str = "deep"
+
+
+@dataclass(frozen=True)
+class Start:
+    """Frozen networks to train on."""
+
+    encoder: FloatEncoder | None
+    decoders: list[IntegerDecoder]
+    norm: Norm
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained network and its rates in bits a value."""
+    """A trained network and its rates in bits a value; the layers if they were trained one by one."""
 
     encoder: FloatEncoder | None
     decoders: list[IntegerDecoder]
@@ -57,6 +73,7 @@ class Fitted:
     rate: float
     rate_held_out: float
     rate_float: float  # of the held-out rows before rounding weights to int8
+    layers: tuple[Layer, ...] = ()
 
 
 def device_for(name: str) -> torch.device:
@@ -78,6 +95,7 @@ def fit(
     sizes: Sizes,
     schedule: Schedule,
     progress: Callable[[int, int, int, float], None] | None = None,
+    start: Start | None = None,
 ) -> Fitted:
     """Train and freeze an autoencoder.
 
@@ -91,16 +109,27 @@ def fit(
         Steps, seed, learning rate, device.
     progress
         Called with step, steps, epoch and bits a value.
+    start
+        Train these on.
     """
     torch.manual_seed(schedule.seed)
     # these networks are too small to gain from threads, which on a busy machine wait for each other
     torch.set_num_threads(1)
     device = device_for(schedule.device)
     centre, spread, scale = statistics(rows)
-    network = Autoencoder(sizes, torch.from_numpy(spread * 1.0), torch.from_numpy(scale * 1.0)).to(device)
+    if start is not None and start.encoder is not None:
+        centre, spread = start.encoder.centre, start.encoder.spread
+    elif start is not None and len(sizes.groups) > 1:
+        centre = np.asarray(start.norm.centre * 2.0**-FRACTION_BITS, np.float64)
+        spread = np.exp2((start.norm.exponent - FRACTION_BITS).astype(np.float32))
+    network = Autoencoder(sizes, torch.from_numpy(spread * 1.0), torch.from_numpy(scale * 1.0), schedule.variant).to(device)
     data = _Data(rows, centre, spread, device)
-    _start(network, data)
-    if rows.flagged is not None:
+    layers: tuple[Layer, ...] = ()
+    if start is None:
+        layers = _start(network, data, schedule)
+    else:
+        _resume(network, start, rows, centre)
+    if rows.flagged is not None and start is None:
         network.start_odds(torch.from_numpy(log_odds(rows.flagged)))
     _optimize(network, data, schedule, progress)
     network.set_quantize(False)
@@ -110,7 +139,14 @@ def fit(
     encoder = freeze_encoder(network, centre, spread) if sizes.width else None
     norm = normalization(sizes, centre, spread)
     decoders = [freeze_decoder(network, group, centre, spread, norm) for group in range(len(sizes.groups))]
-    return Fitted(encoder, decoders, norm, rate, held_out, rate_float)
+    return Fitted(encoder, decoders, norm, rate, held_out, rate_float, layers)
+
+
+def _resume(network: Autoencoder, start: Start, rows: Rows, centre: Float64) -> None:
+    if start.encoder is not None:
+        resume_encoder(network, start.encoder, start.encoder.codes(rows.target[:RESUMED], None))
+    for group, decoder in enumerate(start.decoders):
+        resume_decoder(network, group, decoder, centre, start.norm)
 
 
 class _Data:
@@ -160,18 +196,28 @@ class _Data:
 
 
 @torch.no_grad()
-def _start(network: Autoencoder, data: _Data) -> None:
-    """Start from what linear algebra knows: principal components, least squares, and scales that suit the rest."""
+def _start(network: Autoencoder, data: _Data, schedule: Schedule) -> tuple[Layer, ...]:
+    """Start from what linear algebra knows: principal components, least squares, and scales that suit the rest.
+
+    Where the variant says so, from layers trained one by one instead, which are returned.
+    """
     sizes, features = network.sizes, data.features
     target = data.target[data.trained[: max(2, (1 << 21) // features)]]
     left = target
     known = target / data.spread
     codes = target[:, :0]
-    if sizes.width:
+    layers: tuple[Layer, ...] = ()
+    if sizes.width and network.variant in PRETRAINED:
+        with torch.enable_grad():
+            layers = pretrain(known, sizes, network.variant, schedule.steps, schedule.seed)
+        left = unroll(network, layers, target)
+    elif sizes.width:
         rank = min(sizes.width, len(target), features)
         middle = target.mean(dim=0)
         _, _, basis = torch.svd_lowrank(target - middle, q=min(rank + 4, features, len(target)), niter=3)
-        basis = torch.nn.functional.pad(basis[:, :rank], (0, sizes.width - rank))
+        if network.winners:
+            basis = _widened(basis[:, :rank], target - middle, sizes.width)
+        basis = torch.nn.functional.pad(basis[:, : sizes.width], (0, max(0, sizes.width - basis.shape[1])))
         # a code's rounding error is shared by all features: long rows afford coarse codes
         quantum = max(1.0, 0.25 * math.sqrt(features))
         codes = torch.round(target @ basis / quantum)
@@ -187,6 +233,26 @@ def _start(network: Autoencoder, data: _Data) -> None:
         coded = ~data.spike[data.trained[: len(left)]]
         mean = (left * coded).sum(dim=0) / coded.sum(dim=0).clamp(min=1)
     network.base_scale.copy_(torch.log2(mean / 1.386 + 2.0**LOG2_SCALE_MIN))
+    return layers
+
+
+def _widened(basis: torch.Tensor, rows: torch.Tensor, width: int) -> torch.Tensor:
+    """Return a basis (features, width): beyond the principal components, directions of rows of the data.
+
+    Atoms taken from the data are where dictionary learning starts: Aharon et al., "K-SVD" (2006). They are scaled down, so
+    that components come first.
+    """
+    more = width - basis.shape[1]  # where there are too few rows for all components, no frame can be made
+    if more <= 0 or basis.shape[1] < rows.shape[1]:
+        return basis
+    chosen = rows[torch.linspace(0, len(rows) - 1, more).long()]
+    atoms = chosen / chosen.norm(dim=1, keepdim=True).clamp(min=1e-9)
+    # the whole must still give the row back: the components make room for what the atoms take over
+    share = 0.5 / max(1.0, float(torch.linalg.matrix_norm(atoms, 2)) ** 2)
+    atoms = atoms * share**0.5
+    values, vectors = torch.linalg.eigh(torch.eye(rows.shape[1]).to(atoms) - atoms.T @ atoms)
+    room = (vectors * values.clamp(min=0.0).sqrt()) @ vectors.T @ basis
+    return torch.cat([room, atoms.T], dim=1)
 
 
 def _start_groups(
@@ -227,9 +293,11 @@ def _optimize(
     values = VALUES_PER_STEP if len(network.decoders) == 1 else VALUES_PER_STEP_GROUPS
     batch = min(max(values // data.features, 32), 4096, len(data.trained))
     smooth = math.nan
+    weight = 0.0  # of the contractive penalty
     for step in range(schedule.steps):
         part = step / schedule.steps
         network.set_quantize(part >= QUANTIZE_FROM)
+        network.corrupting = network.variant == "denoising" and part < CORRUPT_UNTIL
         rate = schedule.learning_rate * min(1.0, (step + 1) / 50) * (0.495 * (1 + math.cos(math.pi * part)) + 0.01)
         for group in optimizer.param_groups:
             group["lr"] = rate
@@ -237,6 +305,10 @@ def _optimize(
         index = data.trained[chosen.to(data.trained.device)]
         total, count = data.bits(network, index, hard=part >= HARD_FROM)
         loss = total / count
+        if network.variant == "contractive":
+            norm = network.contraction(data.target[index[:CONTRACTED]] / data.spread)
+            weight = weight or CONTRACTION / max(float(norm.detach()), 1e-9)
+            loss = loss + weight * norm
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -266,6 +338,8 @@ def freeze_encoder(network: Autoencoder, centre: Float64, spread: Float32) -> Fl
         skip.astype(np.float32),
         centre,
         spread,
+        logistic=network.variant in PRETRAINED,
+        winners=winners(network.variant, network.sizes.width),
     )
 
 

@@ -217,8 +217,10 @@ class Trials:
     def _rows(self, plan: NetworkPlan, grid: Grid) -> list[network.Prepared]:
         return [network.prepare(plan, grid.at(p.start), p.x, p.masked) for p in self.pieces]
 
-    def _train(self, plan: NetworkPlan, grid: Grid, steps: int, *, final: bool = False) -> Choice:
-        """Train, code the sample, count bytes."""
+    def _train(
+        self, plan: NetworkPlan, grid: Grid, steps: int, *, final: bool = False, start: Choice | None = None
+    ) -> Choice:
+        """Train, or train on, code the sample, count bytes."""
         prepared = self._rows(plan, grid)
         rows = join(prepared, whole=grid.whole)
         if plan.sizes.spiked:
@@ -228,9 +230,12 @@ class Trials:
         if steps:
             from . import training  # torch is needed here alone
 
-            schedule = training.Schedule(steps, self.seed, device=self.device)
+            schedule = training.Schedule(steps, self.seed, device=self.device, variant=plan.variant)
             report = self._reporter(plan, final=final)
-            fitted = training.fit(rows, plan.sizes, schedule, report)
+            frozen = None
+            if start is not None and isinstance(start.model, Model):
+                frozen = training.Start(start.encoder, start.model.decoders, start.model.norm)
+            fitted = training.fit(rows, plan.sizes, schedule, report, frozen)
             encoder, decoders, norm = fitted.encoder, fitted.decoders, fitted.norm
             rates = {
                 "trained": fitted.rate, "held_out": fitted.rate_held_out, "held_out_float": fitted.rate_float
@@ -245,7 +250,7 @@ class Trials:
         self, plan: NetworkPlan, *, final: bool
     ) -> Callable[[int, int, int, float], None]:
         raw = 8.0 * self.pieces[0].x.dtype.itemsize
-        name = f"width {plan.sizes.width}, hidden {plan.sizes.hidden}"
+        name = f"{plan.variant}, width {plan.sizes.width}, hidden {plan.sizes.hidden}"
 
         def report(step: int, steps: int, epoch: int, rate: float) -> None:
             message = f"epoch {epoch + 1}" if final else f"trying {name}"

@@ -14,9 +14,10 @@ import aezip
 
 PACKAGE = Path(aezip.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
-TORCH_ALLOWED = {"aezip.autoencoder", "aezip.training", "aezip.refining", "aezip.ratings"}
+TORCH_ALLOWED = {f"aezip.{name}" for name in ("autoencoder", "training", "refining", "ratings", "pretraining", "resuming")}
 CONTAINER_MAY_KNOW = {"aezip.atomic", "aezip.errors", "aezip.frames", "aezip.header"}
-COMMAND_LINE = {"aezip.cli", "aezip.arguments", "aezip.render", "aezip.demo", "aezip.__main__", "aezip.asking", "aezip.terminal"}
+COMMAND_LINE = {"aezip.cli", "aezip.arguments", "aezip.modelcommand", "aezip.render", "aezip.demo", "aezip.__main__"}
+COMMAND_LINE |= {"aezip.asking", "aezip.terminal"}
 FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "runpy", "code", "pty"}
 FORBIDDEN_MODULES |= {"socket", "urllib", "http", "ftplib", "requests", "subprocess", "ctypes"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}

@@ -114,7 +114,7 @@ class AutoencoderCodes(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         rows = validate_data(self, X, dtype=np.float64, reset=False)
         # in float64, so that a row has the same codes whatever rows are beside it
         normal = (self._steps_of(rows) - self.encoder_.centre) / self.encoder_.spread.astype(np.float64)
-        return np.asarray(np.rint(self.encoder_.latents(normal)).clip(-(2.0**20), 2.0**20) + 0.0, np.float64)
+        return np.asarray(np.rint(self.encoder_.forward(normal)).clip(-(2.0**20), 2.0**20) + 0.0, np.float64)
 
     def inverse_transform(self, X: Any) -> Float64:  # noqa: N803
         """Return the rows that the decoder makes of codes, float64, shape (samples, features)."""
