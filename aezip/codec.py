@@ -153,9 +153,9 @@ class Encoder:
         self.statistics: Statistics = scan(values, self._admitted.fill, trailing=self._admitted.trailing)
         self._specials = self.statistics.specials
         self.tolerance: Tolerance = resolve(self.bound, self.statistics)
-        fine, wholes = grids_for(values, self.statistics, self.tolerance, self._shrink)
         self.tried: list[tuple[str, float]] = []
         if values.size:
+            fine, wholes = grids_for(values, self.statistics, self.tolerance, self._shrink)
             self._choice = self._select(fine, wholes)
         else:
             self._choice = Choice(BytesPlan(False), None, 0.0)
@@ -173,7 +173,8 @@ class Encoder:
         if isinstance(fine, LinearGrid) and self.tolerance.kind == "absolute":
             sample = np.concatenate([p.x for p in pieces])
             keep = np.concatenate([np.ones(p.x.shape, np.bool_) if p.masked is None else ~p.masked for p in pieces])
-            native_grid = native_steps(sample, keep, fine)
+            with np.errstate(all="ignore"):  # near the largest floats
+                native_grid = native_steps(sample, keep, fine)
             wholes = wholes if native_grid is None else [native_grid, *wholes]
         selector = Selector(
             pieces,

@@ -33,7 +33,7 @@ class Selector(ContextTrials):
     def choose(self) -> Choice:
         """Return the plan with the fewest bytes."""
         plain = self._plain()
-        count = sum(p.x.size for p in self.pieces)
+        count = sum(p.x.size if p.masked is None else int((~p.masked).sum()) for p in self.pieces)
         self.wholes = [g for g in self.wholes if self._fits(g)]
         if count < 256 or not self.wholes:
             return plain
