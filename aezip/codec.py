@@ -235,7 +235,8 @@ class Encoder:
         if isinstance(fine, LinearGrid) and self.tolerance.kind == "absolute":
             sample = np.concatenate([p.x for p in pieces])
             keep = np.concatenate([np.ones(p.x.shape, np.bool_) if p.masked is None else ~p.masked for p in pieces])
-            native_grid = native_steps(sample, keep, fine)
+            with np.errstate(all="ignore"):  # near the largest floats
+                native_grid = native_steps(sample, keep, fine)
             wholes = wholes if native_grid is None else [native_grid, *wholes]
         selector = Selector(
             pieces,

@@ -43,6 +43,8 @@ class ContextTrials(Trials):
     def _contexts(self) -> Refinement | None:
         """Return the best context plan of short trainings on a part of the sample."""
         done: list[Refinement] = []
+        if self._crop.masked is not None and self._crop.masked.all():
+            return None  # nothing to learn from
         grids = [g for g in (self.fine, *self.wholes[:1]) if g is not None]
         tried = contextual.orders(self.context_pieces[0].x.shape)[: self.preset.context_trials]
         for order in tried:

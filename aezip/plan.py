@@ -48,7 +48,7 @@ class Selector(VariantTrials):
             Take a plan without a network only if no other can be had: what is trained will serve other arrays too.
         """
         plain = self._plain()
-        count = sum(p.x.size for p in self.pieces)
+        count = sum(p.x.size if p.masked is None else int((~p.masked).sum()) for p in self.pieces)
         self.wholes = [g for g in self.wholes if self._fits(g)]
         if count < 256 or not self.wholes:
             return plain

@@ -221,7 +221,7 @@ def _start(network: Autoencoder, data: _Data, schedule: Schedule) -> tuple[Layer
         # a code's rounding error is shared by all features: long rows afford coarse codes
         quantum = max(1.0, 0.25 * math.sqrt(features))
         codes = torch.round(target @ basis / quantum)
-        network.start_linear(basis, quantum, codes.std(dim=0))
+        network.start_linear(basis, quantum, codes.std(dim=0, correction=min(1, len(codes) - 1)))
         left = target - codes * quantum @ basis.T
     if len(sizes.groups) > 1:
         left = _start_groups(network, known, codes * 2.0**-CODE_EXPONENT, target)

@@ -45,11 +45,11 @@ def finish(child: subprocess.Popen[str], least: int) -> dict[str, int]:
 
 @pytest.mark.timeout(600)
 def test_random_changes_are_harmless() -> None:
-    """5,000 flipped bits, 500 splices, and 1,400 files signed again, over files of every plan."""
-    flips, signed = start("flips", 1, 5000, 300, GOLDEN), start("signed", 2, 1400, 300, GOLDEN)
-    results = finish(signed, 1400)
+    """5,000 flipped bits, 500 splices, and 900 files signed again, over files of every plan."""
+    flips, signed = start("flips", 1, 5000, 300, GOLDEN), start("signed", 2, 900, 300, GOLDEN)
+    results = finish(signed, 900)
     assert results["read"] > 50  # what only describes may change: mutants do get past all digests
-    assert results["refused"] > 1000
+    assert results["refused"] > 700
     splices = start("splices", 3, 500, 300, GOLDEN)
     assert finish(flips, 5000)["refused"] > 4900
     finish(splices, 500)

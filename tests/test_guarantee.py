@@ -272,6 +272,31 @@ def test_several_arrays_in_one_file() -> None:
     assert sum(report.bytes.values()) == len(data)
 
 
+@pytest.mark.parametrize("dtype", ["u2", "f4", "c16", ">i8"])
+@pytest.mark.parametrize("bound", [aezip.PSNR(60), aezip.Absolute(2), aezip.RangeRelative(1e-3), aezip.PointRelative(0.1)])
+def test_arrays_without_values_keep_any_bound(dtype: str, bound: aezip.Bound) -> None:
+    for shape in ((0,), (0, 119), (3, 0, 4)):
+        round_trip(np.zeros(shape, dtype), bound)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 40])
+def test_arrays_of_hardly_anything_but_specials(kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sampled parts may hold nothing to learn from."""
+    monkeypatch.setattr(plan, "SMALL", 0)
+    x = np.full((600, 5, 5), np.inf, "f4")
+    x[300:].flat[: 90 * kept : 90] = np.arange(kept)
+    y, _ = round_trip(x, aezip.Absolute(1e-3))
+    within(x, y, 1e-3)
+
+
+@pytest.mark.parametrize("shape", [(1, 310), (1, 1, 3000)])
+def test_a_single_row_is_enough_to_train_on(shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "SMALL", 0)
+    x = smooth(shape)
+    y, _ = round_trip(x, aezip.RangeRelative(1e-4))
+    within(x, y, 1e-4 * float(np.ptp(x)))
+
+
 def test_fall_back_to_bytes_where_a_plan_misjudged(monkeypatch: pytest.MonkeyPatch) -> None:
     x = np.random.default_rng(0).normal(size=(2000, 20)).astype("f4")
     monkeypatch.setattr(plan.Selector, "_plain", lambda self: plan.Choice(plan.DifferencePlan(0), self.wholes[0], 1.0))

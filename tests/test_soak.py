@@ -109,8 +109,8 @@ def broken(x: np.ndarray, y: np.ndarray, asked: aezip.Bound) -> int:
         return int(different.sum())
     finite = np.isfinite(x)
     count = int((different & (~finite | ((x == 0) & np.signbit(x) if x.dtype.kind == "f" else False))).sum())
-    exact = x.astype(object) if x.dtype.kind in "iu" else x.astype("f8")
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"):  # signalling NaNs among others
+        exact = x.astype(object) if x.dtype.kind in "iu" else x.astype("f8")
         gap = np.abs(exact - (y.astype(object) if x.dtype.kind in "iu" else y.astype("f8")))
         if isinstance(asked, aezip.Absolute):
             limit: Any = asked.value
