@@ -14,7 +14,8 @@ from aezip import cli, plan, pretraining, residual, training, variants
 from aezip.codec import Encoder
 from aezip.codes import CodeBook
 from aezip.model import Sizes
-from aezip.training import Fitted, Rows, Schedule
+from aezip.rows import Rows
+from aezip.training import Fitted, Schedule
 
 FEATURES, STEPS = 24, 250
 
