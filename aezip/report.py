@@ -212,6 +212,13 @@ def _reference(header: dict[str, Any]) -> dict[str, Any] | None:
     return {name: found[name] for name in kinds}
 
 
+def _recommender(header: dict[str, Any]) -> dict[str, float] | None:
+    """Return what a header says of a recommender, if it is what one says."""
+    found = header.get("recommender")
+    good = isinstance(found, dict) and type(found.get("rank")) is int and type(found.get("held_out_rmse")) is float
+    return {name: found[name] for name in ("rank", "held_out_rmse")} if good else None
+
+
 def _array(name: str, reader: Reader, ledger: dict[str, int]) -> ArrayReport:
     header = reader.header(name)
     achieved = header.get("achieved", {})
@@ -237,6 +244,6 @@ def _array(name: str, reader: Reader, ledger: dict[str, int]) -> ArrayReport:
         exceptions=achieved.get("exceptions", 0),
         efficiency=coded / ideal if ideal else None,
         chunks=header["chunk_count"],
-        recommender=header.get("recommender"),
+        recommender=_recommender(header),
         trained=_reference(header),
     )

@@ -148,7 +148,8 @@ def main() -> None:
     text += ["", "## Neighbours on compressed data", ""]
     text.append(
         "Share of the 10 true nearest rows of the original among the 10 that are found. `nearest` compares what the decoder "
-        "makes of the codes; plain codes and principal components are compared by Euclidean distance. The last column is milliseconds a query."
+        "makes of the codes; plain codes and principal components are compared by Euclidean distance. The last column is "
+        "milliseconds a query."
     )
     columns = ("array", "width", "`nearest`", "plain codes", "PCA of that width", "chance", "bytes read of the file", "ms")
     text += ["", f"| {' | '.join(columns)} |"]

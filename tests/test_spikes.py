@@ -33,7 +33,7 @@ class Spiked(plan.Selector):
 
     width = 2
 
-    def choose(self) -> plan.Choice:
+    def choose(self, **_: Any) -> plan.Choice:
         """Return it, trained shortly."""
         layout, grid = candidates(self.shape)[0], self.wholes[0]
         sizes = Sizes((tuple(range(layout.features)),), 0, 1, 0, True, spiked=True)

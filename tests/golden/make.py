@@ -106,7 +106,7 @@ class Only(plan.Selector):
 
     kind: str | None = None
 
-    def choose(self) -> plan.Choice:
+    def choose(self, **_: Any) -> plan.Choice:
         """Return the best choice of the wanted kind."""
         if self.kind is None:
             return super().choose()
