@@ -215,8 +215,9 @@ def _reference(header: dict[str, Any]) -> dict[str, Any] | None:
 def _recommender(header: dict[str, Any]) -> dict[str, float] | None:
     """Return what a header says of a recommender, if it is what one says."""
     found = header.get("recommender")
-    good = isinstance(found, dict) and type(found.get("rank")) is int and type(found.get("held_out_rmse")) is float
-    return {name: found[name] for name in ("rank", "held_out_rmse")} if good else None
+    if not isinstance(found, dict) or type(found.get("rank")) is not int or type(found.get("held_out_rmse")) is not float:
+        return None
+    return {name: found[name] for name in ("rank", "held_out_rmse")}
 
 
 def _array(name: str, reader: Reader, ledger: dict[str, int]) -> ArrayReport:
