@@ -41,8 +41,8 @@ SHIFT_OF = np.array([(b - DIRECT) // 2 + 3 if b >= DIRECT else 0 for b in range(
 
 def buckets(value: Int64) -> residual.Split:
     """Return values as symbols (of table 0) and plain low bits; those from 2**44 on are escapes."""
-    far = np.abs(value) >= FAR
-    size = np.where(far, 0, np.abs(value) - 1)
+    far = (value >= FAR) | (value <= -FAR)  # the smallest integer has no magnitude
+    size = np.abs(np.where(far, 1, value)) - 1
     exponent = np.frexp(np.maximum(size, 1).astype(np.float64))[1].astype(np.int64) - 1
     shift = np.where(size >= DIRECT, exponent - 1, 0)
     bucket = np.where(size >= DIRECT, DIRECT + 2 * (exponent - 4) + ((size >> shift.clip(0)) & 1), size)
@@ -54,7 +54,7 @@ def buckets(value: Int64) -> residual.Split:
 def from_buckets(reader: residual.Decoder, context: npt.NDArray[np.uint16]) -> Int64:
     """Return the values of one pass; raises CorruptFile for symbols that stand for nothing."""
     high = reader.decode(np.zeros(len(context), np.uint8), context)
-    far = np.abs(high) >= FAR
+    far = (high >= FAR) | (high <= -FAR)
     symbol = np.where(far, 0, residual.zigzag(high))
     if int(symbol.max(initial=0)) > TOP_SYMBOL or int(symbol.min(initial=0)) < 0:
         raise CorruptFile("a distance is impossible: the file is damaged")

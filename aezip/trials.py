@@ -142,7 +142,8 @@ class Trials:
                 if axis is not None and self.shape[axis] < 2:
                     continue
                 options.append(self._note(Choice(DifferencePlan(axis), grid, self._coded(DifferencePlan(axis), grid, small))))
-        if self.wholes and (len(self.shape) == 1 or (len(self.shape) == 2 and self.shape[1] <= RECALL_COLUMNS)):
+        table = len(self.shape) == 1 or (len(self.shape) == 2 and self.shape[1] <= RECALL_COLUMNS)
+        if table and self.wholes and self._fits(self.wholes[0]):
             recalled = self._coded(RecallPlan(), self.wholes[0], small)
             options.append(self._note(Choice(RecallPlan(), self.wholes[0], recalled)))
         return self._measured(min(options, key=lambda c: c.size))

@@ -32,7 +32,7 @@ def through(x: np.ndarray) -> tuple[bytes, np.ndarray]:
     return data, recall.RecallPlan().decode(GRID, data, x.shape, x.dtype)
 
 
-@given(st.lists(st.integers(-(2**51), 2**51), max_size=60))
+@given(st.lists(st.integers(-(2**63), 2**63 - 1), max_size=60))
 def test_buckets_hold_every_number(numbers: list[int]) -> None:
     value = np.array(numbers, np.int64)
     part = recall.buckets(value)
@@ -46,7 +46,8 @@ def test_buckets_hold_every_number(numbers: list[int]) -> None:
 
 @pytest.mark.parametrize("x", [
     session_log(3000), session_log(3000)[:, 2], session_log(1), np.zeros((0, 3), "i4"),
-    np.random.default_rng(0).integers(-(2**40), 2**40, (200, 3)), np.arange(24).reshape(2, 3, 4),
+    np.random.default_rng(0).integers(-(2**40), 2**40, (200, 3)),
+    np.array([[-(2**63)], [2**63 - 1], [0], [-1]]), np.arange(24).reshape(2, 3, 4),
 ])
 def test_any_chunk_comes_back(x: np.ndarray) -> None:
     assert (through(x)[1] == x).all()
