@@ -17,7 +17,7 @@ from aezip.errors import CorruptFile, UnsupportedVersion
 from aezip.forms import LARGEST, Digits, Lattice, Ordered, Whole
 from aezip.linear import Linear
 from aezip.logarithm import Logarithm, Staircase, float_logarithm, integer_staircase
-from aezip.ranks import Ranks, find_ranks
+from aezip.ranks import MOST_COLUMNS, Ranks, find_ranks
 from aezip.search import find_float_lattice, gather_patches
 from aezip.specials import bits_of
 from aezip.statistics import BLOCK, blocks
@@ -111,8 +111,9 @@ def ranked(lattice: Lattice, values: NDArray[Any], statistics: Statistics) -> Ra
 def covering(values: NDArray[Any], statistics: Statistics, bound: NDArray[np.float64]) -> Ranks | None:
     """Return ranks among points within an absolute bound of all values, or None if even steps cost as little."""
     hidden = find_hidden(values, statistics)
-    if hidden is None or (isinstance(hidden, Linear) and hidden.axis == 0):
-        return None
+    table = values.ndim == 2 and 2 <= values.shape[-1] <= MOST_COLUMNS
+    if hidden is None or (isinstance(hidden, Linear) and hidden.axis is not None and not (table and hidden.axis == -1)):
+        return None  # a rule for each outer index, or for more columns than are looked at one by one
     return cover(hidden, _blocks(values, statistics), values.shape, values.dtype.newbyteorder("="), bound)
 
 

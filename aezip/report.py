@@ -63,7 +63,8 @@ class ArrayReport:
     @property
     def variant(self) -> str | None:
         """Kind of the autoencoder, alone or below a context network; None where no codes are stored."""
-        plan = self.plan.get("base") or self.plan
+        base = self.plan.get("base")
+        plan = base if isinstance(base, dict) else self.plan
         return str(plan.get("variant", "deep")) if plan.get("width") else None
 
     @property

@@ -83,7 +83,7 @@ def test_another_shape_is_refused(shape: tuple[int, ...]) -> None:
 
 
 def test_a_file_names_the_feature_that_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Selector, "choose", lambda self: self._static(self._plain()))
+    monkeypatch.setattr(Selector, "choose", lambda self, **_: self._static(self._plain()))
     mask = popular(1200, 100)
     x = np.where(mask > 0, np.random.default_rng(0).integers(1, 6, mask.shape), np.nan).astype("f4")
     assert exceptions.pack_mask((mask == 0).astype(np.uint8))[0] == exceptions.MARGINS
