@@ -108,13 +108,14 @@ def ranked(lattice: Lattice, values: NDArray[Any], statistics: Statistics) -> Ra
     return find_ranks(lattice, _blocks(values, statistics), columns)
 
 
-def covering(values: NDArray[Any], statistics: Statistics, bound: NDArray[np.float64]) -> Ranks | None:
-    """Return ranks among points within an absolute bound of all values, or None if even steps cost as little."""
-    hidden = find_hidden(values, statistics)
+def covering(
+    lattice: Lattice, values: NDArray[Any], statistics: Statistics, bound: NDArray[np.float64]
+) -> Ranks | None:
+    """Return ranks among points of a lattice within an absolute bound of all values, or None if even steps cost as little."""
     table = values.ndim == 2 and 2 <= values.shape[-1] <= MOST_COLUMNS
-    if hidden is None or (isinstance(hidden, Linear) and hidden.axis is not None and not (table and hidden.axis == -1)):
+    if isinstance(lattice, Linear) and lattice.axis is not None and not (table and lattice.axis == -1):
         return None  # a rule for each outer index, or for more columns than are looked at one by one
-    return cover(hidden, _blocks(values, statistics), values.shape, values.dtype.newbyteorder("="), bound)
+    return cover(lattice, _blocks(values, statistics), values.shape, values.dtype.newbyteorder("="), bound)
 
 
 def ordered_lattice(dtype: DTypeLike) -> Ordered:

@@ -34,9 +34,13 @@ def grids_for(
     dtype = values.dtype.newbyteorder("=")
     if tolerance.kind == "relative":
         relative = relative_lattice(tolerance.relative, values, statistics)
-        return None, _exact(values, statistics, dtype) if relative is None else [HiddenGrid(relative)]
-    exact: list[Grid] = _exact(values, statistics, dtype)
-    if tolerance.kind == "lossless":
+        if relative is not None:
+            return None, [HiddenGrid(relative)]
+    lattices = _lattices(values, statistics)
+    exact: list[Grid] = [HiddenGrid(lattice) for lattice in lattices]
+    if dtype.kind == "f":
+        exact.append(HiddenGrid(ordered_lattice(dtype)))
+    if tolerance.kind in ("lossless", "relative"):
         return None, exact
     if tolerance.absolute.ndim:
         low = np.asarray(statistics.column_minimum, np.float64)
@@ -48,33 +52,38 @@ def grids_for(
     if fine is None:
         return None, exact
     whole = LinearGrid(fine.step, fine.offset, True)
-    few = _few(values, statistics, low, high, fine)
-    if few is None and tolerance.kind == "absolute" and _distinct(values, DISTINCT):
-        few = covering(values, statistics, tolerance.absolute)
+    steps = float(np.log2(np.maximum((high - low) / fine.step, 1.0)).mean())
+    few = lattices[0] if lattices and _is_few(values, statistics, lattices[0], steps) else None
+    if few is None and lattices and tolerance.kind == "absolute" and _distinct(values, DISTINCT):
+        few = covering(lattices[-1], values, statistics, tolerance.absolute)
     return fine, [whole] if few is None else [HiddenGrid(few), whole]
+
+
+def _lattices(values: npt.NDArray[Any], statistics: Statistics) -> list[Lattice]:
+    """Return the lattice of the data, if it has one, and before it the ranks of its integers where those are sparse."""
+    hidden = find_hidden(values, statistics)
+    if hidden is None:
+        return []
+    ranks = ranked(hidden, values, statistics)
+    return [hidden] if ranks is None else [ranks, hidden]
+
+
+def _sampled(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return outer indices, evenly spaced, of about SAMPLED values."""
+    return values[:: max(1, values.size // SAMPLED)]
 
 
 def _distinct(values: npt.NDArray[Any], most: int) -> bool:
     """Tell whether a sample of each column, or of all if they are many, has at most so many distinct values."""
-    rows = values[:: max(1, values.shape[0] * (values.size // values.shape[0]) // SAMPLED)]
+    rows = _sampled(values)
     if rows.ndim > 1 and rows.shape[-1] <= MOST_COLUMNS:
         return all(np.unique(rows[..., column]).size <= most for column in range(rows.shape[-1]))
     return np.unique(rows).size <= most
 
 
-def _few(
-    values: npt.NDArray[Any], statistics: Statistics, low: npt.NDArray[Any], high: npt.NDArray[Any], fine: LinearGrid
-) -> Lattice | None:
-    """Return the lattice of the data if it has fewer points in each column's range than the bound leaves steps."""
-    if not _distinct(values, MOST):
-        return None
-    hidden = find_hidden(values, statistics)
-    if hidden is None:
-        return None
-    ranks = ranked(hidden, values, statistics)
-    steps = np.log2(np.maximum((high - low) / fine.step, 1.0)).mean()
-    points = _log2_points(values, statistics, hidden if ranks is None else ranks)
-    return (hidden if ranks is None else ranks) if points < steps - GAIN else None
+def _is_few(values: npt.NDArray[Any], statistics: Statistics, lattice: Lattice, steps: float) -> bool:
+    """Tell whether a lattice has fewer points in the columns' ranges than the bound leaves steps, both as log2."""
+    return _distinct(values, MOST) and _log2_points(values, statistics, lattice) < steps - GAIN
 
 
 def _log2_points(values: npt.NDArray[Any], statistics: Statistics, lattice: Lattice) -> float:
@@ -82,7 +91,7 @@ def _log2_points(values: npt.NDArray[Any], statistics: Statistics, lattice: Latt
     if isinstance(lattice, Linear) and lattice.axis == 0:  # each outer index has a rule of its own
         rows = native(values[: max(1, SAMPLED * values.shape[0] // values.size)])
     else:
-        rows = native(values[:: max(1, values.size // SAMPLED)])
+        rows = native(_sampled(values))
     integers = lattice.to_integers(rows).astype(np.float64)
     integers[statistics.specials.classify(rows) != 0] = np.nan
     columns = integers.reshape(-1, rows.shape[-1] if 1 < rows.ndim and rows.shape[-1] <= MOST_COLUMNS else 1)
@@ -90,18 +99,6 @@ def _log2_points(values: npt.NDArray[Any], statistics: Statistics, lattice: Latt
     if not columns.size:
         return 0.0
     return float(np.log2(np.nanmax(columns, axis=0) - np.nanmin(columns, axis=0) + 1.0).mean())
-
-
-def _exact(values: npt.NDArray[Any], statistics: Statistics, dtype: np.dtype[Any]) -> list[Grid]:
-    """Return grids that lose nothing."""
-    hidden = find_hidden(values, statistics)
-    ranks = None if hidden is None else ranked(hidden, values, statistics)
-    grids: list[Grid] = [] if ranks is None else [HiddenGrid(ranks)]
-    if hidden is not None:
-        grids.append(HiddenGrid(hidden))
-    if dtype.kind == "f":
-        grids.append(HiddenGrid(ordered_lattice(dtype)))
-    return grids
 
 
 def native_steps(x: npt.NDArray[Any], keep: npt.NDArray[np.bool_], grid: LinearGrid) -> LinearGrid | None:

@@ -493,7 +493,7 @@ CROWDED = [
 def test_points_cover_all_values_and_cost_less_than_even_steps(x: np.ndarray, bound: float) -> None:
     bound = bound / 10 if x.dtype == "f4" else bound
     stats = scan(x)
-    lattice = covering(x, stats, np.array(bound))
+    lattice = covering(found(x), x, stats, np.array(bound))
     assert lattice is not None
     ranks = lattice.to_integers(x)
     y = lattice.from_integers(ranks, x.dtype)
