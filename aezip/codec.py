@@ -23,8 +23,8 @@ import numpy.typing as npt
 from . import contextplan, exceptions, limits, network, recommender, residual, variants
 from .admission import Specials, Statistics, admit, native, parse_dtype, restore, scan
 from .bounds import Bound, Lossless, Tolerance, resolve, violations
-from .coded import bottleneck, parse_codes, with_codes
-from .contextplan import ContextModel, ContextPlan, model_from_bytes
+from .coded import parse_codes, with_codes
+from .contextplan import ContextModel, ContextPlan, bottleneck, model_from_bytes
 from .errors import CorruptFile, InvalidInput, UnsupportedVersion
 from .frames import pack
 from .layout import Chunks, Piece, cut
@@ -503,39 +503,19 @@ class Decoder:
         return None if self._estimates is None else recommender.from_bytes(self._estimates, self.shape)
 
     def _read_plan(self, kind: Any, header: dict[str, Any], shared: dict[str, bytes]) -> None:
-        plan, shape = header["plan"], self._work_shape
-        if kind == "bytes":
-            shuffled, changes = plan.get("shuffled"), plan.get("changes", False)
-            if not isinstance(shuffled, bool) or not isinstance(changes, bool):
-                raise CorruptFile("the plan in the header is malformed: the file is damaged")
-            self._plan: Plan = BytesPlan(shuffled, changes)
-            self._check_memory()
+        shape = self._work_shape
+        if kind != "bytes":
+            self._grid = grid_from_json(header.get("grid"), shape)
+        plan = self._plan = _plan_from_json(kind, header["plan"], shape, self._grid)
+        self._check_memory()
+        if not isinstance(plan, ContextPlan | NetworkPlan):
             return
-        self._grid = grid_from_json(header.get("grid"), shape)
-        if kind == "difference":
-            axis = plan.get("axis")
-            if axis is not None and not (isinstance(axis, int) and 0 <= axis < len(shape)):
-                raise CorruptFile("the plan in the header is malformed: the file is damaged")
-            self._plan = DifferencePlan(axis)
-            self._check_memory()
-        elif kind == "recall":
-            self._plan = RecallPlan()
-            self._check_memory()
-        elif kind == "context":
-            refined = ContextPlan.from_json(plan, shape, whole=self._grid.whole)
-            self._plan = refined
-            self._check_memory()
-            if "model" not in shared:
-                raise CorruptFile("the model is missing: the file is damaged")
-            self._model = model_from_bytes(shared["model"], refined, len(shape))
-        elif kind in ("autoencoder", "columns", "static"):
-            self._plan = NetworkPlan.from_json(plan, shape, whole=self._grid.whole)
-            self._check_memory()
-            if "model" not in shared:
-                raise CorruptFile("the model is missing: the file is damaged")
-            self._model = from_bytes(shared["model"], self._plan.sizes, len(shape))
+        if "model" not in shared:
+            raise CorruptFile("the model is missing: the file is damaged")
+        if isinstance(plan, ContextPlan):
+            self._model = model_from_bytes(shared["model"], plan, len(shape))
         else:
-            raise UnsupportedVersion(f"the plan {str(kind)[:40]!r} is not known: update aezip")
+            self._model = from_bytes(shared["model"], plan.sizes, len(shape))
 
     def _check_memory(self) -> None:
         """Compare what decoding will take with what there is, before anything is allocated."""
@@ -555,6 +535,7 @@ class Decoder:
     def chunk_shape(self) -> tuple[int, ...]:
         """Shape of a full chunk of plain values."""
         return (min(self._chunks.length, self.outer), *self._work_shape[1:])
+
     def parts(self) -> tuple[Plan, Grid | None, Model | ContextModel | None]:
         """Return plan, grid and networks."""
         return self._plan, self._grid, self._model
@@ -616,6 +597,27 @@ class Decoder:
         except (ValueError, IndexError, OverflowError) as error:
             raise CorruptFile(f"chunk {index} does not make sense: the file is damaged") from error
         return restored_chunk(out, self.shape, self._dtype_text)
+
+
+def _plan_from_json(kind: Any, plan: Any, shape: tuple[int, ...], grid: Grid | None) -> Plan:
+    """Read the plan of an array; only plain bytes have no grid."""
+    if kind == "recall":
+        return RecallPlan()
+    if grid is not None and kind == "context":
+        return ContextPlan.from_json(plan, shape, whole=grid.whole)
+    if grid is not None and kind in ("autoencoder", "columns", "static"):
+        return NetworkPlan.from_json(plan, shape, whole=grid.whole)
+    if kind == "bytes":
+        shuffled, changes = plan.get("shuffled"), plan.get("changes", False)
+        if not isinstance(shuffled, bool) or not isinstance(changes, bool):
+            raise CorruptFile("the plan in the header is malformed: the file is damaged")
+        return BytesPlan(shuffled, changes)
+    if kind == "difference":
+        axis = plan.get("axis")
+        if axis is not None and not (isinstance(axis, int) and 0 <= axis < len(shape)):
+            raise CorruptFile("the plan in the header is malformed: the file is damaged")
+        return DifferencePlan(axis)
+    raise UnsupportedVersion(f"the plan {str(kind)[:40]!r} is not known: update aezip")
 
 
 def _work(shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[tuple[int, ...], np.dtype[Any]]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields
 
-from .contextplan import ContextPlan
 from .contexttrials import as_choice
 from .errors import InvalidInput
 from .layout import Layout, candidates
@@ -17,7 +16,7 @@ from .model import Sizes
 from .network import NetworkPlan
 from .plan import Selector
 from .quantizer import Grid
-from .trials import Choice, Plan
+from .trials import Choice
 
 MOST_FEATURES = 4096  # values of a row
 WIDEST = 255  # codes of a row
@@ -34,12 +33,6 @@ def row_layout(shape: tuple[int, ...]) -> Layout:
     if len(shape) > 1 and 2 <= shape[-1] <= MOST_FEATURES:
         return Layout((*(1,) * (len(shape) - 1), shape[-1]))
     return candidates(shape)[0]
-
-
-def bottleneck(plan: Plan) -> NetworkPlan | None:
-    """Return the autoencoder of a plan, or None if it has no codes."""
-    inner = plan.base if isinstance(plan, ContextPlan) else plan
-    return inner if isinstance(inner, NetworkPlan) and inner.sizes.width else None
 
 
 @dataclass

@@ -30,9 +30,7 @@ import numpy as np
 
 from . import __version__
 from . import header as rules
-from .atomic import check_target as check_target
-from .atomic import publish as publish
-from .atomic import temporary
+from .atomic import check_target, publish, temporary
 from .errors import AezipError, CorruptFile, InvalidInput, UnsafeFile
 from .frames import content_size, pack, unpack
 

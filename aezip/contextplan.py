@@ -135,6 +135,12 @@ class ContextPlan:
         return ContextPlan(ContextSizes(order, corner, hidden, precision, columns, spike), whole, origin, plan, series)
 
 
+def bottleneck(plan: object) -> NetworkPlan | None:
+    """Return the autoencoder of any plan, or the one below a context plan; None if it has no codes."""
+    inner = plan.base if isinstance(plan, ContextPlan) else plan
+    return inner if isinstance(inner, NetworkPlan) and inner.sizes.width else None
+
+
 @dataclass(frozen=True)
 class ContextModel:
     """All that decoding needs beside the chunks' streams."""

@@ -245,6 +245,16 @@ class IntegerDecoder:
         return hidden
 
 
+def odds_to_bins(odds: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return log-odds in nats as bins, not yet rounded: half a nat each, FLAG_BINS / 2 is even."""
+    return np.asarray(2.0 * odds + FLAG_BINS / 2)
+
+
+def quantize_odds(weight: npt.NDArray[np.float64], bias: npt.NDArray[np.float64], input_exponent: int) -> Linear:
+    """Round a float layer that gives log-odds, in nats, to an integer one that gives their bins; see `quantize_rows`."""
+    return quantize_rows(weight * 2.0, odds_to_bins(bias), input_exponent, 0)
+
+
 def quantize_rows(
     weight: npt.NDArray[np.float64], bias: npt.NDArray[np.float64], input_exponent: int, output_exponent: int
 ) -> Linear:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -10,6 +9,7 @@ import click
 
 from . import arguments, variants
 from .errors import InvalidInput
+from .terminal import json_option, print_json
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -35,7 +35,7 @@ def model_option(function: Command) -> Command:
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("-f", "--force", is_flag=True, help="Replace an existing output.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
+@json_option
 @click.option("--no-progress", is_flag=True, help="No progress bar.")
 def train(sources: tuple[str, ...], output: str, **options: Any) -> None:
     """Train once on DATA; compress -m MODEL.aezm then needs no training."""
@@ -64,6 +64,6 @@ def train(sources: tuple[str, ...], output: str, **options: Any) -> None:
     made.save(output, overwrite=options["force"])
     if options["as_json"]:
         found = {"id": made.id, "file_bytes": len(made.data), "model_bytes": made.stream_bytes, "plan": made.plan}
-        click.echo(json.dumps({"input": list(sources), "output": output, **found}))
+        print_json({"input": list(sources), "output": output, **found})
     elif not options["quiet"]:
         click.echo(f"{output}: {made.describe()}, {render.size(len(made.data))}, id {made.id[:16]}")

@@ -17,11 +17,11 @@ from .atomic import replacing
 from .bounds import Bound, Lossless
 from .codec import Decoder, Encoder
 from .container import Reader, Writer
-from .contextplan import ContextPlan
+from .contextplan import ContextPlan, bottleneck
 from .errors import AezipError, CorruptFile, InvalidInput, ModelMismatch
 from .frames import pack
 from .network import NetworkPlan
-from .trained import Trained, autoencoder_of, encoder_from_bytes, encoder_to_bytes
+from .trained import Trained, encoder_from_bytes, encoder_to_bytes
 
 if TYPE_CHECKING:
     from .progress import ProgressEvent
@@ -125,7 +125,7 @@ def _trained(header: dict[str, Any], shared: dict[str, bytes]) -> Trained:
     plan, grid, model = decoder.parts()
     if not isinstance(plan, NetworkPlan | ContextPlan) or grid is None or model is None:
         raise CorruptFile("the model holds no networks: the file is damaged, get another copy")
-    inner, encoder = autoencoder_of(plan), None
+    inner, encoder = bottleneck(plan), None
     if inner is not None:
         encoder = encoder_from_bytes(shared.get("encoder", b""), header.get("encoder"), inner.layout.features, inner.sizes.width)
     trained = Trained(header, plan, grid, model, shared["model"], encoder)

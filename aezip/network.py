@@ -385,22 +385,13 @@ def _code_tile(
             if spikes is not None:
                 hits = spikes.hits(whole)
                 asked = np.broadcast_to(spikes.has, hits.shape) if ignore is None else spikes.has & ~ignore
-                parts.append(_flags(hits[asked], bins[asked]))
+                parts.append(residual.flags(hits[asked], bins[asked]))
                 left_out = hits if ignore is None else hits | ignore
         parts.append(residual.split(_kept(value, left_out), *tile.contexts(group, mean, level, left_out)))
         if ignore is not None:
             value[ignore] = 0
         tile.store(group, _combine(mean, value, whole=whole is not None))
     return parts
-
-
-def _flags(hits: Mask, bins: U8) -> residual.Split:
-    """Return flags, shape (n,), as symbols 0 and 2 in the tables after those of the residual."""
-    return residual.Split(hits.astype(np.int64), _flag_tables(bins), np.zeros(0, np.int64), None)
-
-
-def _flag_tables(bins: U8) -> U8:
-    return bins + np.uint8(residual.CONTEXTS_WHOLE)
 
 
 def _values(
@@ -467,8 +458,7 @@ def _read_flags(reader: residual.Decoder, spikes: Spikes, bins: U8, ignore: Mask
     """Return which values of a run of rows are their feature's spike."""
     hits = np.zeros(bins.shape, np.bool_)
     asked = np.broadcast_to(spikes.has, hits.shape) if ignore is None else spikes.has & ~ignore
-    tables = _flag_tables(bins[asked])
-    hits[asked] = reader.decode(np.zeros(len(tables), np.uint8), tables) != 0
+    hits[asked] = reader.flags(bins[asked])
     return hits
 
 

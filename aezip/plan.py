@@ -183,16 +183,11 @@ class Selector(VariantTrials):
             for wider, larger in moves:
                 assert isinstance(best.plan, NetworkPlan)
                 assert best.grid is not None
-                old = best.plan.sizes
-                sizes = network_sizes(
-                    best.plan.layout, max(1, int(old.width * wider)), max(8, int(old.hidden * larger)), best.grid
-                )
-                sizes = replace(sizes, spiked=old.spiked)
-                if sizes in seen or sizes == old or left <= 0:
+                plan = self._moved(best.plan, best.grid, wider, larger)
+                if plan.sizes in seen or plan.sizes == best.plan.sizes or left <= 0:
                     continue
-                seen.add(sizes)
+                seen.add(plan.sizes)
                 left -= 1
-                plan = NetworkPlan(best.plan.layout, best.plan.difference, sizes)
                 tried = self._train(plan, best.grid, self.preset.trial_steps)
                 # a larger network also decodes more slowly: it has to save something
                 if tried.size < best.size * (1.0 if larger < 1 else 0.995):

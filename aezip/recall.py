@@ -39,8 +39,8 @@ WORTH = 0.98  # what part of the bytes without lags lags must get by with
 SHIFT_OF = np.array([(b - DIRECT) // 2 + 3 if b >= DIRECT else 0 for b in range(TOP_SYMBOL)], np.int64)
 
 
-def buckets(value: Int64) -> residual.Split:
-    """Return values as symbols (of table 0) and plain low bits; those from 2**44 on are escapes."""
+def buckets(value: Int64, context: npt.NDArray[np.uint16]) -> residual.Split:
+    """Return values as symbols in the tables of their contexts, and plain low bits; those from 2**44 on are escapes."""
     far = (value >= FAR) | (value <= -FAR)  # the smallest integer has no magnitude
     size = np.abs(np.where(far, 1, value)) - 1
     exponent = np.frexp(np.maximum(size, 1).astype(np.float64))[1].astype(np.int64) - 1
@@ -48,7 +48,7 @@ def buckets(value: Int64) -> residual.Split:
     bucket = np.where(size >= DIRECT, DIRECT + 2 * (exponent - 4) + ((size >> shift.clip(0)) & 1), size)
     symbol = np.where(value == 0, 0, 1 + 2 * bucket + (value < 0))
     low = np.where(shift > 0, size & ((np.int64(1) << shift) - 1), 0)
-    return residual.Split(np.where(far, value, residual.unzigzag(symbol)), np.zeros(value.shape, np.uint16), low, shift)
+    return residual.Split(np.where(far, value, residual.unzigzag(symbol)), context, low, shift)
 
 
 def from_buckets(reader: residual.Decoder, context: npt.NDArray[np.uint16]) -> Int64:
@@ -92,7 +92,7 @@ def find_lags(k: Int64) -> Int64:
             lag[tried:][better] = tried
         away = k - k[np.maximum(np.arange(count) - lag, 0)]
         sizes = np.bincount(np.frexp(away.astype(np.float64))[1], minlength=65) + 0.5
-        price_size = -np.log2(sizes / sizes.sum()) + np.maximum(np.arange(65) - 0.0, 0.0)
+        price_size = -np.log2(sizes / sizes.sum()) + np.arange(65)
         lags = np.bincount(lag, minlength=reach + 1) + 0.5
         price_lag = -np.log2(lags / lags.sum())
     return lag
@@ -193,17 +193,13 @@ def _passes(column: Int64, mode: int, table: int) -> list[residual.Split]:
     """Return the passes of a column whose frequency tables are numbered from `table`."""
     if mode != LAG:
         value = np.diff(column, prepend=0) if mode == DIFFERENCE else column
-        return [_moved(buckets(value), np.full(len(column), table, np.uint16))]
+        return [buckets(value, np.full(len(column), table, np.uint16))]
     lag = find_lags(column)
     away = column - np.where(np.arange(len(column)) > 0, column[np.maximum(np.arange(len(column)) - lag, 0)], 0)
     lags = residual.Split(
         residual.unzigzag(lag - 1), np.full(len(column), table, np.uint16), np.zeros(0, np.int64), None
     )
-    return [lags, _moved(buckets(away), np.uint16(table + 1) + _octave(lag))]
-
-
-def _moved(part: residual.Split, context: npt.NDArray[np.uint16]) -> residual.Split:
-    return residual.Split(part.high, context, part.low, part.shifts)
+    return [lags, buckets(away, np.uint16(table + 1) + _octave(lag))]
 
 
 def _read(reader: residual.Decoder, mode: int, table: int, count: int) -> Int64:

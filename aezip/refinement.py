@@ -205,7 +205,7 @@ def code(
             q = k - ((total + HALF) >> FRACTION_BITS)
             if bins is not None:
                 flags = k == spike
-                parts.append(_flags(flags, bins, kept))
+                parts.append(residual.flags(flags, bins) if kept is None else residual.flags(flags[kept], bins[kept]))
                 kept = ~flags if kept is None else kept & ~flags
         table = contexts(level, total, whole=whole is not None)
         if kept is None:
@@ -216,13 +216,6 @@ def code(
             q[tile.of(ignore).reshape(-1)] = 0
         _finish(walk, tile, total, q, value, whole=whole is not None)
     return Refined(parts, value, walk.errors)
-
-
-def _flags(flags: Mask, bins: U8, kept: Mask | None) -> residual.Split:
-    """Return the pass that says which values are the spike."""
-    if kept is not None:
-        flags, bins = flags[kept], bins[kept]
-    return residual.Split(flags.astype(np.int64), bins + np.uint8(residual.CONTEXTS_WHOLE), np.zeros(0, np.int64), None)
 
 
 def _finish(walk: Walk, tile: Tile, total: Int64, q: Int64, value: Int64, *, whole: bool) -> None:
@@ -250,9 +243,8 @@ def decode(
         q = np.zeros(len(mean), np.int64)
         if bins is not None:
             kept = np.ones(len(mean), np.bool_) if kept is None else kept
-            index = bins[kept] + np.uint8(residual.CONTEXTS_WHOLE)
             flags = np.zeros(len(mean), np.bool_)
-            flags[kept] = reader.decode(np.zeros(len(index), np.uint8), index) != 0
+            flags[kept] = reader.flags(bins[kept])
             q[flags] = net.sizes.spike - ((total[flags] + HALF) >> FRACTION_BITS)
             kept &= ~flags
         if kept is None:

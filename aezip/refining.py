@@ -23,7 +23,7 @@ from torch.nn import functional
 from . import residual
 from .autoencoder import ACTIVATION_BITS, LOG2_SCALE_MAX, LOG2_SCALE_MIN, logistic_bits, residual_bits, round_weight
 from .context import BITS, EMBEDDING, EXTRAS, MAX_SKIP_EXPONENT, ContextNet, ContextSizes, inputs, reference_pair
-from .integer import FLAG_BINS, FRACTION_BITS, Linear, quantize_rows
+from .integer import FLAG_BINS, FRACTION_BITS, quantize_odds, quantize_rows
 from .refinement import NARROW, Base, Offset, Refined, Tile, Walk, code
 from .residual import LEVELS_PER_OCTAVE
 from .resuming import resume_context
@@ -393,6 +393,7 @@ def freeze(module: ContextModule, pairs: npt.NDArray[np.int16], fine: Float64) -
     scale = _array(module.scale.weight) * LEVELS_PER_OCTAVE
     skip = _array(module.skip)
     exponent = skip_exponents(skip, fine, p)
+    flag = module.flag
     return ContextNet(
         sizes,
         first=quantize_rows(_array(module.first.weight), _array(module.first.bias), BITS, ACTIVATION_BITS),
@@ -403,13 +404,5 @@ def freeze(module: ContextModule, pairs: npt.NDArray[np.int16], fine: Float64) -
         skip_exponent=exponent,
         embedding=np.rint(_array(module.embedding).clip(-1, 127 / 128) * 128).astype(np.int8),
         pairs=pairs,
-        flag=_freeze_flag(module),
+        flag=None if flag is None else quantize_odds(_array(flag.weight), _array(flag.bias), ACTIVATION_BITS),
     )
-
-
-def _freeze_flag(module: ContextModule) -> Linear | None:
-    """Return the layer of the spike's odds, in bins of half a nat."""
-    if module.flag is None:
-        return None
-    bias = _array(module.flag.bias) * 2.0 + FLAG_BINS / 2
-    return quantize_rows(_array(module.flag.weight) * 2.0, bias, ACTIVATION_BITS, 0)

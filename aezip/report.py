@@ -204,21 +204,11 @@ def report(reader: Reader) -> Report:
     return Report(reader.size, sum(a.raw_bytes for a in arrays), total, arrays, version, software)
 
 
-def _reference(header: dict[str, Any]) -> dict[str, Any] | None:
-    """Return what a header says of the model that was used, if all of it is there."""
-    kinds = {"id": str, "embedded": bool, "file_bytes": int, "stream_bytes": int}
-    found = header.get("trained")
+def _facts(found: Any, **kinds: type) -> dict[str, Any] | None:
+    """Return what a header says of something, if all of it is there and of the types it should be."""
     if not isinstance(found, dict) or any(type(found.get(name)) is not kind for name, kind in kinds.items()):
         return None
     return {name: found[name] for name in kinds}
-
-
-def _recommender(header: dict[str, Any]) -> dict[str, float] | None:
-    """Return what a header says of a recommender, if it is what one says."""
-    found = header.get("recommender")
-    if not isinstance(found, dict) or type(found.get("rank")) is not int or type(found.get("held_out_rmse")) is not float:
-        return None
-    return {name: found[name] for name in ("rank", "held_out_rmse")}
 
 
 def _array(name: str, reader: Reader, ledger: dict[str, int]) -> ArrayReport:
@@ -246,6 +236,6 @@ def _array(name: str, reader: Reader, ledger: dict[str, int]) -> ArrayReport:
         exceptions=achieved.get("exceptions", 0),
         efficiency=coded / ideal if ideal else None,
         chunks=header["chunk_count"],
-        recommender=_recommender(header),
-        trained=_reference(header),
+        recommender=_facts(header.get("recommender"), rank=int, held_out_rmse=float),
+        trained=_facts(header.get("trained"), id=str, embedded=bool, file_bytes=int, stream_bytes=int),
     )

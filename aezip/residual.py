@@ -106,6 +106,11 @@ def split(value: Int64, level: U8, context: npt.NDArray[np.integer]) -> Split:
     return Split(high, context, low, shift)
 
 
+def flags(hits: npt.NDArray[np.bool_], bins: U8) -> Split:
+    """Return flags, shape (n,), as symbols 0 and 2 in the tables of their bins, which come after those of whole residuals."""
+    return Split(hits.astype(np.int64), bins + np.uint8(CONTEXTS_WHOLE), np.zeros(0, np.int64), None)
+
+
 class TableCounts:
     """Counts of symbols in contexts, from which the frequency tables are made."""
 
@@ -253,6 +258,11 @@ class Decoder:
                 where = np.flatnonzero(shift == value)
                 high[where] += self._low.take(int(value), len(where))
         return high
+
+    def flags(self, bins: U8) -> npt.NDArray[np.bool_]:
+        """Return the flags of one pass; the mirror of `flags`."""
+        hits: npt.NDArray[np.bool_] = self.decode(np.zeros(len(bins), np.uint8), bins + np.uint8(CONTEXTS_WHOLE)) != 0
+        return hits
 
     def low(self, shift: int, count: int) -> Int64:
         """Return the plain low bits, `shift` of each, of the next values that have so many."""

@@ -39,6 +39,13 @@ def _set_layer(module: Any, weight: Float64, bias: Float64) -> None:
     _set(cast("nn.Linear", module).bias, bias)
 
 
+def _set_odds(module: Any, frozen: Linear | None) -> None:
+    """Set the layer of the log-odds of spikes, if there is one: the inverse of `quantize_odds`."""
+    if module is not None and frozen is not None:
+        weight, bias = real(frozen, ACTIVATION_BITS, 0)
+        _set_layer(module, weight / 2.0, (bias - FLAG_BINS / 2) / 2.0)
+
+
 @torch.no_grad()
 def resume_encoder(network: Autoencoder, encoder: FloatEncoder, codes: npt.NDArray[np.int32]) -> None:
     """Set the encoder, and the prior from the codes of the rows, shape (rows, width)."""
@@ -65,9 +72,7 @@ def resume_decoder(network: Autoencoder, group: int, frozen: IntegerDecoder, cen
     weight, bias = real(frozen.scale, ACTIVATION_BITS, 0)
     network.base_scale[index] = LOG2_SCALE_MIN
     _set_layer(decoder.scale, weight / LEVELS_PER_OCTAVE, bias / LEVELS_PER_OCTAVE)
-    if decoder.flag is not None and frozen.flag is not None:
-        weight, bias = real(frozen.flag, ACTIVATION_BITS, 0)
-        _set_layer(decoder.flag, weight / 2.0, (bias - FLAG_BINS / 2) / 2.0)
+    _set_odds(decoder.flag, frozen.flag)
 
 
 @torch.no_grad()
@@ -80,6 +85,4 @@ def resume_context(module: ContextModule, net: ContextNet) -> None:
     _set_layer(module.scale, weight / LEVELS_PER_OCTAVE, bias / LEVELS_PER_OCTAVE + LOG2_SCALE_MIN)
     _set(module.skip, np.ldexp(net.skip.astype(np.float64), -net.skip_exponent.astype(np.int64)[:, None]))
     _set(module.embedding, net.embedding / 128.0)
-    if module.flag is not None and net.flag is not None:
-        weight, bias = real(net.flag, ACTIVATION_BITS, 0)
-        _set_layer(module.flag, weight / 2.0, (bias - FLAG_BINS / 2) / 2.0)
+    _set_odds(module.flag, net.flag)

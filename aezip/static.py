@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from .integer import FLAG_BINS, FRACTION_BITS, IntegerDecoder, Linear
+from .integer import FLAG_BINS, FRACTION_BITS, IntegerDecoder, Linear, odds_to_bins
 from .model import NARROW_BITS, NARROW_TOP, WIDE_BITS, Sizes
 from .residual import (
     ESCAPE,
@@ -77,7 +77,7 @@ def constant_decoder(
     first, second, mean, skip = zero[:4]
     flag = None
     if flagged is not None:
-        bins = np.rint(2.0 * log_odds(flagged) + FLAG_BINS / 2).clip(0, FLAG_BINS - 1)
+        bins = np.rint(odds_to_bins(log_odds(flagged))).clip(0, FLAG_BINS - 1)
         flag = Linear(zero[5].weight, zero[5].exponent, bins.astype(np.int32))
     tops = NARROW_TOP, 1 << (NARROW_BITS + WIDE_BITS), LEVELS
     return IntegerDecoder(first, second, mean, skip, scale, offset, *tops, flag)

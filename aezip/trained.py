@@ -194,9 +194,3 @@ def encoder_from_bytes(data: bytes, about: Any, features: int, width: int) -> Fl
     if cursor.at != len(data):
         raise CorruptFile("the encoder of the model has bytes left over: the file is damaged, get another copy")
     return FloatEncoder(weights[:3], biases, weights[3], centre, spread, logistic, kept)
-
-
-def autoencoder_of(plan: NetworkPlan | ContextPlan) -> NetworkPlan | None:
-    """Return the autoencoder of a plan, or the one below a context plan; None if it has no codes."""
-    inner = plan.base if isinstance(plan, ContextPlan) else plan
-    return inner if inner is not None and inner.sizes.width else None

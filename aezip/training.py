@@ -21,7 +21,7 @@ import torch
 from .autoencoder import ACTIVATION_BITS, Autoencoder, Decoder
 from .encoder import FloatEncoder
 from .errors import InvalidInput
-from .integer import FLAG_BINS, FRACTION_BITS, IntegerDecoder, Linear, quantize_rows
+from .integer import FRACTION_BITS, IntegerDecoder, quantize_odds, quantize_rows
 from .model import CODE_EXPONENT, MAX_TOP, NARROW_BITS, NARROW_TOP, WIDE_BITS, Norm, Sizes
 from .pretraining import Layer, pretrain, unroll
 from .residual import LEVELS, LEVELS_PER_OCTAVE, LOG2_SCALE_MIN
@@ -363,6 +363,7 @@ def freeze_decoder(
     base = _array(network.base_scale)[index]
     bias = (_array(decoder.scale.bias) + base - LOG2_SCALE_MIN) * LEVELS_PER_OCTAVE
     offset = _array(decoder.mean.bias) * wide + centre[index] * 2.0**FRACTION_BITS
+    flag = decoder.flag
     return IntegerDecoder(
         first=quantize_rows(_array(decoder.first.weight), _array(decoder.first.bias), NARROW_BITS, ACTIVATION_BITS),
         second=quantize_rows(
@@ -375,13 +376,5 @@ def freeze_decoder(
         narrow_top=NARROW_TOP,
         wide_top=1 << (norm.top + WIDE_BITS),
         levels=LEVELS,
-        flag=_freeze_flag(decoder),
+        flag=None if flag is None else quantize_odds(_array(flag.weight), _array(flag.bias), ACTIVATION_BITS),
     )
-
-
-def _freeze_flag(decoder: Decoder) -> Linear | None:
-    """Return the layer that gives the bin of the log-odds: half a nat each, 16 is even."""
-    if decoder.flag is None:
-        return None
-    bias = _array(decoder.flag.bias) * 2.0 + FLAG_BINS / 2
-    return quantize_rows(_array(decoder.flag.weight) * 2.0, bias, ACTIVATION_BITS, 0)

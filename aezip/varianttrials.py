@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 from . import contextual
-from .contextplan import ContextModel, ContextPlan
+from .contextplan import ContextModel, ContextPlan, bottleneck
 from .contexttrials import ContextTrials, as_choice
 from .layout import candidates
 from .network import NetworkPlan
@@ -38,7 +38,8 @@ class VariantTrials(ContextTrials):
         options = [best]
         refined = self._contexts() if self.refine_variants else None
         if refined is not None:
-            options += [c for c in self._refined(refined, best, 0.0) if _variant_of(c) == variant]
+            inside = [(c, bottleneck(c.plan)) for c in self._refined(refined, best, 0.0)]
+            options += [c for c, below in inside if below is not None and below.variant == variant]
         return min(options, key=lambda c: c.size)
 
     def _best_variant(self) -> Choice | None:
@@ -95,7 +96,7 @@ class VariantTrials(ContextTrials):
     def _moved(plan: NetworkPlan, grid: Grid, wider: float, larger: float) -> NetworkPlan:
         old = plan.sizes
         sizes = network_sizes(plan.layout, max(1, int(old.width * wider)), max(8, int(old.hidden * larger)), grid)
-        return replace(plan, sizes=sizes if wider != 1.0 else replace(sizes, width=old.width))
+        return replace(plan, sizes=replace(sizes, width=sizes.width if wider != 1.0 else old.width, spiked=old.spiked))
 
     def resumed(self, start: Choice) -> Choice:
         """Train the networks of a plan on, the autoencoder below a context network first."""
@@ -125,9 +126,3 @@ class VariantTrials(ContextTrials):
         # column by column, a step costs more and convergence is faster
         steps = self.preset.steps if len(learned.plan.sizes.groups) == 1 else self.preset.steps * 3 // 5
         return self._train(learned.plan, learned.grid, steps, final=True)
-
-
-def _variant_of(choice: Choice) -> str | None:
-    """Return the variant of the autoencoder of a plan, or of the one below a context plan."""
-    plan = choice.plan if isinstance(choice.plan, NetworkPlan) else getattr(choice.plan, "base", None)
-    return plan.variant if isinstance(plan, NetworkPlan) and plan.sizes.width else None

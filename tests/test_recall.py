@@ -35,7 +35,7 @@ def through(x: np.ndarray) -> tuple[bytes, np.ndarray]:
 @given(st.lists(st.integers(-(2**63), 2**63 - 1), max_size=60))
 def test_buckets_hold_every_number(numbers: list[int]) -> None:
     value = np.array(numbers, np.int64)
-    part = recall.buckets(value)
+    part = recall.buckets(value, np.zeros(len(value), np.uint16))
     counts = residual.TableCounts(1)
     counts.add(part.symbols, part.contexts)
     tables, _ = residual.tables_from_bytes(counts.to_bytes(), 1)
