@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from .archive import ArrayView
     from .progress import ProgressEvent
     from .report import Report
+    from .view import ArrayView
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
