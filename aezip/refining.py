@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -154,13 +154,17 @@ def _watch(sizes: ContextSizes, sample: Sample, collector: Collector, walk: Walk
 
 
 def run(net: ContextNet, samples: list[Sample]) -> tuple[list[Refined], float]:
-    """Code the samples with a network; return what comes out and the bits that the residual takes."""
-    coded = [code(net, s.target, s.whole, s.ignore, s.offset) for s in samples]
+    """Code the samples with a network; return what was decoded, without residuals, and the bits that those take."""
+    coded = []
     counts = residual.TableCounts(residual.CONTEXTS_WHOLE + FLAG_BINS)
     low = 0.0
-    for part in (split for c in coded for split in c.residual):
-        counts.add(part.symbols, part.contexts)
-        low += 0.0 if part.shifts is None else float(part.shifts.sum())
+    for sample in samples:
+        part = code(net, sample.target, sample.whole, sample.ignore, sample.offset)
+        for split in part.residual:
+            counts.add(split.symbols, split.contexts)
+            low += 0.0 if split.shifts is None else float(split.shifts.sum())
+        coded.append(replace(part, residual=[]))  # one sample's at a time: they take more memory than all else
+        del part
     table = counts.counts[counts.counts.any(axis=1)].astype(np.float64)
     share = table / table.sum(axis=1, keepdims=True)
     return coded, low - float((table * np.log2(np.maximum(share, 1e-12))).sum())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import tempfile
 import time
 from collections import Counter
@@ -102,6 +103,7 @@ def compress_and_check(array: Array, dataset: Dataset, bound: Bound, preset: str
         started = time.perf_counter()
         decoded = aezip.decompress(path, threads=threads)
         rates[str(threads)] = round(array.size / max(time.perf_counter() - started, 1e-9))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # before the comparison, which takes more
     found = check(pose(array, bound, dataset.fill), decoded)
     size = path.stat().st_size
     written = report.to_json()
@@ -121,6 +123,7 @@ def compress_and_check(array: Array, dataset: Dataset, bound: Bound, preset: str
         "compress_seconds": round(compressed - began, 3),
         "phase_seconds": phases.seconds,
         "values_per_second": rates,
+        "codec_memory": peak,
     }
 
 
