@@ -53,6 +53,11 @@ class Bound:
         """Return the bound as a JSON object; `bound_from_json` reads it."""
         return {"kind": self.kind}
 
+    @property
+    def share_of_range(self) -> float | None:
+        """Error allowed as a share of the range of the values; None if it does not depend on that."""
+        return None
+
 
 @dataclass(frozen=True)
 class Absolute(Bound):
@@ -104,6 +109,11 @@ class RangeRelative(Bound):
         """Return the bound as a JSON object."""
         return {"kind": self.kind, "value": self.value, "per_feature": self.per_feature}
 
+    @property
+    def share_of_range(self) -> float:
+        """Error allowed as a share of the range of the values."""
+        return self.value
+
 
 @dataclass(frozen=True)
 class PointRelative(Bound):
@@ -145,6 +155,11 @@ class PSNR(Bound):
     def to_json(self) -> dict[str, Any]:
         """Return the bound as a JSON object."""
         return {"kind": self.kind, "db": self.db}
+
+    @property
+    def share_of_range(self) -> float:
+        """Root mean squared error allowed as a share of the range of the values."""
+        return float(10.0 ** (-self.db / 20.0))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 # Threads go over chunks: a BLAS that starts its own for every small product only gets in the way.
@@ -17,7 +19,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import click
 
 from . import __version__, arguments, asking, modelcommand, variants
-from .errors import AezipError, CorruptFile, InvalidInput
+from .errors import AezipError, CorruptFile, FillWarning, InvalidInput
 from .terminal import check_source
 from .terminal import json_option as _json_option
 from .terminal import open_archive as _open
@@ -193,7 +195,7 @@ def compress(source: str, output: str | None, **options: Any) -> None:
 
     from . import render
 
-    with render.progress(not (options["quiet"] or options["no_progress"])) as progress:
+    with _told(quiet=options["quiet"]), render.progress(not (options["quiet"] or options["no_progress"])) as progress:
         report = _compress(inputs.arrays, target, options, bound=bound, fill_value=fills, progress=watching(progress))
     if options["remove"]:
         os.unlink(source)
@@ -201,6 +203,17 @@ def compress(source: str, output: str | None, **options: Any) -> None:
         _print_json({"input": source, "output": target, "lossy_before": inputs.lossy, **report.to_json()})
     elif not options["quiet"]:
         click.echo(render.summary(report, target), err=target == "-")
+
+
+@contextmanager
+def _told(*, quiet: bool) -> Iterator[None]:
+    """Say in one line each, in the end, what the library warns of."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", FillWarning)
+        yield
+    for warning in () if quiet else caught:
+        _say("warning", str(warning.message))
 
 
 def _check_compress(source: str, target: str, options: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ import gc
 import hashlib
 import math
 import threading
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,10 +23,10 @@ import numpy.typing as npt
 
 from . import contextplan, exceptions, limits, network, recommender, residual, variants
 from .admission import Specials, Statistics, admit, native, parse_dtype, restore, scan
-from .bounds import Bound, Lossless, Tolerance, resolve, violations
+from .bounds import Bound, Lossless, RangeRelative, Tolerance, resolve, violations
 from .coded import parse_codes, with_codes
 from .contextplan import ContextModel, ContextPlan, bottleneck, model_from_bytes
-from .errors import CorruptFile, InvalidInput, UnsupportedVersion
+from .errors import CorruptFile, FillWarning, InvalidInput, UnsupportedVersion
 from .frames import pack
 from .layout import Chunks, Piece, cut
 from .metrics import Accumulator, Metrics
@@ -39,6 +40,7 @@ from .recall import RecallPlan
 from .recommender import Recommender
 from .selection import grids_for, native_steps
 from .trained import Trained
+from .undeclared import undeclared
 
 CHUNK_VALUES = 1 << 20
 CHUNK_VALUES_CONTEXT = 1 << 22  # context never crosses a chunk: larger ones predict better
@@ -169,6 +171,7 @@ class Encoder:
         self._errors: dict[int, Accumulator] = {}
         self._exceptions = 0
         self._needs: set[str] = set()
+        self._warned = False
         self._ideal: dict[int, float] = {}
         self._shrink = 0.998  # of the step for a PSNR, which is an average: rounding errors fluctuate
         self.shared: dict[str, bytes] = {}
@@ -180,6 +183,7 @@ class Encoder:
         self.statistics: Statistics = scan(values, self._admitted.fill, trailing=self._admitted.trailing)
         self._specials = self.statistics.specials
         self.tolerance: Tolerance = resolve(self.bound, self.statistics)
+        self._warn_of_fill()
         if self._recommend and self._estimates is None:
             self._estimates = self._rated()
         self.tried: list[tuple[str, float]] = []
@@ -193,6 +197,20 @@ class Encoder:
             self._choice = self._select(*grids_for(values, self.statistics, self.tolerance, self._shrink))
         self._cut(self._choice.plan)
         self._pack_model()
+
+    def _warn_of_fill(self) -> None:
+        """Warn where a bound relative to the range would lose everything beside a fill value that nobody declared."""
+        share = self.bound.share_of_range
+        if share is None or not self.values.size or self._warned:
+            return
+        by_column = isinstance(self.bound, RangeRelative) and self.bound.per_feature
+        found = undeclared(self._sample(), share, by_column=by_column)
+        if found is not None:
+            self._warned = True
+            warnings.warn(
+                f"{self.name or 'the array'}: {found:g} looks like a fill value and widens the range until the bound loses all "
+                "other values: declare it (--fill-value, fill_value=) or give an absolute bound", FillWarning, stacklevel=2,
+            )
 
     def _pack_model(self) -> None:
         choice = self._choice

@@ -61,6 +61,10 @@ class UnsafeFile(AezipError):  # noqa: N818
     exit_code = 7
 
 
+class FillWarning(UserWarning):
+    """What looks like a fill value was not declared as one, and a bound relative to the range loses all other values."""
+
+
 class DamageWarning(UserWarning):
     """Values of a damaged file are lost; the rest was restored."""
 

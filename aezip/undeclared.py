@@ -1,0 +1,56 @@
+"""Fill values that nobody declared: 1e20 in a field of temperatures makes any share of the range lose all else.
+
+Knows a sample of the values and the share of the range that may be lost.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .layout import Piece
+
+MOST_COLUMNS = 64  # looked at one by one
+REPEATED = 0.001  # of the values: an outlier is rarer than a fill value
+
+
+def undeclared(pieces: list[Piece], share: float, *, by_column: bool) -> float | None:
+    """Return what looks like a fill value in sampled chunks, of all values or of any of the first columns; None: nothing."""
+    columns: list[tuple[Any, ...]] = [()]
+    if by_column and pieces[0].x.ndim > 1:
+        columns = [(..., c) for c in range(min(MOST_COLUMNS, pieces[0].x.shape[-1]))]
+    for index in columns:
+        kept = [p.x[index].reshape(-1) if p.masked is None else p.x[index][~p.masked[index]] for p in pieces]
+        found = suspect(np.concatenate(kept), share)
+        if found is not None:
+            return found
+    return None
+
+
+def suspect(values: npt.NDArray[Any], share: float) -> float | None:
+    """Return an extreme that many values are and beside which the bound is wider than the range of all others.
+
+    Parameters
+    ----------
+    values
+        A sample without special values, any shape and plain numeric type.
+    share
+        Of the range: the largest error allowed.
+    """
+    finite = np.asarray(values, np.float64).reshape(-1)
+    finite = finite[np.isfinite(finite)]
+    if not finite.size:
+        return None
+    low, high = float(finite.min()), float(finite.max())
+    for extreme in (high, low):
+        rest = finite[finite != extreme]
+        if not rest.size or finite.size - rest.size < REPEATED * finite.size:
+            continue
+        reach = float(rest.max()) - float(rest.min())
+        with np.errstate(over="ignore"):
+            allowed = share * (high - low)
+        if 0.0 < reach < allowed:  # a reach of 0: two values only, as in masks
+            return extreme
+    return None
