@@ -281,6 +281,18 @@ def _lossy(view: ArrayView) -> dict[str, Any] | None:
     return None if exact or view.header["bound"]["kind"] == "lossless" else view.header["bound"]
 
 
+def _damage(source: str, threads: int | None, model: str | None) -> list[str]:
+    """Test an archive or a model in this process; return problems."""
+    from . import models
+
+    if source.endswith(models.SUFFIX):
+        check_source(source)
+        models.Model.load(source)  # every digest, network and table; whatever is wrong is raised
+        return []
+    with _open(source, threads, model) as archive:
+        return archive.damage()
+
+
 def _sandboxed(source: str, memory: int, seconds: int) -> tuple[int, list[str]]:
     """Test a file in a child process; return exit code and problems."""
     from . import sandbox
@@ -364,7 +376,7 @@ def test(
     sources: tuple[str, ...], sandbox: bool, max_memory: int, max_seconds: int, model: str | None,
     threads: int | None, quiet: bool, as_json: bool
 ) -> int:
-    """Decode every IN.aez and check every digest; write nothing."""
+    """Decode every IN.aez and check every digest, of models (.aezm) too; write nothing."""
     found: dict[str, list[str]] = {}
     codes = []
     for source in sources:
@@ -372,8 +384,7 @@ def test(
             if sandbox:
                 code, found[source] = _sandboxed(source, max_memory << 20, max_seconds)
             else:
-                with _open(source, threads, model) as archive:
-                    found[source] = archive.damage()
+                found[source] = _damage(source, threads, model)
                 code = CorruptFile.exit_code if found[source] else 0
             lines = [f"{source}: {line}" for line in found[source]]
         except (AezipError, OSError) as error:

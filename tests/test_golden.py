@@ -10,11 +10,19 @@ import pytest
 
 import aezip
 
-FILES = sorted((Path(__file__).parent / "golden").glob("v*.aez"))
+FOLDER = Path(__file__).parent / "golden"
+MODELS = FOLDER / "models"
+FILES = sorted([*FOLDER.glob("v*.aez"), *MODELS.glob("v*.aez")])
+
+
+@pytest.fixture(autouse=True)
+def models_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AEZIP_MODEL_PATH", str(MODELS))
 
 
 def test_golden_files_cover_plans_dtypes_and_bounds() -> None:
-    plans, dtypes, bounds, contexts = set(), set(), set(), set()
+    plans, dtypes, bounds, contexts, lattices = set(), set(), set(), set(), set()
+    several, by_feature, outside = set(), set(), set()
     for path in FILES:
         with aezip.open(path) as archive:
             header = archive["data"].header
@@ -22,9 +30,18 @@ def test_golden_files_cover_plans_dtypes_and_bounds() -> None:
         contexts |= {key for key in ("order", "base", "series", "spike") if header["plan"].get(key) not in (None, [])}
         dtypes.add(header["dtype"].lstrip("<>|"))
         bounds.add(header["bound"]["kind"])
+        lattices.add(((header["grid"] or {}).get("lattice") or {}).get("kind"))
+        by_feature.add(header["plan"].get("by_feature"))
+        outside.add(header.get("trained", {}).get("embedded"))
+        if header["chunk_count"] > 1:
+            several.add(header["plan"]["kind"])
     assert plans == {"autoencoder", "columns", "context", "static", "difference", "recall", "bytes"}
     assert contexts == {"order", "base", "series", "spike"}
     assert {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1", "c8", "M8[s]"} <= dtypes
+    assert {"integer", "linear", "log", "ordered", "ranks", "staircase", "digits"} <= lattices
+    assert several == {"autoencoder", "context", "recall"}
+    assert True in by_feature
+    assert False in outside
     assert bounds == {"absolute", "range_relative", "point_relative", "psnr", "lossless"}
 
 
@@ -44,3 +61,19 @@ def test_golden_estimates_have_the_same_bits() -> None:
     with aezip.open(path) as archive:
         assert archive._reader.root["features"] == ["mask-margins"]
         assert hashlib.sha256(archive.predict().astype("<f8").tobytes()).hexdigest() == facts["estimates"]
+
+
+def test_a_golden_model_is_still_itself() -> None:
+    (path,) = MODELS.glob("v*.aezm")
+    (made,) = (p for p in FILES if p.stem.endswith("reference"))
+    model = aezip.Model.load(path)
+    assert model.id == json.loads(made.with_suffix(".json").read_text())["model"]
+    again = aezip.compress(aezip.decompress(made), bound=model.bound, model=model)[0]
+    assert aezip.decompress(again).shape == (60, 30)
+
+
+def test_a_golden_reference_without_its_model_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AEZIP_MODEL_PATH")
+    (made,) = (p for p in FILES if p.stem.endswith("reference"))
+    with pytest.raises(aezip.ModelMismatch):
+        aezip.decompress(made)

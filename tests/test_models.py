@@ -186,6 +186,24 @@ def test_a_damaged_model_is_refused(model: aezip.Model, tmp_path: Path) -> None:
         aezip.Model.load(tmp_path / "m.aezm")
 
 
+@pytest.mark.parametrize("way", [[], ["--sandbox"]])
+def test_the_command_test_takes_models(
+    way: list[str], model: aezip.Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, broken, archive = tmp_path / "good.aezm", tmp_path / "broken.aezm", tmp_path / "archive.aezm"
+    good.write_bytes(model.data)
+    middle = len(model.data) // 2
+    broken.write_bytes(model.data[:middle] + bytes([model.data[middle] ^ 1]) + model.data[middle + 1 :])
+    archive.write_bytes(aezip.Codec().encode(np.arange(5)))
+    assert cli.run(["test", *way, str(good)]) == 0
+    assert capsys.readouterr().out == f"{good}: good\n"
+    for path, code in ((broken, 3), (archive, 2), (tmp_path / "none.aezm", 2)):
+        assert cli.run(["test", *way, str(path)]) == code
+        err = capsys.readouterr().err
+        assert err.startswith(f"aezip: error: {path}")
+        assert err.count("\n") == err.count(path.name) == 1
+
+
 def _signed(model: aezip.Model, path: Path, change: Any) -> bytes:
     """Return a model with a changed header and digests made right again."""
     path.write_bytes(model.data)

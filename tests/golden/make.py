@@ -24,6 +24,7 @@ from aezip.layout import candidates
 from aezip.trials import network_sizes
 
 FOLDER = Path(__file__).parent
+MODELS = FOLDER / "models"  # files that refer to a model, and the models
 STEM = "v" + "_".join(map(str, header.VERSION)) + "_{}"
 
 
@@ -95,6 +96,16 @@ TASTES = np.random.default_rng(1).normal(size=(300, 2)) @ np.random.default_rng(
 RATED = np.random.default_rng(3).random(TASTES.shape) < 1 / (1 + np.exp(2 - 2 * TASTES - np.linspace(-2, 2, 90)))
 RATED[:, 0] = True
 CASES["static_ratings"] = np.where(RATED, np.rint(3 + TASTES).clip(1, 5), np.nan).astype("f4"), aezip.Lossless(), "static"
+SCIENTIFIC = np.array([float(f"{v:.2e}") for v in np.exp(3 * np.random.default_rng(5).normal(size=900))]).reshape(300, 3)
+COUNTS = [np.random.default_rng(6).zipf(z, 6000).clip(0, 40) * m for z, m in ((3, 1), (1.2, 7), (1.5, 3))]
+SHAPES = np.stack(COUNTS, axis=1).astype("i4")
+CASES |= {
+    "static_digits": (SCIENTIFIC, aezip.Lossless(), "static"),
+    "columns_by_feature": (SHAPES, aezip.Lossless(), "columns"),
+    "autoencoder_chunks": (waves((300, 30)), aezip.RangeRelative(1e-2), "autoencoder"),
+    "context_chunks": (waves((20, 24, 22)), aezip.RangeRelative(1e-3), "context (0,) (1, 2)"),
+    "recall_chunks": (LOG, aezip.Lossless(), "recall"),
+}
 CASES |= {
     f"any_{d}": (np.abs(waves((60, 5), "f8")).astype(d), aezip.Lossless(), None)
     for d in ("i1", "i2", "i4", "u1", "u4", "u8")
@@ -167,6 +178,8 @@ def write(name: str) -> None:
     codec.Selector = Only  # type: ignore[misc]
     plan.PRESETS["fast"] = plan.Preset(60, 60, 2, 9, context_steps=60, context_trial=20, context_trials=2, crop=1 << 14)
     plan.MOST_COLUMNS = 40 if kind in ("columns", "static named") else 0
+    target = 4096 if name.endswith("chunks") else 1 << 20
+    codec.CHUNK_VALUES = codec.CHUNK_VALUES_CONTEXT = codec.CHUNK_BYTES_PLAIN = target
     rated = name.endswith("ratings")
     data, report = aezip.compress(x, bound=bound, preset="fast", recommend=rated)
     assert report.plan is not None
@@ -187,9 +200,34 @@ def write(name: str) -> None:
     print(f"{stem}: {len(data)} bytes, {report.plan['kind']}")
 
 
+def write_model() -> None:
+    """Write a trained model and a file that refers to it."""
+    model = aezip.train(waves((300, 30)), bound=aezip.Absolute(0.5), preset="fast")
+    model.save(MODELS / f"{STEM.format('model')}.aezm")
+    x = waves((60, 30)) + np.float32(0.1)
+    data, report = aezip.compress(x, bound=aezip.Absolute(0.5), model=model, embed_model=False)
+    y = aezip.decompress(data, model=model)
+    facts = {
+        "shape": list(y.shape),
+        "dtype": y.dtype.str,
+        "sha256": hashlib.sha256(y.tobytes()).hexdigest(),
+        "max_abs_error": report.max_abs_error,
+        "model": model.id,
+    }
+    stem = STEM.format("reference")
+    (MODELS / f"{stem}.aez").write_bytes(data)
+    (MODELS / f"{stem}.json").write_text(json.dumps(facts) + "\n")
+    print(f"{stem}: {len(data)} bytes and a model of {len(model.data)}")
+
+
+def is_new(case: str, folder: Path = FOLDER) -> bool:
+    """Tell whether no version has written a case yet; version 1.0 was written without its minor number."""
+    stems = [f"v1_{case}", *(f"v1_{minor}_{case}" for minor in range(1, header.VERSION[1] + 1))]
+    return not any((folder / f"{stem}.aez").exists() for stem in stems)
+
+
 if __name__ == "__main__":
-    for case in CASES:
-        # version 1.0 was written without its minor number
-        stems = [f"v1_{case}", *(f"v1_{minor}_{case}" for minor in range(1, header.VERSION[1] + 1))]
-        if not any((FOLDER / f"{stem}.aez").exists() for stem in stems):
-            write(case)
+    if is_new("reference", MODELS):
+        write_model()
+    for case in filter(is_new, CASES):
+        write(case)
