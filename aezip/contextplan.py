@@ -223,6 +223,8 @@ def code(
         codes = codes.reshape(*plan.base.layout.grid(x.shape), -1)
     target, whole = targets(grid, x, masked)
     target, whole, ignore = arranged(plan.series, target, whole, masked)
+    if whole is not None:  # they are coded, the shape is all that is asked of the target
+        target = np.broadcast_to(np.float64(0.0), whole.shape)
     refined = refinement.code(net, target, whole, ignore, offset)
     value = refined.value if plan.series is None else plan.series.join(refined.value, x.shape)
     return Coded(codes, refined.residual, _values(grid, value, x.dtype))

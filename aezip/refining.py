@@ -245,17 +245,24 @@ def least_squares(sizes: ContextSizes, rows: Rows) -> tuple[Float32, Float32]:
     return skip, np.zeros(sizes.kinds, np.float32)
 
 
-def mixed(old: Rows, new: Rows, seed: int) -> Rows:
-    """Return new rows and some of the old ones: a network that saw only its last self drifts (Ross et al. 2011, DAgger)."""
-    generator = np.random.default_rng(seed)
-    kept = generator.permutation(len(old.kind))[: int(len(old.kind) * KEPT)]
-    added = generator.permutation(len(new.kind))[: len(new.kind) - len(kept)]
+COLUMNS = ("values", "kind", "target", "spread", "spike")
+
+
+def thinned(rows: Rows, generator: np.random.Generator) -> Rows:
+    """Return some of the rows: a network that saw only its last self drifts (Ross et al. 2011, DAgger)."""
+    kept = generator.permutation(len(rows.kind))[: int(len(rows.kind) * KEPT)]
+    return Rows(*(getattr(rows, name)[kept] for name in COLUMNS))
+
+
+def mixed(old: Rows, new: Rows, generator: np.random.Generator) -> Rows:
+    """Return the old rows and as many of the new ones as make up their number."""
+    added = generator.permutation(len(new.kind))[: len(new.kind) - len(old.kind)]
     columns = []
-    for name in ("values", "kind", "target", "spread", "spike"):
+    for name in COLUMNS:
         before, after = getattr(old, name), getattr(new, name)
-        out = np.empty((len(kept) + len(added), *after.shape[1:]), after.dtype)
-        np.take(before, kept, axis=0, out=out[: len(kept)])
-        np.take(after, added, axis=0, out=out[len(kept) :])
+        out = np.empty((len(before) + len(added), *after.shape[1:]), after.dtype)
+        out[: len(before)] = before
+        np.take(after, added, axis=0, out=out[len(before) :])
         columns.append(out)
     return Rows(*columns)
 
@@ -347,9 +354,11 @@ def fit(
             coded, bits_now = run(net, samples)
             best = min(best, (bits_now, step, net), key=lambda b: b[0])
             del tensors
+            mixing = np.random.default_rng(seed + step)
+            rows = thinned(rows, mixing)  # before others are collected: memory for one set and a half
             fresh = collect(sizes, samples, coded, pairs, seed + step)
             del coded
-            rows = mixed(rows, fresh, seed + step)
+            rows = mixed(rows, fresh, mixing)
             del fresh
             tensors = _tensors(rows)
         rate = learning_rate * min(1.0, (step + 1) / 50) * (0.495 * (1 + math.cos(math.pi * part)) + 0.01)
@@ -382,7 +391,7 @@ def fit(
 
 
 def _tensors(rows: Rows) -> list[Tensor]:
-    return [torch.from_numpy(getattr(rows, name)) for name in ("values", "kind", "target", "spread", "spike")]
+    return [torch.from_numpy(getattr(rows, name)) for name in COLUMNS]
 
 
 def _array(value: Tensor) -> Float64:

@@ -83,15 +83,15 @@ def contexts(level: U8, fraction: npt.NDArray[np.integer] | None, fraction_bits:
 class Split:
     """One pass of values split into what is entropy-coded and what is stored plainly."""
 
-    high: Int64
+    high: npt.NDArray[np.signedinteger]
     contexts: npt.NDArray[np.integer]
-    low: Int64
-    shifts: Int64 | None  # None: no value of this pass has low bits
+    low: npt.NDArray[np.signedinteger]
+    shifts: U8 | None  # None: no value of this pass has low bits
 
     @property
     def symbols(self) -> U8:
         """The symbols, before any that a table lacks becomes an escape."""
-        folded = zigzag(self.high)
+        folded = zigzag(self.high.astype(np.int64))
         return np.where((folded >= ESCAPE) | (folded < 0), ESCAPE, folded).astype(np.uint8)
 
 
@@ -103,7 +103,14 @@ def split(value: Int64, level: U8, context: npt.NDArray[np.integer]) -> Split:
         low = value + ((1 << shift) >> 1) - (high << shift)
     else:
         shift, high, low = None, value, np.zeros(0, np.int64)
-    return Split(high, context, low, shift)
+    return Split(_narrow(high), context, _narrow(low), None if shift is None else shift.astype(np.uint8))
+
+
+def _narrow(value: Int64) -> npt.NDArray[np.signedinteger]:
+    """Return integers in 32 bits if they fit: a chunk's passes are held until all are split."""
+    reach = 1 << 31
+    fits = len(value) and -reach <= int(value.min()) and int(value.max()) < reach
+    return value.astype(np.int32) if fits else value
 
 
 def flags(hits: npt.NDArray[np.bool_], bins: U8) -> Split:
@@ -285,7 +292,7 @@ def _pack_low(passes: list[Split]) -> bytes:
     present = [p for p in passes if p.shifts is not None]
     for shift in range(1, int(SHIFTS[LEVELS - 1]) + 1):
         values = [p.low[p.shifts == shift] for p in present]
-        low = np.concatenate(values) if values else np.zeros(0, np.int64)
+        low = np.concatenate(values).astype(np.int64) if values else np.zeros(0, np.int64)
         if not present:
             break
         out.append(_leb128(len(low)))
@@ -344,11 +351,11 @@ class _LowBits:
             raise CorruptFile("low bits are left over: the file is damaged")
 
 
-def _pack_integers(values: Int64) -> bytes:
+def _pack_integers(values: npt.NDArray[np.signedinteger]) -> bytes:
     """Pack rare, large integers: their byte counts, then their bytes by significance."""
     if not len(values):
         return b""
-    folded = zigzag(values).astype(np.uint64)
+    folded = zigzag(values.astype(np.int64)).astype(np.uint64)
     widths = np.ones(len(values), np.uint8)
     for byte in range(1, 8):
         widths[folded >= np.uint64(1 << (8 * byte))] = byte + 1
