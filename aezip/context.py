@@ -23,6 +23,7 @@ from .integer import ACTIVATION_TOP, FLAG_BINS, FRACTION_BITS, Linear
 from .model import Cursor, split_bytes
 from .passes import Order, Pass, Slot, kinds, slots
 from .residual import LEVELS
+from .scan import KINDS, Axes, offsets
 from .series import kind_count, slot_count
 
 Int64 = npt.NDArray[np.int64]
@@ -55,6 +56,8 @@ class ContextSizes:
         Columns of a signal (see `series`), which has no order of axes; 0: it is none.
     spike
         A whole number so frequent that whether a value is it is coded apart; None: there is none.
+    scan
+        Axes decoded in raster order (see `scan`), in place of an order; (): none.
     """
 
     order: Order
@@ -63,6 +66,7 @@ class ContextSizes:
     precision: int
     columns: int = 0
     spike: int | None = None
+    scan: Axes = ()
 
     @cached_property
     def slots(self) -> tuple[Slot, ...]:
@@ -72,11 +76,15 @@ class ContextSizes:
     @cached_property
     def places(self) -> int:
         """Number of neighbours that are inputs."""
+        if self.scan:
+            return len(offsets(len(self.scan)))
         return slot_count(self.columns) if self.columns else len(self.slots)
 
     @cached_property
     def kinds(self) -> int:
         """Number of classes of passes."""
+        if self.scan:
+            return KINDS
         return kind_count(self.columns) if self.columns else kinds(self.order)
 
     @property

@@ -25,6 +25,7 @@ from .passes import MOST_KINDS, kinds
 from .quantizer import Grid
 from .refinement import Base, Offset
 from .residual import CONTEXTS_WHOLE, TABLE_LEVELS, TableCounts, tables_from_bytes
+from .scan import MOST_AXES
 from .series import Series
 
 Int64 = npt.NDArray[np.int64]
@@ -88,6 +89,7 @@ class ContextPlan:
             "base": None if self.base is None else self.base.to_json(),
             "spike": self.sizes.spike,
             "series": None if self.series is None else self.series.to_json(),
+            **({"scan": list(self.sizes.scan)} if self.sizes.scan else {}),
         }
 
     def describe(self) -> str:
@@ -95,6 +97,8 @@ class ContextPlan:
         order = ">".join("+".join(map(str, axes)) for axes in self.sizes.order)
         if self.series is not None:
             return f"signal along {self.series.axis}, {self.sizes.columns} columns, {self.sizes.hidden} hidden"
+        if self.sizes.scan:
+            order = f"scan {'>'.join(map(str, self.sizes.scan))}"
         name = f"context {order}{', corners first' if self.sizes.corner else ''}, {self.sizes.hidden} hidden"
         if self.sizes.spike is not None:
             name += f", {self.sizes.spike} apart"
@@ -114,12 +118,14 @@ class ContextPlan:
             order = tuple(tuple(axes) for axes in value["order"])
             corner, numbers = value["corner"], [value[n] for n in ("hidden", "precision", "origin")]
             base, signal, spike = value["base"], value["series"], value["spike"]
+            scan = tuple(value.get("scan", ()))
         except (KeyError, TypeError) as error:
             raise damaged from error
-        flat = [axis for axes in order for axis in axes]
+        flat = [axis for axes in (*order, scan) for axis in axes]
         good = all(type(a) is int and 0 <= a < len(shape) for a in flat) and len(set(flat)) == len(flat)
         series = None if signal is None else Series.from_json(signal, shape)
-        good = good and (len(order) == 0 if series else len(order) >= 1) and not (series and base)
+        good = good and [bool(order), series is not None, bool(scan)].count(True) == 1 and not (series and base)
+        good = good and (not scan or 2 <= len(scan) <= MOST_AXES)
         good = good and all(1 <= len(axes) <= 4 for axes in order) and kinds(order) <= MOST_KINDS
         good = good and (spike is None or (whole and type(spike) is int and abs(spike) < 1 << 60))
         good = good and isinstance(corner, bool) and all(type(n) is int for n in numbers)
@@ -132,7 +138,7 @@ class ContextPlan:
                 raise damaged
         hidden, precision, origin = numbers
         columns = 0 if series is None else series.count(shape)
-        return ContextPlan(ContextSizes(order, corner, hidden, precision, columns, spike), whole, origin, plan, series)
+        return ContextPlan(ContextSizes(order, corner, hidden, precision, columns, spike, scan), whole, origin, plan, series)
 
 
 def bottleneck(plan: object) -> NetworkPlan | None:
@@ -179,7 +185,7 @@ def model_from_bytes(data: bytes, plan: ContextPlan, axes: int) -> ContextModel:
 def autoencoder_base(plan: NetworkPlan, model: Model, codes: Int64, shape: tuple[int, ...]) -> Base:
     """Return what the autoencoder's decoder says of a chunk, codes (rows, width)."""
     mean, level = network.predictions(plan, model, codes)
-    return Base(plan.layout.array(mean, shape), plan.layout.array(level, shape))
+    return Base(np.ascontiguousarray(plan.layout.array(mean, shape)), np.ascontiguousarray(plan.layout.array(level, shape)))
 
 
 def targets(

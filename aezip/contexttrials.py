@@ -13,6 +13,7 @@ from .model import Model, from_bytes, to_bytes
 from .network import NetworkPlan
 from .passes import Order
 from .quantizer import Grid
+from .scan import Axes, scans
 from .series import series_for
 from .trials import Choice, Trials, network_sizes
 from .variants import OVERCOMPLETE
@@ -49,33 +50,37 @@ class ContextTrials(Trials):
         tried = contextual.orders(self.context_pieces[0].x.shape)[: self.preset.context_trials]
         for order in tried:
             done.append(self._context(grids[0], order, 16, self.preset.context_trial))
+        for scan in scans(self._crop.x.shape):
+            done.append(self._context(grids[0], (), 16, self.preset.context_trial, scan=scan))
         if series_for(self._crop.x.shape):
             done.append(self._context(grids[0], (), 16, self.preset.context_trial))
         if len(grids) > 1 and done:  # which grid is better shows late: train longer
-            order = min(done, key=lambda r: r.size).plan.sizes.order  # of a signal: ()
-            done = [self._context(grid, order, 16, 4 * self.preset.context_trial, more=True) for grid in grids]
+            found = min(done, key=lambda r: r.size).plan.sizes
+            order, scan = found.order, found.scan  # of a signal: ()
+            done = [self._context(grid, order, 16, 4 * self.preset.context_trial, scan=scan, more=True) for grid in grids]
         if done:
             best = min(done, key=lambda r: r.size)
             spike = contextual.find_spike(grids[-1], self._crop)
             if spike is not None:
-                order, steps = best.plan.sizes.order, 4 * self.preset.context_trial
+                order, scan, steps = best.plan.sizes.order, best.plan.sizes.scan, 4 * self.preset.context_trial
                 if len(grids) == 1:
-                    done = [self._context(grids[0], order, 16, steps, more=True)]
-                done.append(self._context(grids[-1], order, 16, steps, spike=spike, more=True))
+                    done = [self._context(grids[0], order, 16, steps, scan=scan, more=True)]
+                done.append(self._context(grids[-1], order, 16, steps, scan=scan, spike=spike, more=True))
         return min(done, key=lambda r: r.size, default=None)
 
     def _context(
-        self, grid: Grid, order: Order, hidden: int, steps: int, *, below: Below | None = None,
+        self, grid: Grid, order: Order, hidden: int, steps: int, *, scan: Axes = (), below: Below | None = None,
         spike: int | None = None, final: bool = False, more: bool = False,
     ) -> Refinement:
         pieces = self.context_pieces if final else [self._crop]
         whole = sum(p.x.size for p in self.context_pieces)
         share = self._values / (whole if final else whole * self._crop_share)
         name = ">".join("+".join(map(str, axes)) for axes in order) or "along a signal"
-        series = None if order else series_for(pieces[0].x.shape)[0]
+        name = f"scan {'>'.join(map(str, scan))}" if scan else name
+        series = None if order or scan else series_for(pieces[0].x.shape)[0]
         report = self._context_reporter(pieces[0], final=final, name=name)
         refined = contextual.train(
-            grid, pieces, share, order, hidden, steps, self.seed, below=below, series=series, spike=spike,
+            grid, pieces, share, order, hidden, steps, self.seed, below=below, series=series, scan=scan, spike=spike,
             final=final or more, report=report,
         )
         self._note(as_choice(refined))
@@ -98,13 +103,17 @@ class ContextTrials(Trials):
         def full(size: float, below: Below | None) -> Choice:
             hidden = 16 if size < HIDDEN_16 else 32 if size < HIDDEN_32 else 64
             return as_choice(
-                self._context(refined.grid, sizes.order, hidden, steps, below=below, spike=sizes.spike, final=True)
+                self._context(
+                    refined.grid, sizes.order, hidden, steps, scan=sizes.scan, below=below, spike=sizes.spike, final=True
+                )
             )
 
         trials = []
         few = 3 * self.preset.context_trial
         for below in self._belows(learned, refined) if refined.plan.series is None else []:
-            trial = self._context(refined.grid, sizes.order, 16, few, below=below, spike=sizes.spike, final=True)
+            trial = self._context(
+                refined.grid, sizes.order, 16, few, scan=sizes.scan, below=below, spike=sizes.spike, final=True
+            )
             trials.append((trial, below))
         out = []
         with_codes, chosen = min(trials, key=lambda t: t[0].size, default=(None, None))

@@ -23,6 +23,7 @@ from .passes import Order
 from .quantizer import Grid
 from .refinement import Offset
 from .residual import TableCounts
+from .scan import Axes
 from .series import Series
 
 WIDE = 20  # precision where float32 cannot hold the contexts
@@ -134,6 +135,7 @@ def train(
     corner: bool = False,
     below: Below | None = None,
     series: Series | None = None,
+    scan: Axes = (),
     spike: int | None = None,
     final: bool = True,
     resumed: tuple[ContextPlan, ContextNet] | None = None,
@@ -154,7 +156,7 @@ def train(
 
     ready = _samples(grid, pieces, below, series)
     columns = 0 if series is None else series.count(pieces[0].x.shape)
-    sizes = ContextSizes(order, corner, hidden, ready.precision, columns, spike)
+    sizes = ContextSizes(order, corner, hidden, ready.precision, columns, spike, scan)
     origin, net = ready.origin, None
     if resumed is not None:
         sizes, origin, net = resumed[0].sizes, resumed[0].origin, resumed[1]

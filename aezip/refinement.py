@@ -23,6 +23,7 @@ from .context import ERROR_TOP, HALF, ContextNet, ContextSizes, Neighbours, erro
 from .integer import FRACTION_BITS
 from .parallel import Item, ahead
 from .passes import Pass, passes, tiles
+from .scan import Diagonal, wave
 from .series import SeriesPass
 
 Int64 = npt.NDArray[np.int64]
@@ -50,16 +51,26 @@ Offset = Base | int  # what contexts are relative to: an autoencoder's predictio
 class Tile:
     """A run of values of one pass, and what is known of their surroundings."""
 
-    part: Pass | SeriesPass
+    part: Pass | SeriesPass | Diagonal
     where: tuple[Any, ...]  # of the view of the pass's targets
     kind: int
     active: tuple[int, ...]
     neighbours: Neighbours
 
     def of(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Return the tile's view of an array of the chunk's shape."""
+        """Return the tile's values of an array of the chunk's shape."""
+        if isinstance(self.part, Diagonal):
+            return np.take(array.reshape(-1), self.part.index)
         view: npt.NDArray[Any] = array[self.part.targets][self.where]
         return view
+
+    def put(self, array: npt.NDArray[Any], values: npt.NDArray[Any]) -> None:
+        """Write the tile's values, (n,), to a contiguous array of the chunk's shape."""
+        if isinstance(self.part, Diagonal):
+            array.reshape(-1)[self.part.index] = values
+            return
+        view = self.of(array)
+        view[...] = values.reshape(view.shape)
 
 
 def _after(make: Callable[[Any], Tile], then: Callable[[Tile], Item], where: Any) -> Item:
@@ -111,6 +122,10 @@ class Walk:
 
     def _passes(self, pairs: Any) -> Iterator[tuple[Callable[[Any], Tile], list[Any]]]:
         """Yield, pass after pass, what makes a tile of an index, and the indices."""
+        if self.sizes.scan:
+            for runs in wave(self.sizes.scan, self.shape).diagonals():
+                yield partial(self._scanned, pairs), runs
+            return
         every = self.sizes.slots
         inner, outer = error_slots(every, len(self.sizes.order))
         near = tuple(every[i] for i in (*inner, *outer))
@@ -140,6 +155,15 @@ class Walk:
         near = errors[0][where].reshape(-1), errors[1][where].reshape(-1)
         return Tile(part, where, part.kind, active, Neighbours(values, pair, near, level))
 
+    def _scanned(self, pairs: Any, part: Diagonal) -> Tile:
+        active = part.active
+        values = part.gather(self.context)
+        level = None
+        if isinstance(self.offset, Base):
+            level = np.take(self.offset.level.reshape(-1), part.index).astype(np.float32)
+        known = Neighbours(values, pairs(part.kind, active), part.errors(self.errors), level)
+        return Tile(part, (), part.kind, active, known)
+
     def _series(self, pairs: Any) -> Iterator[Tile]:
         columns = self.sizes.columns
         for index in range(self.shape[0]):
@@ -155,10 +179,8 @@ class Walk:
 
     def store(self, tile: Tile, value: Int64, q: Int64) -> None:
         """Take in decoded values, in 1/64 step relative to the base, and their residuals."""
-        view = tile.of(self.context)
-        view[...] = np.clip(value, -self.limit, self.limit).reshape(view.shape)
-        view = tile.of(self.errors)
-        view[...] = np.minimum(np.abs(q), ERROR_TOP).reshape(view.shape)
+        tile.put(self.context, np.clip(value, -self.limit, self.limit))
+        tile.put(self.errors, np.minimum(np.abs(q), ERROR_TOP))
 
 
 @dataclass(frozen=True)
@@ -224,8 +246,7 @@ def _finish(walk: Walk, tile: Tile, total: Int64, q: Int64, value: Int64, *, who
         decoded = (q + ((total + HALF) >> FRACTION_BITS)) << FRACTION_BITS
     else:
         decoded = (q << FRACTION_BITS) + total
-    view = tile.of(value)
-    view[...] = decoded.reshape(view.shape)
+    tile.put(value, decoded)
     walk.store(tile, decoded - walk.base(tile), q)
 
 

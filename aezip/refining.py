@@ -9,6 +9,7 @@ optimize anything.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -27,6 +28,7 @@ from .integer import FLAG_BINS, FRACTION_BITS, quantize_odds, quantize_rows
 from .refinement import NARROW, Base, Offset, Refined, Tile, Walk, code
 from .residual import LEVELS_PER_OCTAVE
 from .resuming import resume_context
+from .scan import nearest
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
@@ -35,6 +37,7 @@ Mask = npt.NDArray[np.bool_]
 ROWS = 400_000
 BATCH = 4096
 LN2 = math.log(2.0)
+MOST_SOLVED = 60_000  # rows of a class that least squares looks at
 KEPT = 0.5  # of the rows collected before, at each refresh
 
 
@@ -199,7 +202,7 @@ def choose_pairs(sizes: ContextSizes, rows: Rows) -> npt.NDArray[np.int16]:
         pairs[0] = -1
         return pairs
     every = sizes.slots
-    options = [
+    options = list(itertools.combinations_with_replacement(nearest(len(sizes.scan)), 2)) if sizes.scan else [
         (i, i + 1) for i, s in enumerate(every[:-1])
         if s.inner is None and every[i + 1].inner is None and max(map(abs, s.offset)) == 1
         and tuple(-o for o in s.offset) == every[i + 1].offset and s.group == every[i + 1].group
@@ -228,7 +231,7 @@ def least_squares(sizes: ContextSizes, rows: Rows) -> tuple[Float32, Float32]:
         mine = np.flatnonzero(rows.kind == kind)
         if len(mine) < 8:
             continue
-        mine = mine[:60_000]
+        mine = mine[:: -(-len(mine) // MOST_SOLVED)]
         x = rows.values[mine, :count].astype(np.float64)
         y = (rows.target[mine] / rows.spread[mine]).astype(np.float64)
         floor = 0.3 / rows.spread[mine]
@@ -276,9 +279,10 @@ def needed_bits(sizes: ContextSizes, rows: Rows, skip: Float32, total: int) -> F
     count = sizes.places
     bits = np.zeros(sizes.kinds)
     for kind in range(sizes.kinds):
-        mine = np.flatnonzero(rows.kind == kind)[:60_000]
+        mine = np.flatnonzero(rows.kind == kind)
         if len(mine) < 8:
             continue
+        mine = mine[:: -(-len(mine) // MOST_SOLVED)]
         left = rows.target[mine] / rows.spread[mine] - rows.values[mine, :count] @ skip[kind]
         scale = np.maximum(np.abs(left), 0.3 / rows.spread[mine]).mean()
         values = (rows.kind == kind).sum() * total / len(rows.kind)
