@@ -25,7 +25,7 @@ from . import contextplan, exceptions, limits, network, recommender, residual, v
 from .admission import Specials, Statistics, admit, native, parse_dtype, restore, scan
 from .bounds import Bound, Lossless, RangeRelative, Tolerance, resolve, violations
 from .coded import parse_codes, with_codes
-from .contextplan import ContextModel, ContextPlan, bottleneck, model_from_bytes
+from .contextplan import ContextModel, ContextPlan, bottleneck, model_from_bytes, needed
 from .errors import CorruptFile, FillWarning, InvalidInput, UnsupportedVersion
 from .frames import pack
 from .layout import Chunks, Piece, cut
@@ -437,6 +437,7 @@ class Encoder:
         dtype = self._admitted.dtype
         ideal = math.fsum(self._ideal.values())
         grid = None if self.grid is None else self.grid.to_json()
+        needs = sorted({*self._needs, *needed(self.plan)})
         return {
             "name": self.name,
             "shape": list(self._admitted.shape),
@@ -453,7 +454,7 @@ class Encoder:
             "preset": self.preset,
             "seed": self.seed,
             "candidates": _shortened(self.tried),
-            **({"needs": sorted(self._needs)} if self._needs else {}),
+            **({"needs": needs} if needs else {}),
             **({} if self._estimates is None else {"recommender": self._estimates[1]}),
             **({"trained": self._reference} if self._trained is not None and self.plan is self._trained.plan else {}),
         }
@@ -542,6 +543,8 @@ class Decoder:
             length = plan.series.length(shape)
             values = math.prod(shape)
             limits.check_series(length, values, values // max(1, shape[plan.series.axis]) * length * plan.series.segments)
+        if isinstance(plan, ContextPlan) and plan.sizes.scan:
+            limits.check_scan(math.prod(shape))
         below = plan.base if isinstance(plan, ContextPlan) else plan
         if isinstance(below, NetworkPlan):
             limits.check_chunk(shape, size, below.layout, below.sizes.width)

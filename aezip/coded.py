@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields
 
-from .contexttrials import as_choice
+from .contexttrials import as_choice, way_of
 from .errors import InvalidInput
 from .layout import Layout, candidates
 from .model import Sizes
@@ -108,16 +108,16 @@ class CodedSelector(Selector):
             return []
         width = self.width or _fewest(learned.plan.sizes.features)
         belows = [b for b in self._belows(learned, refined) if b.plan.sizes.width >= width]
-        order, spike = refined.plan.sizes.order, refined.plan.sizes.spike
+        way, spike = way_of(refined), refined.plan.sizes.spike
         trials = [
-            (self._context(refined.grid, order, 16, 3 * self.preset.context_trial, below=b, spike=spike, final=True), b)
+            (self._context(refined.grid, way, 16, 3 * self.preset.context_trial, below=b, spike=spike, final=True), b)
             for b in belows
         ]
         best, below = min(trials, key=lambda t: t[0].size, default=(None, None))
         if best is None or best.size > learned.size * 1.05:
             return []
         steps = self.preset.context_steps
-        return [as_choice(self._context(refined.grid, order, 16, steps, below=below, spike=spike, final=True))]
+        return [as_choice(self._context(refined.grid, way, 16, steps, below=below, spike=spike, final=True))]
 
 
 def _fewest(features: int) -> int:

@@ -141,6 +141,11 @@ class ContextPlan:
         return ContextPlan(ContextSizes(order, corner, hidden, precision, columns, spike, scan), whole, origin, plan, series)
 
 
+def needed(plan: object) -> list[str]:
+    """Return the features that readers of format 1.2 may lack and a plan needs."""
+    return ["scan"] if isinstance(plan, ContextPlan) and plan.sizes.scan else []
+
+
 def bottleneck(plan: object) -> NetworkPlan | None:
     """Return the autoencoder of any plan, or the one below a context plan; None if it has no codes."""
     inner = plan.base if isinstance(plan, ContextPlan) else plan

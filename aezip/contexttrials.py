@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
+from typing import NamedTuple
 
 from . import contextual, network, residual
 from .contextual import Below, Refinement
@@ -21,6 +22,18 @@ from .variants import OVERCOMPLETE
 WIDE_ROWS = 32  # features from which a row may have an autoencoder below a context network
 WORTH = 1.5  # a trial larger than the best one times this is given up
 HIDDEN_16, HIDDEN_32 = 400_000, 4_000_000  # bytes up to which a context network has so many hidden units
+
+
+class Way(NamedTuple):
+    """How a context network goes over an array: groups of axes bisected, or axes scanned; neither: along a signal."""
+
+    order: Order
+    scan: Axes = ()
+
+
+def way_of(refined: Refinement) -> Way:
+    """Return how a trained context network goes over an array."""
+    return Way(refined.plan.sizes.order, refined.plan.sizes.scan)
 
 
 class ContextTrials(Trials):
@@ -47,41 +60,40 @@ class ContextTrials(Trials):
         if self._crop.masked is not None and self._crop.masked.all():
             return None  # nothing to learn from
         grids = [g for g in (self.fine, *self.wholes[:1]) if g is not None]
-        tried = contextual.orders(self.context_pieces[0].x.shape)[: self.preset.context_trials]
-        for order in tried:
-            done.append(self._context(grids[0], order, 16, self.preset.context_trial))
-        for scan in scans(self._crop.x.shape):
-            done.append(self._context(grids[0], (), 16, self.preset.context_trial, scan=scan))
-        if series_for(self._crop.x.shape):
-            done.append(self._context(grids[0], (), 16, self.preset.context_trial))
+        few, more = self.preset.context_trial, 4 * self.preset.context_trial
+        ways = [Way(order) for order in contextual.orders(self.context_pieces[0].x.shape)[: self.preset.context_trials]]
+        ways += [Way((), scan) for scan in scans(self._crop.x.shape)]
+        ways += [Way(())] if series_for(self._crop.x.shape) else []
+        done = [self._context(grids[0], way, 16, few) for way in ways]
         if len(grids) > 1 and done:  # which grid is better shows late: train longer
-            found = min(done, key=lambda r: r.size).plan.sizes
-            order, scan = found.order, found.scan  # of a signal: ()
-            done = [self._context(grid, order, 16, 4 * self.preset.context_trial, scan=scan, more=True) for grid in grids]
+            ranked = [way_of(r) for r in sorted(done, key=lambda r: r.size)]
+            longer = [(grid, ranked[0]) for grid in grids]
+            if not ranked[0].scan:  # scans are better on whole numbers than beside them
+                longer += [(grids[1], way) for way in ranked if way.scan][:1]
+            done = [self._context(grid, way, 16, more, longer=True) for grid, way in longer]
         if done:
-            best = min(done, key=lambda r: r.size)
+            way = way_of(min(done, key=lambda r: r.size))
             spike = contextual.find_spike(grids[-1], self._crop)
             if spike is not None:
-                order, scan, steps = best.plan.sizes.order, best.plan.sizes.scan, 4 * self.preset.context_trial
                 if len(grids) == 1:
-                    done = [self._context(grids[0], order, 16, steps, scan=scan, more=True)]
-                done.append(self._context(grids[-1], order, 16, steps, scan=scan, spike=spike, more=True))
+                    done = [self._context(grids[0], way, 16, more, longer=True)]
+                done.append(self._context(grids[-1], way, 16, more, spike=spike, longer=True))
         return min(done, key=lambda r: r.size, default=None)
 
     def _context(
-        self, grid: Grid, order: Order, hidden: int, steps: int, *, scan: Axes = (), below: Below | None = None,
-        spike: int | None = None, final: bool = False, more: bool = False,
+        self, grid: Grid, way: Way, hidden: int, steps: int, *, below: Below | None = None,
+        spike: int | None = None, final: bool = False, longer: bool = False,
     ) -> Refinement:
         pieces = self.context_pieces if final else [self._crop]
         whole = sum(p.x.size for p in self.context_pieces)
         share = self._values / (whole if final else whole * self._crop_share)
-        name = ">".join("+".join(map(str, axes)) for axes in order) or "along a signal"
-        name = f"scan {'>'.join(map(str, scan))}" if scan else name
-        series = None if order or scan else series_for(pieces[0].x.shape)[0]
+        name = ">".join("+".join(map(str, axes)) for axes in way.order) or "along a signal"
+        name = f"scan {'>'.join(map(str, way.scan))}" if way.scan else name
+        series = None if any(way) else series_for(pieces[0].x.shape)[0]
         report = self._context_reporter(pieces[0], final=final, name=name)
         refined = contextual.train(
-            grid, pieces, share, order, hidden, steps, self.seed, below=below, series=series, scan=scan, spike=spike,
-            final=final or more, report=report,
+            grid, pieces, share, way.order, hidden, steps, self.seed, below=below, series=series, scan=way.scan, spike=spike,
+            final=final or longer, report=report,
         )
         self._note(as_choice(refined))
         return refined
@@ -103,17 +115,13 @@ class ContextTrials(Trials):
         def full(size: float, below: Below | None) -> Choice:
             hidden = 16 if size < HIDDEN_16 else 32 if size < HIDDEN_32 else 64
             return as_choice(
-                self._context(
-                    refined.grid, sizes.order, hidden, steps, scan=sizes.scan, below=below, spike=sizes.spike, final=True
-                )
+                self._context(refined.grid, way_of(refined), hidden, steps, below=below, spike=sizes.spike, final=True)
             )
 
         trials = []
         few = 3 * self.preset.context_trial
         for below in self._belows(learned, refined) if refined.plan.series is None else []:
-            trial = self._context(
-                refined.grid, sizes.order, 16, few, scan=sizes.scan, below=below, spike=sizes.spike, final=True
-            )
+            trial = self._context(refined.grid, way_of(refined), 16, few, below=below, spike=sizes.spike, final=True)
             trials.append((trial, below))
         out = []
         with_codes, chosen = min(trials, key=lambda t: t[0].size, default=(None, None))

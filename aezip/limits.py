@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from .errors import CorruptFile, UnsafeFile
 
 VALUE = 40  # bytes of work for each decoded value, padding included; measured: 16 to 53
+SCANNED = 24  # more for each value of a chunk in raster order: its place, its turn
 CODE = 24  # for each code
 WEIGHT = 24  # for each weight of a network: int8, the proof of exactness in int64, the float array
 TABLE = 256 * 24 + 4096 * 4  # for each frequency table
@@ -138,6 +139,21 @@ def check_series(length: int, values: int, padded: int) -> None:
     """
     if length > MOST_INDICES or padded > SPARSE * values + FREE:
         raise CorruptFile("the segments of the signal do not fit the array: the file is damaged")
+
+
+def check_scan(values: int) -> None:
+    """Refuse a chunk in raster order whose places cannot be held in the memory there is.
+
+    Raises
+    ------
+    CorruptFile
+        If there are more values than places are numbered for.
+    UnsafeFile
+        If there is not that much memory.
+    """
+    if values >= 1 << 31:
+        raise CorruptFile("the chunks are larger than any aezip scans: the file is damaged")
+    check(values * (VALUE + SCANNED), f"a chunk of {values} values")
 
 
 def threads(wanted: int, shape: tuple[int, ...], itemsize: int) -> int:

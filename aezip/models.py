@@ -17,7 +17,7 @@ from .atomic import replacing
 from .bounds import Bound, Lossless
 from .codec import Decoder, Encoder
 from .container import Reader, Writer
-from .contextplan import ContextPlan, bottleneck
+from .contextplan import ContextPlan, bottleneck, needed
 from .errors import AezipError, CorruptFile, InvalidInput, ModelMismatch
 from .frames import pack
 from .network import NetworkPlan
@@ -196,6 +196,8 @@ def train(
         "rates": {k: round(v, 5) for k, v in choice.rates.items()},
         "trained_on": {"values": int(np.size(array)), "preset": preset, "seed": seed},
     }
+    if needed(choice.plan):
+        header["needs"] = needed(choice.plan)
     if init_from is not None:
         header["trained_on"]["init_from"] = init_from.id
     streams = {"model": choice.model_bytes}

@@ -25,6 +25,7 @@ Int32 = npt.NDArray[np.int32]
 RUN = 1 << 12  # most values of a run: the unit of threads and of entropy coding
 MOST_AXES = 4
 KINDS = 2  # classes of passes: the first values, all others
+WORTH = 32  # values of a diagonal, on average, from which passes over all are quick enough
 _STATES = 6  # of an index along an axis: 0, 1, other; each at the end of the axis or not
 
 
@@ -133,7 +134,7 @@ class Wave:
 
     def _along(self, values: dict[int, npt.NDArray[Any]], kind: type) -> npt.NDArray[Any]:
         """Return the sum of one list for each of some axes, for all values of the chunk, flat."""
-        total = np.zeros((1,) * len(self.shape), kind)
+        total: npt.NDArray[Any] = np.zeros((1,) * len(self.shape), kind)
         for axis, value in values.items():
             total = total + value.astype(kind).reshape([-1 if a == axis else 1 for a in range(len(self.shape))])
         return np.broadcast_to(total, self.shape).reshape(-1)
@@ -210,5 +211,9 @@ def scans(shape: tuple[int, ...]) -> list[Axes]:
     """Return the scans worth trying for chunks of `shape`: all its axes, and all but the first."""
     axes = tuple(a for a, n in enumerate(shape) if n > 1)
     options = [axes[-MOST_AXES:], axes[1:][-MOST_AXES:]]
-    good = [o for o in options if len(o) >= 2 and math.prod(shape) >= 32 * sum(shape[a] << (len(o) - i - 1) for i, a in enumerate(o))]
+    good = [o for o in options if len(o) >= 2 and math.prod(shape) >= WORTH * _diagonals(o, shape)]
     return list(dict.fromkeys(good))
+
+
+def _diagonals(scan: Axes, shape: tuple[int, ...]) -> int:
+    return sum(shape[axis] << (len(scan) - 1 - at) for at, axis in enumerate(scan))

@@ -115,7 +115,8 @@ class VariantTrials(ContextTrials):
         return as_choice(
             contextual.train(
                 grid, self.context_pieces, share, plan.sizes.order, plan.sizes.hidden, steps.context_steps, self.seed,
-                below=below, series=plan.series, scan=plan.sizes.scan, spike=plan.sizes.spike, resumed=(plan, start.model.net), report=report,
+                below=below, series=plan.series, scan=plan.sizes.scan, spike=plan.sizes.spike,
+                resumed=(plan, start.model.net), report=report,
             )
         )  # fmt: skip
 

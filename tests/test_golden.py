@@ -27,7 +27,7 @@ def test_golden_files_cover_plans_dtypes_and_bounds() -> None:
         with aezip.open(path) as archive:
             header = archive["data"].header
         plans.add(header["plan"]["kind"])
-        contexts |= {key for key in ("order", "base", "series", "spike") if header["plan"].get(key) not in (None, [])}
+        contexts |= {key for key in ("order", "base", "series", "spike", "scan") if header["plan"].get(key) not in (None, [])}
         dtypes.add(header["dtype"].lstrip("<>|"))
         bounds.add(header["bound"]["kind"])
         lattices.add(((header["grid"] or {}).get("lattice") or {}).get("kind"))
@@ -36,7 +36,7 @@ def test_golden_files_cover_plans_dtypes_and_bounds() -> None:
         if header["chunk_count"] > 1:
             several.add(header["plan"]["kind"])
     assert plans == {"autoencoder", "columns", "context", "static", "difference", "recall", "bytes"}
-    assert contexts == {"order", "base", "series", "spike"}
+    assert contexts == {"order", "base", "series", "spike", "scan"}
     assert {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1", "c8", "M8[s]"} <= dtypes
     assert {"integer", "linear", "log", "ordered", "ranks", "staircase", "digits"} <= lattices
     assert several == {"autoencoder", "context", "recall"}

@@ -18,7 +18,7 @@ import numpy as np
 
 import aezip
 from aezip import header, plan
-from aezip.contexttrials import as_choice
+from aezip.contexttrials import Way, as_choice
 from aezip.contextual import find_spike
 from aezip.layout import candidates
 from aezip.trials import network_sizes
@@ -104,6 +104,8 @@ CASES |= {
     "columns_by_feature": (SHAPES, aezip.Lossless(), "columns"),
     "autoencoder_chunks": (waves((300, 30)), aezip.RangeRelative(1e-2), "autoencoder"),
     "context_chunks": (waves((20, 24, 22)), aezip.RangeRelative(1e-3), "context (0,) (1, 2)"),
+    "context_scan": (waves((9, 14, 16)).cumsum(axis=0), aezip.RangeRelative(1e-3), "context scan (0, 1, 2)"),
+    "context_scan_images": (RAIN, aezip.Lossless(), "context scan (1, 2)"),
     "recall_chunks": (LOG, aezip.Lossless(), "recall"),
 }
 CASES |= {
@@ -151,10 +153,11 @@ class Only(plan.Selector):
         if "below" in self.kind:
             learned = self._learned(math.inf)
             assert learned is not None
-            trial = self._context(grid, tuple(order), 8, 10)
+            trial = self._context(grid, Way(tuple(order)), 8, 10)
             below = self._below(replace(learned, grid=trial.grid), trial)
             assert below is not None
-        made = self._context(grid, tuple(order), 8, 60, below=below, spike=spike, final=True)
+        way = Way((), order[0]) if "scan" in self.kind else Way(tuple(order))
+        made = self._context(grid, way, 8, 60, below=below, spike=spike, final=True)
         return as_choice(made)
 
     def _plain(self) -> plan.Choice:
