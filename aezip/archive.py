@@ -224,7 +224,8 @@ def _encode(encoder: Encoder, writer: Writer, name: str, threads: int, progress:
         if not encoder.tighten() and (pays or not encoder.fall_back()):
             break
         writer.drop()
-    writer.end(encoder.header(), encoder.shared)
+    header = encoder.header()
+    writer.end(header, encoder.shared, header.get("needs", ()))
 
 
 def _check(

@@ -157,9 +157,9 @@ class Writer:
             self._streams[name].add(frame)
         self._chunks.append(digest)
 
-    def end(self, header: dict[str, Any], shared: dict[str, bytes]) -> None:
-        """Finish an array: write its streams, index, digests and header; `needs` in it are features of the file."""
-        self._features.update(header.get("needs", []))
+    def end(self, header: dict[str, Any], shared: dict[str, bytes], needs: Sequence[str] = ()) -> None:
+        """Finish an array: write its streams, index, digests and header; the file declares the features it `needs`."""
+        self._features.update(needs)
         streams = {name: spool for name, spool in self._streams.items() if spool.size}
         for spool in self._streams.values():
             if not spool.size:

@@ -196,8 +196,9 @@ def train(
         "rates": {k: round(v, 5) for k, v in choice.rates.items()},
         "trained_on": {"values": int(np.size(array)), "preset": preset, "seed": seed},
     }
-    if needed(choice.plan):
-        header["needs"] = needed(choice.plan)
+    needs = needed(choice.plan)
+    if needs:
+        header["needs"] = needs
     if init_from is not None:
         header["trained_on"]["init_from"] = init_from.id
     streams = {"model": choice.model_bytes}
@@ -207,7 +208,7 @@ def train(
         streams["encoder"] = encoder_to_bytes(inside)
     with Writer(None) as writer:
         writer.begin(NAME)
-        writer.end(header, {name: pack(stream, 19) for name, stream in streams.items()})
+        writer.end(header, {name: pack(stream, 19) for name, stream in streams.items()}, needs)
         writer.finish(kind="model", features=["model"])
         writer.publish()
         return Model(writer.getvalue())
