@@ -21,11 +21,11 @@ from .errors import CorruptFile
 from .integer import FLAG_BINS, FRACTION_BITS
 from .model import Cursor, Model, from_bytes
 from .network import Coded, NetworkPlan
-from .passes import MOST_KINDS, kinds
+from .passes import MOST_KINDS, Order, kinds
 from .quantizer import Grid
 from .refinement import Base, Offset
 from .residual import CONTEXTS_WHOLE, TABLE_LEVELS, TableCounts, tables_from_bytes
-from .scan import MOST_AXES
+from .scan import MOST_AXES, Axes
 from .series import Series
 
 Int64 = npt.NDArray[np.int64]
@@ -94,12 +94,10 @@ class ContextPlan:
 
     def describe(self) -> str:
         """Return the plan in a few words."""
-        order = ">".join("+".join(map(str, axes)) for axes in self.sizes.order)
         if self.series is not None:
             return f"signal along {self.series.axis}, {self.sizes.columns} columns, {self.sizes.hidden} hidden"
-        if self.sizes.scan:
-            order = f"scan {'>'.join(map(str, self.sizes.scan))}"
-        name = f"context {order}{', corners first' if self.sizes.corner else ''}, {self.sizes.hidden} hidden"
+        way = way_name(self.sizes.order, self.sizes.scan)
+        name = f"context {way}{', corners first' if self.sizes.corner else ''}, {self.sizes.hidden} hidden"
         if self.sizes.spike is not None:
             name += f", {self.sizes.spike} apart"
         return name if self.base is None else f"{self.base.describe()}; {name}"
@@ -139,6 +137,13 @@ class ContextPlan:
         hidden, precision, origin = numbers
         columns = 0 if series is None else series.count(shape)
         return ContextPlan(ContextSizes(order, corner, hidden, precision, columns, spike, scan), whole, origin, plan, series)
+
+
+def way_name(order: Order, scan: Axes) -> str:
+    """Return a short name of how axes are gone over; of a signal: the empty one."""
+    if scan:
+        return f"scan {'>'.join(map(str, scan))}"
+    return ">".join("+".join(map(str, axes)) for axes in order)
 
 
 def needed(plan: object) -> list[str]:

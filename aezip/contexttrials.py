@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from . import contextual, network, residual
+from .contextplan import way_name
 from .contextual import Below, Refinement
 from .layout import Layout, Piece, activity, crop
 from .model import Model, from_bytes, to_bytes
@@ -87,8 +88,7 @@ class ContextTrials(Trials):
         pieces = self.context_pieces if final else [self._crop]
         whole = sum(p.x.size for p in self.context_pieces)
         share = self._values / (whole if final else whole * self._crop_share)
-        name = ">".join("+".join(map(str, axes)) for axes in way.order) or "along a signal"
-        name = f"scan {'>'.join(map(str, way.scan))}" if way.scan else name
+        name = way_name(*way) or "along a signal"
         series = None if any(way) else series_for(pieces[0].x.shape)[0]
         report = self._context_reporter(pieces[0], final=final, name=name)
         refined = contextual.train(

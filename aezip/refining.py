@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -65,6 +65,9 @@ class Rows:
     target: Float32  # minus the reference, in steps
     spread: Float32  # 2**exponent, in steps
     spike: Float32  # 1 where the value is the spike
+
+
+COLUMNS = tuple(f.name for f in fields(Rows))
 
 
 class ContextModule(nn.Module):
@@ -223,15 +226,20 @@ def choose_pairs(sizes: ContextSizes, rows: Rows) -> npt.NDArray[np.int16]:
     return pairs
 
 
+def _members(rows: Rows, kind: int) -> Int64:
+    """Return which rows are of a class, evenly thinned to what least squares looks at."""
+    mine = np.flatnonzero(rows.kind == kind)
+    return mine[:: max(1, -(-len(mine) // MOST_SOLVED))]
+
+
 def least_squares(sizes: ContextSizes, rows: Rows) -> tuple[Float32, Float32]:
     """Return the linear part of each class, (kinds, slots), and each class's log2 scale over the spread."""
     count = sizes.places
     skip = np.zeros((sizes.kinds, count), np.float32)
     for kind in range(sizes.kinds):
-        mine = np.flatnonzero(rows.kind == kind)
+        mine = _members(rows, kind)
         if len(mine) < 8:
             continue
-        mine = mine[:: -(-len(mine) // MOST_SOLVED)]
         x = rows.values[mine, :count].astype(np.float64)
         y = (rows.target[mine] / rows.spread[mine]).astype(np.float64)
         floor = 0.3 / rows.spread[mine]
@@ -246,9 +254,6 @@ def least_squares(sizes: ContextSizes, rows: Rows) -> tuple[Float32, Float32]:
             share = share / share.mean()
         skip[kind] = weight
     return skip, np.zeros(sizes.kinds, np.float32)
-
-
-COLUMNS = ("values", "kind", "target", "spread", "spike")
 
 
 def thinned(rows: Rows, generator: np.random.Generator) -> Rows:
@@ -279,10 +284,9 @@ def needed_bits(sizes: ContextSizes, rows: Rows, skip: Float32, total: int) -> F
     count = sizes.places
     bits = np.zeros(sizes.kinds)
     for kind in range(sizes.kinds):
-        mine = np.flatnonzero(rows.kind == kind)
+        mine = _members(rows, kind)
         if len(mine) < 8:
             continue
-        mine = mine[:: -(-len(mine) // MOST_SOLVED)]
         left = rows.target[mine] / rows.spread[mine] - rows.values[mine, :count] @ skip[kind]
         scale = np.maximum(np.abs(left), 0.3 / rows.spread[mine]).mean()
         values = (rows.kind == kind).sum() * total / len(rows.kind)

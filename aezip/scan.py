@@ -45,7 +45,8 @@ def nearest(axes: int) -> list[int]:
     return [i for i, o in enumerate(offsets(axes)) if sum(map(abs, o)) == 1]
 
 
-def error_places(axes: int) -> tuple[list[int], list[int]]:
+@lru_cache(maxsize=8)
+def error_places(axes: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Return the neighbours whose errors count: those of the last two axes, and close ones across slower axes."""
     inner, outer = [], []
     for i, offset in enumerate(offsets(axes)):
@@ -55,7 +56,7 @@ def error_places(axes: int) -> tuple[list[int], list[int]]:
             inner.append(i)
         elif sum(map(abs, offset)) <= 2:
             outer.append(i)
-    return inner, outer
+    return tuple(inner), tuple(outer)
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ class Diagonal:
         for row, slot in zip(out, slots, strict=True):
             np.take(flat, inside + self.wave.interior[slot], out=row[: self.inner], mode="clip")
         if self.inner < len(self.index):
-            places = self.index[self.inner :, None] + self.wave.table[self.states][:, list(slots)]
+            places = self.index[self.inner :, None] + self.wave.table[:, list(slots)][self.states]
             out[:, self.inner :] = flat[places].T
         return out
 
