@@ -202,3 +202,34 @@ def push(states: Any, frequency: Any, start: Any, out: Any) -> Any:
                 state >>= np.uint64(16)
             states[lane] = ((state // f) << np.uint64(12)) + state % f + start[first + lane]
     return len(out) - at
+
+
+@_jit
+def ranks_of(values: Any, recent: Any, ranks: Any, away: Any) -> None:
+    """Fill ranks and distances (length, lanes) of values; `recent` (lanes, places) holds the values seen last."""
+    places = recent.shape[1]
+    for step in range(values.shape[0]):
+        for lane in range(values.shape[1]):
+            value, known = values[step, lane], recent[lane]
+            rank = 0
+            while rank < places and known[rank] != value:
+                rank += 1
+            ranks[step, lane] = rank
+            away[step, lane] = value - known[0]
+            for place in range(min(rank, places - 1), 0, -1):
+                known[place] = known[place - 1]
+            known[0] = value
+
+
+@_jit
+def values_of(ranks: Any, away: Any, recent: Any, values: Any) -> None:
+    """Fill values (length, lanes) of ranks and distances: the inverse of `ranks_of`; ranks are at most `places`."""
+    places = recent.shape[1]
+    for step in range(ranks.shape[0]):
+        for lane in range(ranks.shape[1]):
+            rank, known = ranks[step, lane], recent[lane]
+            value = known[rank] if rank < places else known[0] + away[step, lane]
+            values[step, lane] = value
+            for place in range(min(np.int64(rank), places - 1), 0, -1):
+                known[place] = known[place - 1]
+            known[0] = value

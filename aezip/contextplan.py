@@ -23,6 +23,7 @@ from .model import Cursor, Model, from_bytes
 from .network import Coded, NetworkPlan
 from .passes import MOST_KINDS, Order, kinds
 from .quantizer import Grid
+from .recall import RecallPlan
 from .refinement import Base, Offset
 from .residual import CONTEXTS_WHOLE, TABLE_LEVELS, TableCounts, tables_from_bytes
 from .scan import MOST_AXES, Axes
@@ -148,6 +149,8 @@ def way_name(order: Order, scan: Axes) -> str:
 
 def needed(plan: object) -> list[str]:
     """Return the features that readers of format 1.2 may lack and a plan needs."""
+    if isinstance(plan, RecallPlan):
+        return ["recency"] if plan.recent else []
     return ["scan"] if isinstance(plan, ContextPlan) and plan.sizes.scan else []
 
 

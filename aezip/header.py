@@ -16,7 +16,7 @@ from .errors import CorruptFile, UnsafeFile, UnsupportedVersion
 
 FORMAT = "aezip"
 VERSION = (1, 2)
-FEATURES = frozenset({"mask-margins", "model", "model-reference", "scan"})  # what a file may need beyond its version
+FEATURES = frozenset({"mask-margins", "model", "model-reference", "recency", "scan"})  # what a file may need beyond its version
 KINDS = ("archive", "model")
 STREAMS = ("codes", "data", "encoder", "exceptions", "mask", "model", "recommender", "residual")
 SHARED = ("encoder", "model", "recommender")

@@ -47,3 +47,11 @@ def ans_push() -> Any:
     from .compiled import push
 
     return push
+
+
+@lru_cache(maxsize=1)
+def recency() -> tuple[Any, Any]:
+    """Return the compiled counterparts of the loops of `recency.to_ranks` and `recency.to_values`."""
+    from .compiled import ranks_of, values_of
+
+    return ranks_of, values_of

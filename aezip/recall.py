@@ -12,21 +12,23 @@ what they are worth. Knows nothing of files.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from . import kernels, residual
+from . import kernels, recency, residual
 from .errors import CorruptFile
 from .network import fill_forward
-from .quantizer import Grid
+from .quantizer import Grid, LinearGrid
 
 Int64 = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
-VALUE, DIFFERENCE, LAG = 0, 1, 2  # how a column is coded
+VALUE, DIFFERENCE, LAG, RECENCY = 0, 1, 2, 3  # how a column is coded; from RECENCY on by ranks, which see mode - RECENCY others
+MODES = RECENCY + recency.ORDERS
 WINDOW = 254  # rows a lag reaches back; a symbol each
 LAG_TABLES = 8  # of distances, by the octave of their lag
 MOST_COLUMNS = 64
@@ -34,6 +36,8 @@ DIRECT = 16  # distances up to this have a bucket of their own
 FAR = 1 << 44  # distances from here on are stored whole
 TOP_SYMBOL = 1 + 2 * (DIRECT + 2 * (43 - 4) + 1) + 1
 ROUNDS = 3
+MOVES = 8  # places of a grid that are tried first, evenly over a step
+SHORT = 256  # rows of a segment where places are compared
 PREFIX = 1 << 13  # rows by which a column's coding is chosen
 WORTH = 0.98  # what part of the bytes without lags lags must get by with
 SHIFT_OF = np.array([(b - DIRECT) // 2 + 3 if b >= DIRECT else 0 for b in range(TOP_SYMBOL)], np.int64)
@@ -121,15 +125,23 @@ def follow(distance: Int64, lag: Int64) -> Int64:
 
 @dataclass(frozen=True)
 class RecallPlan:
-    """Whole grid values, by column: as they are, as differences of rows, or as distances from recent ones."""
+    """Whole grid values, by column: as they are, as differences of rows, or as distances from recent ones.
+
+    Parameters
+    ----------
+    recent
+        Columns may also be coded as ranks of recency.
+    """
+
+    recent: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan."""
-        return {"kind": "recall"}
+        return {"kind": "recall", **({"recency": True} if self.recent else {})}
 
     def describe(self) -> str:
         """Return the plan in a few words."""
-        return "recall"
+        return "recall" + ", recency" * self.recent
 
     def encode(self, grid: Grid, x: npt.NDArray[Any], masked: Mask | None) -> tuple[bytes, npt.NDArray[Any]]:
         """Return the bytes of a chunk and the chunk as decoded.
@@ -142,8 +154,7 @@ class RecallPlan:
         passes: list[residual.Split] = []
         modes, table = [], 0
         for column in _columns(k):
-            mode = choose(column)
-            made = _passes(column, mode, table)
+            mode, made = self._column(column, table)
             modes.append(mode)
             passes += made
             table += _tables(mode)
@@ -153,6 +164,18 @@ class RecallPlan:
         stored = counts.to_bytes()
         tables, _ = residual.tables_from_bytes(stored, table)
         return bytes(modes) + stored + residual.encode(tables, passes), grid.values(k, x.dtype)
+
+    def _column(self, column: Int64, table: int) -> tuple[int, list[residual.Split]]:
+        """Return how a column is coded, and its passes, whose frequency tables are numbered from `table`."""
+        mode = choose(column)
+        plain = _passes(column, mode, 0)
+        if self.recent and recency.promising(column):
+            ranks, away = recency.to_ranks(recency.split(column))
+            order, made = recency.choose_order(ranks, len(column))
+            made.append(_news(ranks, away, len(column), recency.tables(order)))
+            if recency.cost(made, recency.tables(order) + 1) < _bytes(plain):
+                mode, plain = RECENCY + order, made
+        return mode, [replace(part, contexts=part.contexts + np.uint16(table)) for part in plain]
 
     def decode(self, grid: Grid, data: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
         """Return the chunk of `shape`.
@@ -165,7 +188,7 @@ class RecallPlan:
         k = np.empty(shape, np.int64)
         columns = _columns(k)
         modes = data[: len(columns)]
-        if len(modes) < len(columns) or any(mode > LAG for mode in modes):
+        if len(modes) < len(columns) or any(mode >= (MODES if self.recent else RECENCY) for mode in modes):
             raise CorruptFile("the columns of a chunk are malformed: the file is damaged")
         count = sum(map(_tables, modes))
         tables, used = residual.tables_from_bytes(data[len(columns) :], count)
@@ -185,7 +208,28 @@ def _columns(k: Int64) -> list[Int64]:
     return [k.reshape(-1)]
 
 
+def _news(ranks: npt.NDArray[np.uint8], away: Int64, count: int, table: int) -> residual.Split:
+    """Return the distances of values that were not among the recent ones, in order of decoding."""
+    new = ranks == recency.RECENT
+    for row, lanes in zip(new, recency.steps(count), strict=True):
+        row[lanes:] = False
+    return buckets(away[new], np.full(int(new.sum()), table, np.uint16))
+
+
+def _read_recent(reader: residual.Decoder, order: int, table: int, count: int) -> Int64:
+    """Return a column that is coded as ranks."""
+    ranks = recency.read(reader, count, order, table)
+    if count and not 0 <= int(ranks.min()) <= int(ranks.max()) <= recency.RECENT:
+        raise CorruptFile("a rank is impossible: the file is damaged")
+    new = ranks == recency.RECENT
+    away = np.zeros(ranks.shape, np.int64)
+    away[new] = from_buckets(reader, np.full(int(new.sum()), table + recency.tables(order), np.uint16))
+    return recency.to_values(ranks.astype(np.uint8), away).T.reshape(-1)[:count]
+
+
 def _tables(mode: int) -> int:
+    if mode >= RECENCY:
+        return recency.tables(mode - RECENCY) + 1
     return 1 + LAG_TABLES if mode == LAG else 1
 
 
@@ -203,6 +247,8 @@ def _passes(column: Int64, mode: int, table: int) -> list[residual.Split]:
 
 
 def _read(reader: residual.Decoder, mode: int, table: int, count: int) -> Int64:
+    if mode >= RECENCY:
+        return _read_recent(reader, mode - RECENCY, table, count)
     context = np.full(count, table, np.uint16)
     if mode != LAG:
         value = from_buckets(reader, context)
@@ -230,3 +276,38 @@ def _bytes(passes: list[residual.Split]) -> float:
         counts.add(part.symbols, part.contexts)
     stored = counts.to_bytes()
     return residual.ideal_bits(residual.tables_from_bytes(stored, 1 + LAG_TABLES)[0], passes) / 8 + len(stored) / 2
+
+
+def moved(grid: LinearGrid, x: npt.NDArray[Any], masked: Mask | None) -> LinearGrid:
+    """Return a whole grid whose columns lie where ranks of recency take the fewest bits on a sample.
+
+    Under a bound any value stands for all within half a step: where the steps begin decides how often a column changes.
+    """
+    shape = x.shape[-1:] if x.ndim == 2 else (1,)
+    step, offset = (np.broadcast_to(v, shape).copy() for v in (grid.step, grid.offset))
+    place = np.asarray((np.asarray(x, np.float64).reshape(-1, *shape) - offset) / step)
+    place = place[: max(1, len(place) // SHORT * SHORT)][: recency.SAMPLED]
+    hidden = None if masked is None else masked.reshape(-1, *shape)[: len(place)]
+    for column in range(shape[0]):
+        known = place[:, column] if hidden is None else np.where(hidden[:, column], np.nan, place[:, column])
+        offset[column] += _best_move(known) * step[column]
+    return LinearGrid(step, offset, True) if x.ndim == 2 else LinearGrid(step[0], offset[0], True)
+
+
+def _best_move(place: npt.NDArray[np.float64]) -> float:
+    """Return by how many steps to move a grid on which a column lies at `place` (NaN: anywhere): first roughly, then finely."""
+    length = min(SHORT, len(place))
+    if not recency.promising(np.nan_to_num(np.rint(place))):
+        return 0.0
+
+    @cache
+    def cost(move: float) -> float:
+        k = np.rint(place - move)
+        seen = np.isfinite(k)
+        whole = fill_forward(np.where(seen, k, 0.0).clip(-(2.0**60), 2.0**60).astype(np.int64)[:, None], ~seen[:, None], 0)
+        return recency.bits(whole.reshape(-1, length).T)
+
+    best = min((i / MOVES for i in range(MOVES)), key=cost)
+    for part in (2, 4, 8):
+        best = min((best, best - 1 / (part * MOVES), best + 1 / (part * MOVES)), key=cost)
+    return best

@@ -23,14 +23,15 @@ from .model import NARROW_BITS, Model, Norm, Sizes, Spikes, from_bytes, to_bytes
 from .network import Difference, NetworkPlan
 from .plain import BytesPlan, DifferencePlan
 from .progress import Progress
-from .quantizer import Grid
+from .quantizer import Grid, LinearGrid
 from .recall import MOST_COLUMNS as RECALL_COLUMNS
-from .recall import RecallPlan
+from .recall import RecallPlan, moved
 from .rows import join, with_spikes
 from .static import static_decoders
 
 Plan = NetworkPlan | ContextPlan | BytesPlan | DifferencePlan | RecallPlan
 WIDEST = 1 << 50  # integers beyond this are left to plans without a network
+FEW = 1 << 16  # values by which it is told whether recency may pay
 MEASURED = 1 << 20  # values that plans without a network are measured on
 
 
@@ -146,7 +147,18 @@ class Trials:
         if table and self.wholes and self._fits(self.wholes[0]):
             recalled = self._coded(RecallPlan(), self.wholes[0], small)
             options.append(self._note(Choice(RecallPlan(), self.wholes[0], recalled)))
+            options += self._recent(small)
         return self._measured(min(options, key=lambda c: c.size))
+
+    def _recent(self, small: list[Piece]) -> list[Choice]:
+        """Return plans by recency, on the first whole grid and on one whose columns lie where they repeat most."""
+        grids, plan = [self.wholes[0]], RecallPlan(True)
+        first = self._head(FEW)
+        if isinstance(grids[0], LinearGrid):
+            grids.append(moved(grids[0], first[0].x, first[0].masked))
+        least = self._coded(RecallPlan(), grids[0], first)
+        good = [g for g in grids if self._coded(plan, g, first) < least]
+        return [self._note(Choice(plan, g, self._coded(plan, g, small))) for g in good]
 
     def _measured(self, plain: Choice) -> Choice:
         """Return a plan without a network with the bytes of the whole sample: a part of it may mislead."""

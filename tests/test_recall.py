@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import aezip
-from aezip import recall, residual
+from aezip import kernels, recall, recency, residual
 from aezip.errors import CorruptFile
 from aezip.forms import Whole
-from aezip.quantizer import HiddenGrid
+from aezip.quantizer import HiddenGrid, LinearGrid
 
 GRID = HiddenGrid(Whole(1, 0))
 
@@ -26,10 +26,20 @@ def session_log(rows: int) -> np.ndarray:
     return np.stack([user, item, time], axis=1).astype("i4")
 
 
-def through(x: np.ndarray) -> tuple[bytes, np.ndarray]:
-    data, decoded = recall.RecallPlan().encode(GRID, x, None)
+def staircase(rows: int) -> np.ndarray:
+    """Return columns that stay at one of a few values for long: machines that are on, off, or on one of some settings."""
+    rng = np.random.default_rng(1)
+    stay = np.repeat(np.arange(rows // 9 + 1), rng.geometric(0.1, rows // 9 + 1))[:rows]
+    stay = np.append(stay, np.full(rows - len(stay), rows // 9))
+    settings = rng.integers(-(2**40), 2**40, 5)[rng.integers(0, 5, rows // 9 + 1)]
+    other = np.where(rng.random(rows) < 0.01, rng.integers(0, 10**6, rows), settings[stay] % 7)
+    return np.stack([settings[stay], other, np.arange(rows)], axis=1)
+
+
+def through(x: np.ndarray, recent: bool = False) -> tuple[bytes, np.ndarray]:
+    data, decoded = recall.RecallPlan(recent).encode(GRID, x, None)
     assert (decoded == x).all()
-    return data, recall.RecallPlan().decode(GRID, data, x.shape, x.dtype)
+    return data, recall.RecallPlan(recent).decode(GRID, data, x.shape, x.dtype)
 
 
 @given(st.lists(st.integers(-(2**63), 2**63 - 1), max_size=60))
@@ -44,13 +54,74 @@ def test_buckets_hold_every_number(numbers: list[int]) -> None:
     reader.finish()
 
 
+@pytest.mark.parametrize("recent", [False, True])
 @pytest.mark.parametrize("x", [
+    staircase(9001), staircase(4097)[:, 0], np.full((3, 2), -7),
     session_log(3000), session_log(3000)[:, 2], session_log(1), np.zeros((0, 3), "i4"),
     np.random.default_rng(0).integers(-(2**40), 2**40, (200, 3)),
     np.array([[-(2**63)], [2**63 - 1], [0], [-1]]), np.arange(24).reshape(2, 3, 4),
 ])
-def test_any_chunk_comes_back(x: np.ndarray) -> None:
-    assert (through(x)[1] == x).all()
+def test_any_chunk_comes_back(x: np.ndarray, recent: bool) -> None:
+    assert (through(x, recent)[1] == x).all()
+
+
+def test_ranks_are_places_in_the_list_of_what_was_seen_last() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.integers(0, 30, (200, 3)) ** 9
+    ranks, away = recency.to_ranks(values)
+    seen: list[list[int]] = [[0] * recency.RECENT for _ in range(3)]
+    for step in range(200):
+        for lane, recent in enumerate(seen):
+            value = int(values[step, lane])
+            rank = recent.index(value) if value in recent else recency.RECENT
+            assert (ranks[step, lane], away[step, lane]) == (rank, value - recent[0])
+            recent.insert(0, recent.pop(min(rank, recency.RECENT - 1)) if rank < recency.RECENT else value)
+            del recent[recency.RECENT :]
+    assert (recency.to_values(ranks, away) == values).all()
+
+
+@pytest.mark.skipif(not kernels.available(kernels.ENOUGH), reason="numba is not installed")
+def test_compiled_ranks_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(0).integers(0, 40, (100, 5)) ** 9 - 2**50
+    plain = recency.to_ranks(values)
+    monkeypatch.setattr(kernels, "ENOUGH", 0)
+    compiled = recency.to_ranks(values)
+    assert all((a == b).all() for a, b in zip(plain, compiled, strict=True))
+    assert (recency.to_values(*compiled) == values).all()
+
+
+def test_ranks_are_taken_for_what_stays_or_returns() -> None:
+    x = staircase(9000)
+    with_ranks, without = through(x, True)[0], through(x)[0]
+    assert with_ranks[0] >= recall.RECENCY
+    assert with_ranks[2] == recall.DIFFERENCE
+    assert len(with_ranks) < 0.8 * len(without)
+    data, report = aezip.compress(x, preset="fast")
+    assert report.plan == {"kind": "recall", "recency": True}
+    with aezip.open(data) as archive:
+        assert archive["data"].header["needs"] == ["recency"]
+    assert (aezip.decompress(data) == x).all()
+
+
+def test_a_grid_is_moved_to_where_values_repeat_most() -> None:
+    rng = np.random.default_rng(0)
+    x = np.stack([rng.choice([-0.3, 0.31], 5000), rng.choice([0.3, 0.6], 5000)], axis=1)  # about a border of steps of 1; and not
+    grid = LinearGrid(np.array(1.0), np.array(0.5), True)
+    placed = recall.moved(grid, x, None)
+    assert len(np.unique(grid.integers(x)[:, 0])) == 2
+    assert [len(np.unique(k)) for k in placed.integers(x).T] == [1, 1]
+    assert np.abs(placed.values(placed.integers(x), x.dtype) - x).max() <= 0.5
+    gaps = np.where(rng.random(x.shape) < 0.3, np.nan, x)
+    beside = recall.moved(grid, gaps, np.isnan(gaps)).integers(x)
+    assert [len(np.unique(k)) for k in beside.T] == [1, 1]
+
+
+def test_a_loose_bound_of_a_log_is_kept_by_ranks() -> None:
+    x = session_log(20_000)
+    data, report = aezip.compress(x, bound=aezip.RangeRelative(1e-3), preset="fast")
+    assert report.plan == {"kind": "recall", "recency": True}
+    y = aezip.decompress(data)
+    assert np.abs(y.astype("f8") - x).max() <= 1e-3 * (float(x.max()) - float(x.min()))
 
 
 def test_chains_of_lags_end_at_the_first_value() -> None:
@@ -79,16 +150,16 @@ def test_selection_takes_it_for_a_log() -> None:
     assert (aezip.decompress(data) == x).all()
 
 
-def test_damaged_chunks_are_refused_or_decode_to_something() -> None:
-    x = session_log(400)
-    data, _ = through(x)
+@pytest.mark.parametrize(("x", "recent"), [(session_log(400), False), (staircase(400), True)])
+def test_damaged_chunks_are_refused_or_decode_to_something(x: np.ndarray, recent: bool) -> None:
+    data, _ = through(x, recent)
     rng = np.random.default_rng(0)
     refused = 0
     for _ in range(600):
         changed = bytearray(data)
         changed[rng.integers(len(data))] ^= 1 << int(rng.integers(8))
         try:
-            back = recall.RecallPlan().decode(GRID, bytes(changed), x.shape, x.dtype)
+            back = recall.RecallPlan(recent).decode(GRID, bytes(changed), x.shape, x.dtype)
             assert back.shape == x.shape
         except (CorruptFile, ValueError, IndexError, OverflowError):  # the three are named by the decoder of chunks
             refused += 1
@@ -97,3 +168,5 @@ def test_damaged_chunks_are_refused_or_decode_to_something() -> None:
         recall.follow(np.array([1, 2, 3]), np.array([1, 1, 3]))
     with pytest.raises(CorruptFile):
         recall.RecallPlan().decode(GRID, bytes([3, 0, 0]) + data[3:], x.shape, x.dtype)
+    with pytest.raises(CorruptFile):
+        recall.RecallPlan(True).decode(GRID, bytes([recall.MODES, 0, 0]) + data[3:], x.shape, x.dtype)

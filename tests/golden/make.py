@@ -108,6 +108,12 @@ CASES |= {
     "context_scan_images": (RAIN, aezip.Lossless(), "context scan (1, 2)"),
     "recall_chunks": (LOG, aezip.Lossless(), "recall"),
 }
+STAIRS = np.repeat(np.random.default_rng(7).integers(0, 5, (300, 2)) ** 9, np.random.default_rng(8).geometric(0.1, 300), axis=0)
+STAIRS[::97] += np.arange(len(STAIRS[::97]))[:, None] ** 3
+CASES |= {
+    "recall_recency": (STAIRS.astype("i4"), aezip.Lossless(), "recall"),
+    "recall_moved": (with_holes(STAIRS.astype("f8") / 3), aezip.RangeRelative(0.2), "recall"),
+}
 CASES |= {
     f"any_{d}": (np.abs(waves((60, 5), "f8")).astype(d), aezip.Lossless(), None)
     for d in ("i1", "i2", "i4", "u1", "u4", "u8")
