@@ -167,7 +167,7 @@ class Writer:
         for name, frame in shared.items():
             streams[name] = _Spool(None)
             streams[name].add(frame)
-        raw = rules.dump(header)
+        raw = rules.dump(rules.shorten(header))
         if len(raw) > rules.MAX_HEADER:
             raise InvalidInput("the header is too large: use fewer columns with a bound of their own")
         pairs = [pair for name in sorted(streams) for pair in streams[name].index]
@@ -323,7 +323,7 @@ class Reader:
         for data in (raw, index, digests):
             whole.update(hashlib.sha256(data).digest())
         pairs = self._index(index, len(digests) // 32 * len(sizes))
-        header = rules.parse(raw)
+        header = rules.lengthen(rules.parse(raw), name)
         entry = rules.validate(header, sizes, pairs)
         if len(digests) != 32 * (len(sizes) + entry.chunk_count):
             raise CorruptFile("the digests do not fit the chunks: the file is damaged")

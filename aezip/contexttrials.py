@@ -22,7 +22,7 @@ from .variants import OVERCOMPLETE
 
 WIDE_ROWS = 32  # features from which a row may have an autoencoder below a context network
 WORTH = 1.5  # a trial larger than the best one times this is given up
-HIDDEN_16, HIDDEN_32 = 400_000, 4_000_000  # bytes up to which a context network has so many hidden units
+HIDDEN = ((15_000, 8), (200_000, 16), (4_000_000, 32))  # bytes up to which a context network has so many hidden units
 
 
 class Way(NamedTuple):
@@ -113,7 +113,7 @@ class ContextTrials(Trials):
         steps = self.preset.context_steps
 
         def full(size: float, below: Below | None) -> Choice:
-            hidden = 16 if size < HIDDEN_16 else 32 if size < HIDDEN_32 else 64
+            hidden = next((units for most, units in HIDDEN if size < most), 64)
             return as_choice(
                 self._context(refined.grid, way_of(refined), hidden, steps, below=below, spike=sizes.spike, final=True)
             )

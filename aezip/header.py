@@ -15,7 +15,7 @@ from typing import Any
 from .errors import CorruptFile, UnsafeFile, UnsupportedVersion
 
 FORMAT = "aezip"
-VERSION = (1, 2)
+VERSION = (1, 3)
 FEATURES = frozenset({"mask-margins", "model", "model-reference", "recency", "scan"})  # what a file may need beyond its version
 KINDS = ("archive", "model")
 STREAMS = ("codes", "data", "encoder", "exceptions", "mask", "model", "recommender", "residual")
@@ -27,6 +27,13 @@ MAX_AXES = 32
 MAX_VALUES = 1 << 50
 CHUNK_LIMIT_VALUES = 1 << 31  # values of one chunk: bounds what decoding may allocate
 MODEL_LIMIT = 1 << 28
+_PLAN: dict[str, dict[str, Any]] = {  # what a key of a plan is where it is left out
+    "context": {"order": [], "corner": False, "origin": 0, "base": None, "spike": None, "series": None},
+    "autoencoder": {"difference": None, "groups": None, "by_feature": False},
+    "columns": {"difference": None, "groups": None, "by_feature": False, "width": 0},
+    "static": {"difference": None, "groups": None, "by_feature": False, "width": 0, "hidden": 1, "scale_hidden": 0},
+    "difference": {"axis": None},
+}
 _LARGEST = sys.float_info.max
 _DAMAGED = "the file is damaged, get another copy"
 
@@ -55,6 +62,56 @@ def parse(raw: bytes) -> dict[str, Any]:
 
 def _no_constant(text: str) -> None:
     raise ValueError(f"{text} in a header")
+
+
+def shorten(header: dict[str, Any]) -> dict[str, Any]:
+    """Return the header of an array without what `lengthen` finds out."""
+    full = dict(header)
+    if isinstance(full.get("plan"), dict):
+        full["plan"] = _without(full["plan"])
+    usual = lengthen({k: full[k] for k in ("shape", "dtype", "chunk_length") if k in full}, "")
+    for part, key in (("bound", "per_feature"), ("achieved", "exceptions")):
+        if not full.get(part, {}).get(key, True):
+            full[part] = {k: v for k, v in full[part].items() if k != key}
+    known = [k for k in (*_USUAL, "chunk_count", "chunk_values") if k in full and full[k] == usual.get(k)]
+    return {k: v for k, v in full.items() if k not in ("name", *known)}
+
+
+_USUAL: dict[str, Any] = {"specials": {"fills": 0, "patterns": []}, "rates": {}, "seed": 0, "candidates": []}
+
+
+def _without(plan: dict[str, Any]) -> dict[str, Any]:
+    usual = _PLAN.get(plan.get("kind", ""), {})
+    found = {k: v for k, v in plan.items() if k not in usual or type(v) is not type(usual[k]) or v != usual[k]}
+    return {**found, "base": _without(plan["base"])} if found.get("base") else found
+
+
+def lengthen(header: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return the header of an array with everything that may be left out of it; what is malformed stays as it is."""
+    full = {**_USUAL, **header, "name": name}
+    for key, usual in (("bound", {"per_feature": False}), ("achieved", {"exceptions": 0})):
+        if isinstance(full.get(key), dict) and (key == "achieved" or full[key].get("kind") == "range_relative"):
+            full[key] = {**usual, **full[key]}
+    full["plan"] = _with(full.get("plan"))
+    shape, length = full.get("shape"), full.get("chunk_length")
+    sizes = isinstance(shape, list) and len(shape) <= MAX_AXES and all(type(n) is int for n in shape)
+    if isinstance(shape, list) and sizes and type(length) is int and length > 0:
+        outer, *inner = shape or [1]
+        inner += [2] if str(full.get("dtype"))[1:2] == "c" else []
+        count = -(-outer // length) if math.prod(shape) else 0
+        full.setdefault("chunk_count", count)
+        full.setdefault("chunk_values", length * math.prod(inner) if count else 0)
+    return full
+
+
+def _with(plan: Any) -> Any:
+    if not isinstance(plan, dict) or not isinstance(plan.get("kind"), str):
+        return plan
+    full = {**_PLAN.get(plan["kind"], {}), **plan}
+    base = full.get("base")
+    if isinstance(base, dict) and isinstance(base.get("kind"), str):  # one level: a base has no base
+        full["base"] = {**_PLAN.get(base["kind"], {}), **base}
+    return full
 
 
 def check_root(root: dict[str, Any]) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import aezip
+from aezip import header
 
 FOLDER = Path(__file__).parent / "golden"
 MODELS = FOLDER / "models"
@@ -25,16 +26,16 @@ def test_golden_files_cover_plans_dtypes_and_bounds() -> None:
     several, by_feature, outside = set(), set(), set()
     for path in FILES:
         with aezip.open(path) as archive:
-            header = archive["data"].header
-        plans.add(header["plan"]["kind"])
-        contexts |= {key for key in ("order", "base", "series", "spike", "scan") if header["plan"].get(key) not in (None, [])}
-        dtypes.add(header["dtype"].lstrip("<>|"))
-        bounds.add(header["bound"]["kind"])
-        lattices.add(((header["grid"] or {}).get("lattice") or {}).get("kind"))
-        by_feature.add(header["plan"].get("by_feature"))
-        outside.add(header.get("trained", {}).get("embedded"))
-        if header["chunk_count"] > 1:
-            several.add(header["plan"]["kind"])
+            said = archive["data"].header
+        plans.add(said["plan"]["kind"])
+        contexts |= {key for key in ("order", "base", "series", "spike", "scan") if said["plan"].get(key) not in (None, [])}
+        dtypes.add(said["dtype"].lstrip("<>|"))
+        bounds.add(said["bound"]["kind"])
+        lattices.add(((said["grid"] or {}).get("lattice") or {}).get("kind"))
+        by_feature.add(said["plan"].get("by_feature"))
+        outside.add(said.get("trained", {}).get("embedded"))
+        if said["chunk_count"] > 1:
+            several.add(said["plan"]["kind"])
     assert plans == {"autoencoder", "columns", "context", "static", "difference", "recall", "bytes"}
     assert contexts == {"order", "base", "series", "spike", "scan"}
     assert {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1", "c8", "M8[s]"} <= dtypes
@@ -43,6 +44,15 @@ def test_golden_files_cover_plans_dtypes_and_bounds() -> None:
     assert True in by_feature
     assert False in outside
     assert bounds == {"absolute", "range_relative", "point_relative", "psnr", "lossless"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
+def test_what_headers_leave_out_is_found_again(path: Path) -> None:
+    with aezip.open(path) as archive:
+        full = archive["data"].header
+    short = header.shorten(full)
+    assert header.lengthen(short, "data") == full
+    assert len(header.dump(short)) < len(header.dump(full)) - 80
 
 
 @pytest.mark.parametrize("threads", [1, 2, 8])
