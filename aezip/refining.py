@@ -9,6 +9,7 @@ optimize anything.
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 from collections.abc import Callable
@@ -38,6 +39,11 @@ ROWS = 400_000
 BATCH = 4096
 LN2 = math.log(2.0)
 MOST_SOLVED = 60_000  # rows of a class that least squares looks at
+AVERAGE = 0.99  # of the average of the weights stays at each step
+AVERAGE_FROM = 0.2  # of the steps
+ASTRAY = 1.25  # bits in the closed loop, over the fewest so far, from which training goes back
+SLOWER = 0.3  # the learning rate after going back, over that before
+CHECKS = (0.6, 0.85, 0.93)  # of the steps: where the closed loop is looked at besides
 KEPT = 0.5  # of the rows collected before, at each refresh
 
 
@@ -351,25 +357,27 @@ def fit(
     generator = torch.Generator().manual_seed(seed)
     tensors = _tensors(rows)
     at = sorted(int(r * steps) for r in refreshes)
+    checks = [int(c * steps) for c in CHECKS]
     history = []
     smooth = math.nan
-    best: tuple[float, int, ContextNet] = (math.inf, 0, freeze(module, pairs, fine))
+    steady = _Steady(module, lambda m: freeze(m, pairs, fine), samples)
     for step in range(steps):
         part = step / steps
         module.quantize = part >= 0.6
         if step in at and step:
-            net = freeze(module, pairs, fine)
-            coded, bits_now = run(net, samples)
-            best = min(best, (bits_now, step, net), key=lambda b: b[0])
-            del tensors
-            mixing = np.random.default_rng(seed + step)
-            rows = thinned(rows, mixing)  # before others are collected: memory for one set and a half
-            fresh = collect(sizes, samples, coded, pairs, seed + step)
-            del coded
-            rows = mixed(rows, fresh, mixing)
-            del fresh
-            tensors = _tensors(rows)
-        rate = learning_rate * min(1.0, (step + 1) / 50) * (0.495 * (1 + math.cos(math.pi * part)) + 0.01)
+            coded = steady.try_out()
+            if coded is not None:
+                del tensors
+                mixing = np.random.default_rng(seed + step)
+                rows = thinned(rows, mixing)  # before others are collected: memory for one set and a half
+                fresh = collect(sizes, samples, coded, pairs, seed + step)
+                del coded
+                rows = mixed(rows, fresh, mixing)
+                del fresh
+                tensors = _tensors(rows)
+        elif at and step in checks:
+            steady.try_out()
+        rate = steady.pace * learning_rate * min(1.0, (step + 1) / 50) * (0.495 * (1 + math.cos(math.pi * part)) + 0.01)
         for group in optimizer.param_groups:
             group["lr"] = rate
         chosen = torch.randint(0, len(tensors[0]), (min(BATCH, len(tensors[0])),), generator=generator)
@@ -384,18 +392,53 @@ def fit(
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
         optimizer.step()
+        steady.follow(part)
         value = float(loss.detach())
         smooth = value if math.isnan(smooth) else 0.98 * smooth + 0.02 * value
         if step % 100 == 0:
             history.append(round(smooth, 4))
         if progress is not None and step % 20 == 0:
             progress(step, steps, 0, smooth)
-    net = freeze(module, pairs, fine)
-    if at:  # what counts are the bits of the closed loop, which may drift from what training saw
-        best = min(best, (run(net, samples)[1], steps, net), key=lambda b: b[0])
-        history.append(best[1])
-        net = best[2]
-    return Fit(net, smooth, history)
+    if not at:
+        return Fit(freeze(module, pairs, fine), smooth, history)
+    steady.try_out()  # what counts are the bits of the closed loop, which may drift from what training saw
+    return Fit(steady.net, smooth, [*history, steady.bits])
+
+
+class _Steady:
+    """Keeps training within networks that do well in the closed loop.
+
+    What is frozen is a moving average of the weights (Polyak & Juditsky 1992): single steps make a network whose errors
+    feed on each other along the passes, averages hardly ever. Where one does, training goes back to the best so far.
+    """
+
+    def __init__(self, module: ContextModule, frozen: Callable[[ContextModule], ContextNet], samples: list[Sample]) -> None:
+        self.module, self.frozen, self.samples = module, frozen, samples
+        self.average = copy.deepcopy(module)
+        self.bits, self.net = math.inf, frozen(module)
+        self._best = copy.deepcopy(module.state_dict())
+        self.pace = 1.0  # of the learning rate
+
+    @torch.no_grad()
+    def follow(self, part: float) -> None:
+        """Take a step's weights into the average, `part` of the way through training."""
+        share = 1.0 if part < AVERAGE_FROM else 1.0 - AVERAGE
+        for mean, weight in zip(self.average.parameters(), self.module.parameters(), strict=True):
+            mean.lerp_(weight, share)
+
+    def try_out(self) -> list[Refined] | None:
+        """Code the samples with the average; return what was decoded, or None where it went astray and training goes back."""
+        self.average.quantize = self.module.quantize
+        net = self.frozen(self.average)
+        coded, bits = run(net, self.samples)
+        if bits > ASTRAY * self.bits:
+            self.module.load_state_dict(self._best)
+            self.average.load_state_dict(self._best)
+            self.pace *= SLOWER
+            return None
+        if bits < self.bits:
+            self.bits, self.net, self._best = bits, net, copy.deepcopy(self.average.state_dict())
+        return coded
 
 
 def _tensors(rows: Rows) -> list[Tensor]:
