@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from .layout import Layout
@@ -29,8 +30,8 @@ def is_image(layout: Layout) -> bool:
 class ConvolutionTrials(VariantTrials):
     """Tries convolutional autoencoders."""
 
-    def _convolved(self, rival: Choice) -> Choice:
-        """Return the best convolutional autoencoder of short trainings, or the rival if none is smaller."""
+    def _convolved(self, rival: Choice, hopeless: float = math.inf) -> Choice:
+        """Return the best convolutional autoencoder of short trainings, or the rival if none is smaller, or so many bytes."""
         axes, grid, best = image_axes(self.shape), rival.grid, rival
         if not axes or grid is None:
             return rival
@@ -41,7 +42,7 @@ class ConvolutionTrials(VariantTrials):
             if self._spiky(plan, grid):
                 plan = replace(plan, sizes=replace(sizes, spiked=True))
             trial = self._train(plan, grid, self.preset.trial_steps)
-            if trial.size >= best.size * (1.0 if best is rival else SMALLER):
+            if trial.size >= hopeless or trial.size >= best.size * (1.0 if best is rival else SMALLER):
                 break
             best = trial
         return best

@@ -26,7 +26,7 @@ __all__ = ["PRESETS", "BytesPlan", "Choice", "DifferencePlan", "Plan", "Preset",
 
 MOST_COLUMNS = 40  # columns predicted one after the other
 PROMISING = 1.2  # an autoencoder so much larger than a context plan after a trial is trained on: it gains more
-PROMISING_COLUMNS = 1.05  # the same for columns
+PROMISING_COLUMNS = 1.05  # the same for columns, and for convolutions
 SPIKY = 1.1  # how much larger a plan with spikes may be for networks to be tried with them
 SMALL = 6000  # bytes: no network pays where there is less to save than it costs itself
 
@@ -58,7 +58,7 @@ class Selector(ConvolutionTrials):
         learned = self._learned(math.inf if refined is None else refined.size * WORTH)
         options = [] if learned_only else [best]
         if learned is not None and self._worth_convolving(learned, refined):
-            learned = self._convolved(learned)
+            learned = self._convolved(learned, math.inf if refined is None else refined.size * PROMISING_COLUMNS)
         if learned is not None and (refined is None or learned.size < refined.size * _promise(learned)):
             options.append(self._finish(learned))
         if every_variant and learned is not None:

@@ -353,6 +353,8 @@ def test_what_is_tried() -> None:
     tiny = plan.Choice(convolution((), (1, 14, 18), whole=True), grid, 1.0)
     assert chooser._convolved(tiny) is tiny
     assert len(chooser.tried) == 1
+    assert chooser._convolved(replace(tiny, size=1e9), 1.0).size == 1e9  # too large to be trained on
+    assert len(chooser.tried) == 2
     large = replace(tiny, size=1e9)
     found = chooser._convolved(large)
     assert isinstance(found.plan, NetworkPlan)
