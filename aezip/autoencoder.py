@@ -129,8 +129,9 @@ class Autoencoder(nn.Module):
         self.prior_zero = nn.Parameter(torch.full((width if self.winners else 0,), 2.0))  # log odds of a code of zero
         self.hidden_layers = nn.ModuleList()
         if width:
-            self.hidden_layers.extend([nn.Linear(features, inner), nn.Linear(inner, inner), nn.Linear(inner, width)])
-            self.encoder_skip = nn.Linear(features, width, bias=False)
+            seen = features * sizes.near  # a convolution sees the blocks around a row
+            self.hidden_layers.extend([nn.Linear(seen, inner), nn.Linear(inner, inner), nn.Linear(inner, width)])
+            self.encoder_skip = nn.Linear(seen, width, bias=False)
         self.gain = nn.Parameter(torch.zeros(width))  # log of a factor of each latent
         self.prior_mean = nn.Parameter(torch.zeros(width))
         self.prior_scale = nn.Parameter(torch.full((width,), 1.5))
@@ -166,8 +167,10 @@ class Autoencoder(nn.Module):
         deviation
             Shape (width,): standard deviation of the codes.
         """
-        width = self.sizes.width
-        self.encoder_skip.weight.copy_((basis * self.spread[:, None] / quantum).T)
+        width, middle = self.sizes.width, self.sizes.near // 2
+        own = slice(middle * self.sizes.features, (middle + 1) * self.sizes.features)
+        nn.init.zeros_(self.encoder_skip.weight)
+        self.encoder_skip.weight[:, own] = (basis * self.spread[:, None] / quantum).T
         last = cast("nn.Linear", self.hidden_layers[2])
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
@@ -175,9 +178,11 @@ class Autoencoder(nn.Module):
         for features, module in zip(self.sizes.groups, self.decoders, strict=True):
             decoder = cast("Decoder", module)
             index = list(features)
-            decoder.skip.weight[:, :width] = basis[index] * scale / self.spread[index, None]
-            first = decoder.first.weight[:, :width]
-            first.copy_(torch.randn_like(first) * 2.0**CODE_EXPONENT * 0.5 / deviation.clamp(min=0.5))
+            decoder.skip.weight[:, middle * width : (middle + 1) * width] = basis[index] * scale / self.spread[index, None]
+            for near in range(self.sizes.near):
+                first = decoder.first.weight[:, near * width : (near + 1) * width]
+                size = 0.5 if near == middle else 0.15
+                first.copy_(torch.randn_like(first) * 2.0**CODE_EXPONENT * size / deviation.clamp(min=0.5))
         self.prior_scale.copy_(torch.log2(deviation.clamp(min=0.3) * 0.55) * math.log(2.0))
 
     @torch.no_grad()
@@ -232,7 +237,7 @@ class Autoencoder(nn.Module):
         zero, other = functional.softplus(-odds) / math.log(2.0), functional.softplus(odds) / math.log(2.0)
         return torch.where(code == 0, zero, other + bits)
 
-    def predict(self, code: Tensor, known: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+    def predict(self, code: Tensor, known: Tensor, near: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor | None]:
         """Return mean and log2 scale in steps and log-odds of the spikes, each (rows, features).
 
         Parameters
@@ -241,8 +246,12 @@ class Autoencoder(nn.Module):
             Shape (rows, width).
         known
             Shape (rows, features): normalized values as decoded.
+        near
+            Shape (rows, neighbours): the rows whose codes each row's decoder sees; None: its own.
         """
         start = code * 2.0**-CODE_EXPONENT
+        if near is not None:
+            start = start[near].reshape(len(near), -1)
         every = torch.cat([start, known[:, self.order]], dim=1) if len(self.decoders) > 1 else start
         odds = None
         if len(self.decoders) == 1:
@@ -281,7 +290,8 @@ class Autoencoder(nn.Module):
         return mean, scale + torch.cat([d.scale.bias for d in decoders])
 
     def forward(
-        self, rows: Tensor, target: Tensor, *, hard: bool, spike: Tensor | None = None, asked: Tensor | None = None
+        self, rows: Tensor, target: Tensor, *, hard: bool, spike: Tensor | None = None, asked: Tensor | None = None,
+        near: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Return the bits of the codes (rows, width) and of the residual with its flags (rows, features).
 
@@ -289,10 +299,13 @@ class Autoencoder(nn.Module):
         ----------
         rows, target
             Normalized values, and the same in steps; both (rows, features).
+            Of a convolution the former are what the encoder sees.
         hard
             Round the latents instead of adding noise.
         spike, asked
             bool: which values are their feature's spike, (rows, features), and which features have one, (features,).
+        near
+            Of a convolution: the rows around each, see `predict`.
         """
         known = rows
         if len(self.decoders) > 1 and not self.sizes.whole:
@@ -308,7 +321,7 @@ class Autoencoder(nn.Module):
                 code = torch.where(latent == 0, latent, code)
         else:
             code = rows[:, :0]
-        mean, scale, odds = self.predict(code, known)
+        mean, scale, odds = self.predict(code, known, near)
         price = logistic_bits if self.sizes.whole else residual_bits
         bits = price(target - mean, scale)
         if odds is not None and spike is not None and asked is not None:

@@ -547,8 +547,8 @@ class Decoder:
             limits.check_scan(math.prod(shape))
         below = plan.base if isinstance(plan, ContextPlan) else plan
         if isinstance(below, NetworkPlan):
-            limits.check_chunk(shape, size, below.layout, below.sizes.width)
-            limits.check_model(limits.weights(below), below.sizes.contexts)
+            limits.check_chunk(shape, size, below.layout, below.sizes.width, below.sizes.near)
+            limits.check_model(limits.weights(below), below.sizes.contexts + below.sizes.code_tables)
         else:
             limits.check_chunk(shape, size)
 

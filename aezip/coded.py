@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass, fields
 
 from .contexttrials import as_choice, way_of
+from .convolutiontrials import is_image
 from .errors import InvalidInput
 from .layout import Layout, candidates
 from .model import Sizes
@@ -64,7 +65,10 @@ class CodedSelector(Selector):
             raise InvalidInput(
                 f"{self.width} codes are no bottleneck for rows of {layout.features} values: give a smaller width"
             )
-        learned = self._finish(self._sized(self._started(layout)))
+        learned = self._sized(self._started(layout))
+        if self.width is None and len(self.shape) == 3 and is_image(layout):
+            learned = self._convolved(learned)  # the codes of an image are those of all its blocks
+        learned = self._finish(learned)
         return min([learned, *self._above(learned)], key=lambda c: c.size)
 
     def _try(self, layout: Layout, grid: Grid, width: int, hidden: int) -> Choice:
@@ -106,7 +110,7 @@ class CodedSelector(Selector):
         assert isinstance(learned.plan, NetworkPlan)
         if refined is None or refined.plan.series is not None or learned.size * CONTEXT_WORTH < refined.size:
             return []
-        width = self.width or _fewest(learned.plan.sizes.features)
+        width = self.width or (1 if learned.plan.sizes.axes else _fewest(learned.plan.sizes.features))
         belows = [b for b in self._belows(learned, refined) if b.plan.sizes.width >= width]
         way, spike = way_of(refined), refined.plan.sizes.spike
         trials = [

@@ -3,12 +3,16 @@
 Rows lie on a grid (the blocks of a layout). Each code dimension has its own predictor, the one with the
 lowest entropy: none, the previous row along one axis of the grid, or both of the last two (Lorenzo;
 Ibarria et al. 2003). Codes are integers known as a whole, so that decoding is a running sum.
+
+Codes of a convolution have little to say where the array is flat: how much the dimensions before tell of a site and those
+around it chooses a dimension's frequency table.
 """
 
 from __future__ import annotations
 
 import math
 import struct
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +34,8 @@ from .residual import (
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
 NONE = 0
+ACTIVITIES = 8  # tables of each dimension of a convolution's codes
+MOST_ACTIVE = 255  # a code counts for no more
 LORENZO = 255  # predictor numbers: 0 none, 1 + axis, 255 Lorenzo over the last two axes
 
 
@@ -51,6 +57,20 @@ def sums(plane: Int64, predictor: int) -> Int64:
     return plane.cumsum(axis=predictor - 1)
 
 
+def activity(size: Int64, axes: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+    """Return which of `ACTIVITIES` tables suits each site: the bits of the sum of sizes (*grid) of it and those around it."""
+    for axis in axes:
+        count = size.shape[axis]
+        wide = np.take(size, np.arange(-1, count + 1).clip(0, count - 1), axis=axis)
+        size = np.add.reduce([np.take(wide, np.arange(count) + i, axis=axis) for i in range(3)])
+    bits = np.frexp(size.astype(np.float64))[1].clip(0, ACTIVITIES - 1)
+    return np.asarray(bits, np.uint8).ravel()
+
+
+def _size(left: Int64) -> Int64:
+    return np.asarray(np.abs(left.clip(-MOST_ACTIVE, MOST_ACTIVE)), np.int64)
+
+
 def entropy(values: Int64) -> float:
     """Return the zeroth-order entropy of integers in bits, all together."""
     _, counts = np.unique(values, return_counts=True)
@@ -67,16 +87,24 @@ class CodeBook:
         One predictor number for each dimension.
     levels
         One level for each dimension: how many low bits are plain.
+    near
+        Axes along which sites around another one tell its tables, of a convolution; else none.
     """
 
-    def __init__(self, predictors: list[int], levels: list[int]) -> None:
+    def __init__(self, predictors: list[int], levels: list[int], near: tuple[int, ...] = ()) -> None:
         if len(predictors) != len(levels) or len(predictors) > 255:
             raise CorruptFile("the code predictors do not fit the width: the file is damaged")
         self.predictors = predictors
         self.levels = levels
+        self.near = near
+
+    @property
+    def tables(self) -> int:
+        """Number of frequency tables."""
+        return max(1, len(self.predictors)) * (ACTIVITIES if self.near else 1)
 
     @staticmethod
-    def choose(grids: list[Int64]) -> CodeBook:
+    def choose(grids: list[Int64], near: tuple[int, ...] = ()) -> CodeBook:
         """Choose predictors from the codes of sampled chunks, each (*grid, width)."""
         width = grids[0].shape[-1]
         predictors, levels = [], []
@@ -90,25 +118,27 @@ class CodeBook:
             best = min(options, key=lambda o: entropy(left[o]))
             predictors.append(best)
             levels.append(log2_scale_to_level(ideal_scale(left[best])))
-        return CodeBook(predictors, levels)
+        return CodeBook(predictors, levels, near)
 
     def passes(self, grid: Int64) -> list[Split]:
         """Split the codes of a chunk, (*grid, width), one pass for each dimension."""
-        out = []
-        for dimension, (predictor, level) in enumerate(zip(self.predictors, self.levels, strict=True)):
-            left = differences(grid[..., dimension], predictor).ravel()
-            out.append(split(left, *self._context(dimension, level, left.size)))
+        out, told = [], np.zeros(grid.shape[:-1], np.int64)
+        for dimension, predictor in enumerate(self.predictors):
+            left = differences(grid[..., dimension], predictor)
+            out.append(split(left.ravel(), *self._context(dimension, told)))
+            told += _size(left)
         return out
 
-    @staticmethod
-    def _context(
-        dimension: int, level: int, count: int
-    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-        return np.full(count, level, np.uint8), np.full(count, dimension, np.uint8)
+    def _context(self, dimension: int, told: Int64) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.integer[Any]]]:
+        """Return level and table of the codes of a dimension; `told` (*grid) is what the dimensions before add up to."""
+        level = np.full(told.size, self.levels[dimension], np.uint8)
+        if not self.near:
+            return level, np.full(told.size, dimension, np.uint8)
+        return level, activity(told, self.near).astype(np.uint16) + np.uint16(ACTIVITIES * dimension)
 
     def counts(self, grids: list[Int64]) -> TableCounts:
         """Count the symbols of sampled chunks."""
-        counts = TableCounts(max(1, len(self.predictors)))
+        counts = TableCounts(self.tables)
         for grid in grids:
             for part in self.passes(grid):
                 counts.add(part.symbols, part.contexts)
@@ -121,9 +151,11 @@ class CodeBook:
         if not self.predictors:
             return out
         decoder = Decoder(tables, data)
-        for dimension, (predictor, level) in enumerate(zip(self.predictors, self.levels, strict=True)):
-            left = decoder.decode(*self._context(dimension, level, rows))
-            out[:, dimension] = sums(left.reshape(grid), predictor).ravel()
+        told = np.zeros(grid, np.int64)
+        for dimension, predictor in enumerate(self.predictors):
+            left = decoder.decode(*self._context(dimension, told)).reshape(grid)
+            out[:, dimension] = sums(left, predictor).ravel()
+            told += _size(left)
         decoder.finish()
         return out
 
@@ -132,7 +164,7 @@ class CodeBook:
         return bytes(self.predictors) + bytes(self.levels)
 
     @staticmethod
-    def from_bytes(data: bytes, width: int, axes: int) -> CodeBook:
+    def from_bytes(data: bytes, width: int, axes: int, near: tuple[int, ...] = ()) -> CodeBook:
         """Read a code book.
 
         Raises
@@ -145,7 +177,7 @@ class CodeBook:
             raise CorruptFile("the code predictors are cut short: the file is damaged")
         if any(p > axes and not (p == LORENZO and axes > 1) for p in predictors):
             raise CorruptFile("a code predictor is impossible: the file is damaged")
-        return CodeBook(predictors, levels)
+        return CodeBook(predictors, levels, near)
 
 
 def integers_to_bytes(integers: Int64) -> bytes:

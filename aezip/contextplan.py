@@ -151,7 +151,9 @@ def needed(plan: object) -> list[str]:
     """Return the features that readers of format 1.2 may lack and a plan needs."""
     if isinstance(plan, RecallPlan):
         return ["recency"] if plan.recent else []
-    return ["scan"] if isinstance(plan, ContextPlan) and plan.sizes.scan else []
+    inner = bottleneck(plan)
+    convolved = inner is not None and bool(inner.sizes.axes)
+    return ["convolution"] * convolved + ["scan"] * (isinstance(plan, ContextPlan) and bool(plan.sizes.scan))
 
 
 def bottleneck(plan: object) -> NetworkPlan | None:
@@ -197,7 +199,7 @@ def model_from_bytes(data: bytes, plan: ContextPlan, axes: int) -> ContextModel:
 
 def autoencoder_base(plan: NetworkPlan, model: Model, codes: Int64, shape: tuple[int, ...]) -> Base:
     """Return what the autoencoder's decoder says of a chunk, codes (rows, width)."""
-    mean, level = network.predictions(plan, model, codes)
+    mean, level = network.predictions(plan, model, codes, shape)
     return Base(np.ascontiguousarray(plan.layout.array(mean, shape)), np.ascontiguousarray(plan.layout.array(level, shape)))
 
 
@@ -219,7 +221,7 @@ def encode_codes(
 ) -> Int64:
     """Return the codes of a chunk, (rows, width)."""
     rows = network.prepare(plan, grid, x, masked)
-    return encoder.codes(rows.target, rows.ignore).astype(np.int64)
+    return network.encode(plan, encoder, rows, x.shape)
 
 
 def code(

@@ -136,7 +136,9 @@ class ContextTrials(Trials):
         plan, model = learned.plan, learned.model
         if not isinstance(plan, NetworkPlan) or not isinstance(model, Model) or learned.encoder is None:
             return None
-        if plan.difference is not None or plan.sizes.spiked or len(plan.sizes.groups) > 1 or learned.grid is not refined.grid:
+        if plan.difference is not None or len(plan.sizes.groups) > 1 or learned.grid is not refined.grid:
+            return None
+        if plan.sizes.spiked and not plan.sizes.axes:
             return None
         assert learned.grid is not None
         codes = [
@@ -145,7 +147,7 @@ class ContextTrials(Trials):
         ]
         # the residual's tables are of no use below a context network
         counts = model.book.counts(codes), residual.TableCounts(plan.sizes.contexts)
-        data = to_bytes(model.decoders, model.norm, model.book, *counts)
+        data = to_bytes(model.decoders, model.norm, model.book, *counts, model.spikes)
         return Below(plan, from_bytes(data, plan.sizes, len(self.shape)), data, learned.encoder)
 
     def _belows(self, learned: Choice, refined: Refinement) -> list[Below]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +12,7 @@ import numpy.typing as npt
 Float64 = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
 Floating = npt.NDArray[np.floating]
+Near = Callable[[int, int], npt.NDArray[np.int64]]
 TILE = 1 << 18
 
 
@@ -32,9 +35,10 @@ class FloatEncoder:
     Parameters
     ----------
     weights, biases
-        float32, of the three layers: (features, h), (h, h), (h, width).
+        float32, of the three layers: (inputs, h), (h, h), (h, width); inputs are the features, of a convolution those of
+        several rows.
     skip
-        float32, shape (features, width).
+        float32, shape (inputs, width).
     centre
         float64, shape (features,), in steps: subtracted before anything is float32.
     spread
@@ -54,25 +58,36 @@ class FloatEncoder:
     winners: int = 0
 
     def codes(
-        self, target: Float64, ignore: npt.NDArray[np.bool_] | None = None
+        self, target: Float64, ignore: npt.NDArray[np.bool_] | None = None, near: Near | None = None
     ) -> npt.NDArray[np.int32]:
-        """Return the codes, int32, shape (rows, width), of rows in steps, shape (rows, features)."""
-        return np.asarray(np.rint(self.latents(target, ignore)).clip(-(2**20), 2**20).astype(np.int32))
+        """Return the codes, int32, shape (rows, width), of rows in steps, shape (rows, features); see `latents`."""
+        return np.asarray(np.rint(self.latents(target, ignore, near)).clip(-(2**20), 2**20).astype(np.int32))
 
-    def latents(self, target: Float64, ignore: npt.NDArray[np.bool_] | None = None) -> Float32:
-        """Return what the codes are rounded from, float32, shape (rows, width)."""
+    def latents(
+        self, target: Float64, ignore: npt.NDArray[np.bool_] | None = None, near: Near | None = None
+    ) -> Float32:
+        """Return what the codes are rounded from, float32, shape (rows, width).
+
+        Parameters
+        ----------
+        target, ignore
+            Rows in steps and what is left out of them, (rows, features).
+        near
+            For a convolution: from first row and last, the rows that the encoder sees for each, (rows, neighbours).
+        """
         out = np.empty((len(target), self.skip.shape[1]), np.float32)
-        tile = max(1, TILE // max(1, target.shape[1]))
+        tile = max(1, TILE // max(1, len(self.skip)))
         for at in range(0, len(target), tile):
-            part = (target[at : at + tile] - self.centre).astype(np.float32)
+            index: Any = slice(at, at + tile) if near is None else near(at, at + tile)
+            part = (target[index] - self.centre).astype(np.float32)
             if ignore is not None:
-                part[ignore[at : at + tile]] = 0
+                part[ignore[index]] = 0
             part /= self.spread
-            out[at : at + tile] = self.forward(part)
+            out[at : at + tile] = self.forward(part.reshape(len(part), -1))
         return out
 
     def forward(self, rows: Floating) -> Floating:
-        """Return the latents, shape (rows, width), of normalized rows, shape (rows, features), in their precision."""
+        """Return the latents, shape (rows, width), of normalized rows, shape (rows, inputs), in their precision."""
         activate = _logistic if self.logistic else _gelu
         hidden = activate(rows @ self.weights[0] + self.biases[0])
         hidden = activate(hidden @ self.weights[1] + self.biases[1])

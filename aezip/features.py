@@ -81,11 +81,14 @@ def autoencoder(decoder: Decoder, name: str) -> tuple[NetworkPlan, Model]:
 
 def row_count(decoder: Decoder, plan: NetworkPlan) -> int:
     """Return the number of rows of the feature matrix."""
-    return sum(int(np.prod(plan.layout.grid(decoder.work_shape(i)))) for i in range(decoder.chunk_count))
+    shapes = [decoder.work_shape(i) for i in range(decoder.chunk_count)]
+    return sum(int(np.prod(plan.row_layout(shape).grid(shape))) for shape in shapes)
 
 
 def codes(decoder: Decoder, index: int, stream: bytes, name: str) -> Int64:
     """Return the codes of a chunk, int64, shape (rows, width), from its stream `codes`.
+
+    Of a convolution a row holds those of all blocks of an image.
 
     Raises
     ------
@@ -94,6 +97,11 @@ def codes(decoder: Decoder, index: int, stream: bytes, name: str) -> Int64:
     CorruptFile
         If the stream does not make sense.
     """
+    plan, _ = autoencoder(decoder, name)
+    return plan.row_codes(_block_codes(decoder, index, stream, name), decoder.work_shape(index))
+
+
+def _block_codes(decoder: Decoder, index: int, stream: bytes, name: str) -> Int64:
     plan, model = autoencoder(decoder, name)
     try:
         return model.book.decode(model.code_tables, stream, plan.layout.grid(decoder.work_shape(index)))
@@ -116,11 +124,11 @@ def predictions(decoder: Decoder, index: int, stream: bytes, name: str) -> Float
         raise InvalidInput(f"the codes of {name!r} describe differences of rows, not rows: compress it with --codes")
     grid = decoder.grid
     assert grid is not None
-    mean, _ = network.predictions(plan, model, codes(decoder, index, stream, name))
     shape = decoder.work_shape(index)
+    mean, _ = network.predictions(plan, model, _block_codes(decoder, index, stream, name), shape)
     k = plan.layout.array((mean + HALF) >> FRACTION_BITS if grid.whole else mean, shape)
     values = grid.at(decoder.chunk_range(index)[0]).values(k, decoder.work_type)
-    return plan.layout.rows(values.astype(np.float64))
+    return plan.row_layout(shape).rows(values.astype(np.float64))
 
 
 def nearest(

@@ -16,7 +16,8 @@ from .errors import CorruptFile, UnsafeFile, UnsupportedVersion
 
 FORMAT = "aezip"
 VERSION = (1, 3)
-FEATURES = frozenset({"mask-margins", "model", "model-reference", "recency", "scan"})  # what a file may need beyond its version
+# what a file may need beyond its version
+FEATURES = frozenset({"convolution", "mask-margins", "model", "model-reference", "recency", "scan"})
 KINDS = ("archive", "model")
 STREAMS = ("codes", "data", "encoder", "exceptions", "mask", "model", "recommender", "residual")
 SHARED = ("encoder", "model", "recommender")

@@ -14,7 +14,9 @@ from .errors import CorruptFile, UnsafeFile
 
 VALUE = 40  # bytes of work for each decoded value, padding included; measured: 16 to 53
 SCANNED = 24  # more for each value of a chunk in raster order: its place, its turn
-CODE = 24  # for each code
+CODE = 24  # for each code, or each that a network sees
+CODED = 72  # more for each block of a convolution: what was coded of it and of those around it
+MOST_ROWS = 1 << 16  # that a network predicts at a time
 WEIGHT = 24  # for each weight of a network: int8, the proof of exactness in int64, the float array
 TABLE = 256 * 24 + 4096 * 4  # for each frequency table
 SPARSE = 16  # a layout may pad a chunk to so many times its values
@@ -82,7 +84,9 @@ def check_array(shape: tuple[int, ...], itemsize: int) -> None:
         )
 
 
-def check_chunk(shape: tuple[int, ...], itemsize: int, layout: _Blocks | None = None, width: int = 0) -> None:
+def check_chunk(
+    shape: tuple[int, ...], itemsize: int, layout: _Blocks | None = None, width: int = 0, near: int = 1
+) -> None:
     """Refuse a chunk that cannot be decoded in the memory there is.
 
     Parameters
@@ -93,6 +97,8 @@ def check_chunk(shape: tuple[int, ...], itemsize: int, layout: _Blocks | None = 
         Bytes of a value.
     layout, width
         Blocks that the chunk is padded to, and codes of each.
+    near
+        Blocks whose codes a network sees at once.
 
     Raises
     ------
@@ -107,7 +113,10 @@ def check_chunk(shape: tuple[int, ...], itemsize: int, layout: _Blocks | None = 
         padded = math.prod(layout.padded(shape))
         if padded > SPARSE * values + FREE:
             raise CorruptFile("the layout does not fit the array: the file is damaged")
-        need = padded * VALUE + 2 * values * itemsize + math.prod(layout.grid(shape)) * width * CODE
+        blocks = math.prod(layout.grid(shape))
+        need = padded * VALUE + 2 * values * itemsize + blocks * width * CODE
+        if near > 1:
+            need += blocks * CODED + min(blocks, MOST_ROWS) * near * width * CODE
     check(need, f"a chunk of {values} values")
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import ans
-from .codes import CodeBook
+from .codes import ACTIVITIES, CodeBook
 from .errors import CorruptFile
 from .integer import FLAG_BINS, IntegerDecoder, Linear
 from .residual import CONTEXTS_WHOLE, LEVELS, TABLE_LEVELS, TableCounts, tables_from_bytes
@@ -47,6 +47,8 @@ class Sizes:
         Each feature has frequency tables of its own.
     spiked
         Features may have a spike: one whole number that many of their values are, told by flags. One group only.
+    axes
+        Axes along which the codes of the blocks before and after are seen too: a convolution, of one group only.
     """
 
     groups: tuple[tuple[int, ...], ...]
@@ -56,6 +58,7 @@ class Sizes:
     whole: bool
     by_feature: bool = False
     spiked: bool = False
+    axes: tuple[int, ...] = ()
 
     @property
     def features(self) -> int:
@@ -69,9 +72,19 @@ class Sizes:
             return TABLE_LEVELS * self.features
         return CONTEXTS_WHOLE + FLAG_BINS * self.spiked if self.whole else TABLE_LEVELS
 
+    @property
+    def code_tables(self) -> int:
+        """Number of frequency tables of the codes."""
+        return max(1, self.width) * (ACTIVITIES if self.axes else 1)
+
     def inputs(self, group: int) -> int:
         """Return how many inputs the network of a group has: codes and earlier features."""
-        return self.width + self._before[group]
+        return self.width * self.near + self._before[group]
+
+    @property
+    def near(self) -> int:
+        """Blocks whose codes a network sees, and whose values the encoder sees."""
+        return int(3 ** len(self.axes))
 
     @cached_property
     def _before(self) -> list[int]:
@@ -104,6 +117,8 @@ class Sizes:
         if not good or not 0 <= self.scale_hidden <= self.hidden or self.contexts > 65536:
             raise CorruptFile("the sizes of the model are impossible: the file is damaged")
         if self.spiked and (len(self.groups) > 1 or not self.whole or self.by_feature):
+            raise CorruptFile("the sizes of the model are impossible: the file is damaged")
+        if self.axes and (len(self.groups) > 1 or not self.width):
             raise CorruptFile("the sizes of the model are impossible: the file is damaged")
         if sorted(f for g in self.groups for f in g) != list(range(self.features)):
             raise CorruptFile("the groups of features are impossible: the file is damaged")
@@ -251,8 +266,8 @@ def from_bytes(data: bytes, sizes: Sizes, axes: int) -> Model:
         tops = NARROW_TOP, 1 << (norm.top + WIDE_BITS), LEVELS
         decoders.append(IntegerDecoder(first, second, mean, skip, scale, offsets[g], *tops, *flag))
     spikes = _read_spikes(cursor, sizes.features) if sizes.spiked else None
-    book = CodeBook.from_bytes(cursor.take(2 * sizes.width), sizes.width, axes)
-    code_tables, used = tables_from_bytes(data[cursor.at :], max(1, sizes.width))
+    book = CodeBook.from_bytes(cursor.take(2 * sizes.width), sizes.width, axes, sizes.axes)
+    code_tables, used = tables_from_bytes(data[cursor.at :], sizes.code_tables)
     cursor.at += used
     residual_tables, used = tables_from_bytes(data[cursor.at :], sizes.contexts)
     if cursor.at + used != len(data):

@@ -127,7 +127,7 @@ def _trained(header: dict[str, Any], shared: dict[str, bytes]) -> Trained:
         raise CorruptFile("the model holds no networks: the file is damaged, get another copy")
     inner, encoder = bottleneck(plan), None
     if inner is not None:
-        encoder = encoder_from_bytes(shared.get("encoder", b""), header.get("encoder"), inner.layout.features, inner.sizes.width)
+        encoder = encoder_from_bytes(shared.get("encoder", b""), header.get("encoder"), inner.sizes)
     trained = Trained(header, plan, grid, model, shared["model"], encoder)
     try:
         _ = trained.bound

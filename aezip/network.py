@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import ans, kernels, residual
+from .convolution import Sites, axes_from_json, unfold
 from .encoder import FloatEncoder
 from .errors import CorruptFile, UnsupportedVersion
 from .integer import FRACTION_BITS, IntegerDecoder
@@ -126,6 +127,26 @@ class NetworkPlan:
             return "autoencoder"
         return "static" if len(self.sizes.groups) == 1 or not self.sizes.scale_hidden else "columns"
 
+    def sites(self, shape: tuple[int, ...]) -> Sites | None:
+        """Return the grid of blocks of a chunk of `shape`, if it is convolved."""
+        return Sites(self.layout.grid(shape), self.sizes.axes) if self.sizes.axes else None
+
+    def row_layout(self, shape: tuple[int, ...]) -> Layout:
+        """Return the layout whose rows have a code vector each: of a convolution an image with all its blocks."""
+        axes = self.sizes.axes
+        if not axes or 0 in axes:  # along the outer axis chunks end, and rows would differ in length
+            return self.layout
+        return Layout(tuple(shape[a] if a in axes else b for a, b in enumerate(self.layout.block)))
+
+    def row_codes(self, codes: Int64, shape: tuple[int, ...]) -> Int64:
+        """Return codes (blocks, width) by rows of `row_layout`: (rows, blocks of a row * width)."""
+        grid, axes = self.layout.grid(shape), self.sizes.axes
+        if self.row_layout(shape) == self.layout:
+            return codes
+        kept = [a for a in range(len(grid)) if a not in axes]
+        moved = codes.reshape(*grid, -1).transpose(*kept, *axes, len(grid))
+        return moved.reshape(math.prod(grid[a] for a in kept), -1)
+
     def to_json(self) -> dict[str, Any]:
         """Return the plan."""
         s = self.sizes
@@ -141,6 +162,7 @@ class NetworkPlan:
             "groups": groups,
             "by_feature": s.by_feature,
             **({"spiked": True} if s.spiked else {}),
+            **({"convolution": list(s.axes)} if s.axes else {}),
             **({} if self.variant == "deep" else {"variant": self.variant}),
         }
 
@@ -149,6 +171,7 @@ class NetworkPlan:
         s = self.sizes
         name = f"autoencoder {s.width} codes, {s.hidden} hidden" if s.width else self.kind
         name += ", spikes" if s.spiked else ""
+        name = f"convolutional {name}" if s.axes else name
         if self.variant != "deep":
             name = f"{self.variant} {name}"
         if len(s.groups) > 1:
@@ -174,7 +197,7 @@ class NetworkPlan:
             difference = Difference.from_json(value["difference"], shape)
             groups = _groups(value["groups"], layout.features)
             by_feature, spiked = value["by_feature"], value.get("spiked", False)
-            variant = value.get("variant", "deep")
+            variant, axes = value.get("variant", "deep"), value.get("convolution")
         except (KeyError, TypeError, AttributeError) as error:
             raise CorruptFile("the plan in the header is malformed: the file is damaged") from error
         if not all(isinstance(n, int) for n in numbers) or (difference is not None and not whole):
@@ -186,7 +209,10 @@ class NetworkPlan:
             raise CorruptFile("the plan in the header is malformed: the file is damaged")
         if variant not in VARIANTS:
             raise UnsupportedVersion(f"the autoencoder variant {variant[:40]!r} is not known: update aezip")
-        sizes = Sizes(groups, width, hidden, scale_hidden, whole, by_feature, spiked)
+        convolved = () if axes is None else axes_from_json(axes, len(shape))
+        if convolved and variant != "deep":
+            raise CorruptFile("the plan in the header is malformed: the file is damaged")
+        sizes = Sizes(groups, width, hidden, scale_hidden, whole, by_feature, spiked, convolved)
         sizes.check()
         if sizes.features != layout.features:
             raise CorruptFile("the groups of features do not fit the layout: the file is damaged")
@@ -282,7 +308,7 @@ class _Groups:
         self.sizes, self.norm, self.ignore = sizes, norm, ignore
         self.value = value  # (rows, features): decoded, in 1/64 step
         self._wide = np.zeros((len(value), sizes.inputs(len(sizes.groups) - 1)), np.int64)
-        self._wide[:, : sizes.width] = norm.codes(codes)
+        self._wide[:, : sizes.inputs(0)] = norm.codes(codes)
 
     def columns(self, group: int) -> Any:
         """Return an index of the features of a group."""
@@ -349,13 +375,13 @@ def code(
     rows = prepare(plan, grid, x, masked)
     codes = np.zeros((len(rows.target), 0), np.int64)
     if encoder is not None:
-        codes = encoder.codes(rows.target, rows.ignore).astype(np.int64)
+        codes = encode(plan, encoder, rows, x.shape)
     value = np.empty(rows.target.shape, np.int64)
-    parts = []
+    sites, parts = plan.sites(x.shape), []
     for part in _tiles(plan.sizes, len(rows.target)):
         ignore = None if rows.ignore is None else rows.ignore[part]
         whole = None if rows.whole is None else rows.whole[part]
-        tile = _Groups(plan.sizes, norm, codes[part], ignore, value[part])
+        tile = _Groups(plan.sizes, norm, unfold(sites, codes, part), ignore, value[part])
         parts += _code_tile(tile, decoders, rows.target[part], whole, spikes)
     decoded = _values(plan, grid, value, x.shape, x.dtype, masked)
     return Coded(codes.reshape(*plan.layout.grid(x.shape), -1), parts, decoded)
@@ -433,8 +459,10 @@ def decode(
     ignore = _ignored(plan.layout, shape, masked)
     value = np.empty((len(codes), plan.sizes.features), np.int64)
     reader = residual.Decoder(model.residual_tables, streams["residual"], fast=kernels.available(math.prod(shape)))
+    sites = plan.sites(shape)
     for part in _tiles(plan.sizes, len(codes)):
-        tile = _Groups(plan.sizes, model.norm, codes[part], None if ignore is None else ignore[part], value[part])
+        left_out = None if ignore is None else ignore[part]
+        tile = _Groups(plan.sizes, model.norm, unfold(sites, codes, part), left_out, value[part])
         for group, decoder in enumerate(model.decoders):
             mean, level, bins = tile.predict(group, decoder)
             left_out = tile.ignored(group)
@@ -462,12 +490,19 @@ def _read_flags(reader: residual.Decoder, spikes: Spikes, bins: U8, ignore: Mask
     return hits
 
 
-def predictions(plan: NetworkPlan, model: Model, codes: Int64) -> tuple[Int64, U8]:
-    """Return mean and level of all values from the codes alone, both (rows, features); one group of features."""
+def encode(plan: NetworkPlan, encoder: FloatEncoder, rows: Prepared, shape: tuple[int, ...]) -> Int64:
+    """Return the codes, (rows, width), of a chunk of `shape`."""
+    sites = plan.sites(shape)
+    return encoder.codes(rows.target, rows.ignore, None if sites is None else sites.near).astype(np.int64)
+
+
+def predictions(plan: NetworkPlan, model: Model, codes: Int64, shape: tuple[int, ...]) -> tuple[Int64, U8]:
+    """Return mean and level of all values of a chunk from the codes alone, both (rows, features); one group of features."""
     mean = np.empty((len(codes), plan.sizes.features), np.int64)
     level = np.empty(mean.shape, np.uint8)
+    sites = plan.sites(shape)
     for part in _tiles(plan.sizes, len(codes)):
-        tile = _Groups(plan.sizes, model.norm, codes[part], None, mean[part])
+        tile = _Groups(plan.sizes, model.norm, unfold(sites, codes, part), None, mean[part])
         mean[part], level[part], _ = tile.predict(0, model.decoders[0])
     return mean, level
 

@@ -12,27 +12,26 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from .contexttrials import WORTH
+from .contextual import Refinement
+from .convolutiontrials import ConvolutionTrials, is_image
 from .layout import Layout, candidates
 from .model import Sizes
 from .network import Difference, NetworkPlan
 from .plain import BytesPlan, DifferencePlan
 from .quantizer import Grid, HiddenGrid
 from .ranks import Ranks
-from .rows import join, with_spikes
 from .trials import PRESETS, Choice, Plan, Preset, network_sizes
-from .varianttrials import VariantTrials
 
 __all__ = ["PRESETS", "BytesPlan", "Choice", "DifferencePlan", "Plan", "Preset", "Selector"]
 
 MOST_COLUMNS = 40  # columns predicted one after the other
 PROMISING = 1.2  # an autoencoder so much larger than a context plan after a trial is trained on: it gains more
-PROMISING_COLUMNS = 1.05  # the same for columns
-MANY_SPIKES = 0.1  # of the features must have one
+PROMISING_COLUMNS = 1.05  # the same for columns, and for convolutions
 SPIKY = 1.1  # how much larger a plan with spikes may be for networks to be tried with them
 SMALL = 6000  # bytes: no network pays where there is less to save than it costs itself
 
 
-class Selector(VariantTrials):
+class Selector(ConvolutionTrials):
     """Chooses which plans to try, and the one with the fewest bytes."""
 
     _spiked: tuple[Grid, ...] = ()  # on which flags for spikes pay
@@ -58,6 +57,8 @@ class Selector(VariantTrials):
         refined = self._contexts()
         learned = self._learned(math.inf if refined is None else refined.size * WORTH)
         options = [] if learned_only else [best]
+        if learned is not None and self._worth_convolving(learned, refined):
+            learned = self._convolved(learned, math.inf if refined is None else refined.size * PROMISING_COLUMNS)
         if learned is not None and (refined is None or learned.size < refined.size * _promise(learned)):
             options.append(self._finish(learned))
         if every_variant and learned is not None:
@@ -68,6 +69,12 @@ class Selector(VariantTrials):
             below = min((c for c in options if c is not best), key=lambda c: c.size, default=best)
             options += self._refined(refined, below, min((c.size for c in options), default=math.inf))
         return min(options, key=lambda c: c.size, default=best)
+
+    @staticmethod
+    def _worth_convolving(learned: Choice, refined: Refinement | None) -> bool:
+        """Tell whether rows that extend along the last two axes are good enough for convolutions to be tried."""
+        assert isinstance(learned.plan, NetworkPlan)
+        return is_image(learned.plan.layout) and (refined is None or learned.size < refined.size * PROMISING)
 
     def _static(self, plain: Choice) -> Choice:
         """Return the best plan without a network: zstd alone, or means and levels by feature."""
@@ -105,14 +112,6 @@ class Selector(VariantTrials):
                 named = HiddenGrid(grid.lattice.by_frequency((p.start, p.x, p.masked) for p in self.pieces))
                 out.append(self._train(NetworkPlan(layout, None, sizes), named, 0))
         return out
-
-    def _spiky(self, plan: NetworkPlan, grid: Grid) -> bool:
-        """Tell whether flags for a most frequent number of each feature may pay."""
-        if plan.difference is not None or not grid.whole or plan.sizes.features < 2:
-            return False
-        rows = join(self._rows(plan, grid), whole=True)
-        spikes = with_spikes(rows).spikes
-        return spikes is not None and bool(spikes.has.mean() >= MANY_SPIKES)
 
     def _learned(self, hopeless: float) -> Choice | None:
         """Search layouts, differences and groups first, then the sizes of the network; or not, from so many bytes on."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from .convolution import Sites
 from .model import Spikes
 from .network import Prepared
 from .residual import LOG2_SCALE_MIN
@@ -32,12 +33,15 @@ class Rows:
         Targets are whole numbers coded without loss.
     spikes
         What flags tell; None where there are none.
+    sites
+        Of a convolution: the grids of the chunks that the rows come from, one after the other.
     """
 
     target: Float64
     ignore: Mask | None
     whole: bool
     spikes: Spikes | None = None
+    sites: tuple[Sites, ...] = ()
 
     @property
     def flagged(self) -> Mask | None:

@@ -19,7 +19,7 @@ from .contextplan import ContextModel, ContextPlan
 from .encoder import FloatEncoder
 from .errors import CorruptFile, ModelMismatch
 from .integer import FRACTION_BITS
-from .model import Cursor, Model, split_bytes
+from .model import Cursor, Model, Sizes, split_bytes
 from .network import NetworkPlan
 from .quantizer import Grid, HiddenGrid, LinearGrid, linear_grid
 from .selection import grids_for
@@ -160,7 +160,7 @@ def encoder_to_bytes(encoder: FloatEncoder) -> bytes:
     return b"".join(parts)
 
 
-def encoder_from_bytes(data: bytes, about: Any, features: int, width: int) -> FloatEncoder:
+def encoder_from_bytes(data: bytes, about: Any, sizes: Sizes) -> FloatEncoder:
     """Read an encoder.
 
     Parameters
@@ -174,6 +174,7 @@ def encoder_from_bytes(data: bytes, about: Any, features: int, width: int) -> Fl
         If the bytes do not fit.
     """
     damaged = CorruptFile("the encoder of the model is malformed: the file is damaged, get another copy")
+    features, width = sizes.features, sizes.width
     try:
         hidden, logistic, kept = about["hidden"], about["logistic"], about["winners"]
     except (KeyError, TypeError) as error:
@@ -183,7 +184,8 @@ def encoder_from_bytes(data: bytes, about: Any, features: int, width: int) -> Fl
         raise damaged
     cursor = Cursor(data)
     weights, biases = [], []
-    for inputs, outputs, biased in ((features, hidden, 1), (hidden, hidden, 1), (hidden, width, 1), (features, width, 0)):
+    seen = features * sizes.near
+    for inputs, outputs, biased in ((seen, hidden, 1), (hidden, hidden, 1), (hidden, width, 1), (seen, width, 0)):
         exponent = cursor.int8(outputs).astype(np.int64)
         whole = cursor.wide(inputs * outputs, "<i2").reshape(inputs, outputs).astype(np.float64)
         weights.append(np.ldexp(whole, -exponent).astype(np.float32))

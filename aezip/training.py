@@ -19,6 +19,7 @@ import numpy.typing as npt
 import torch
 
 from .autoencoder import ACTIVATION_BITS, Autoencoder, Decoder
+from .crops import crops
 from .encoder import FloatEncoder
 from .errors import InvalidInput
 from .integer import FRACTION_BITS, IntegerDecoder, quantize_odds, quantize_rows
@@ -40,6 +41,7 @@ HARD_FROM = 0.9  # and codes
 CORRUPT_UNTIL = 0.5  # part of the steps that train a denoising autoencoder on corrupted rows; then it is fine-tuned on clean ones
 HELD_OUT = 10  # one row in so many
 RESUMED = 1 << 14  # rows whose codes tell the prior of a network that is trained on
+COARSE = 3.0  # unit of a convolution's code, in what its component leaves of a value on average
 CONTRACTED = 32  # rows of a batch whose Jacobians are penalized
 
 
@@ -144,7 +146,10 @@ def fit(
 
 def _resume(network: Autoencoder, start: Start, rows: Rows, centre: Float64) -> None:
     if start.encoder is not None:
-        resume_encoder(network, start.encoder, start.encoder.codes(rows.target[:RESUMED], None))
+        near = crops(rows.sites, rows.target.shape[1]).near if rows.sites else None
+        target = rows.target[:RESUMED] if near is None else rows.target
+        codes = start.encoder.codes(target, None, None if near is None else lambda a, b: near[a:b])
+        resume_encoder(network, start.encoder, codes)
     for group, decoder in enumerate(start.decoders):
         resume_decoder(network, group, decoder, centre, start.norm)
 
@@ -161,19 +166,31 @@ class _Data:
         self.keep = None
         if rows.ignore is not None:
             self.keep = torch.from_numpy(~rows.ignore).to(device)
+        self.features = self.unit = target.shape[1]  # unit: values that an index stands for
+        self.crops = None
         index = torch.arange(len(target), device=device)
+        self.some = index
+        if rows.sites:  # an index is the first site of a crop
+            cut = crops(rows.sites, self.features)
+            self.crops = tuple(torch.from_numpy(part).to(device) for part in (cut.near, cut.offsets, cut.local))
+            index = torch.from_numpy(cut.corners).to(device)
+            self.unit *= len(cut.offsets)
         self.spike = self.asked = None
         if rows.spikes is not None:
             self.spike = torch.from_numpy(rows.flagged).to(device)
             self.asked = torch.from_numpy(rows.spikes.has).to(device)
-        every = HELD_OUT if len(target) >= 4 * HELD_OUT else len(target) + 1
-        self.trained = index[index % every != every - 1]
-        self.held_out = index[index % every == every - 1] if every <= len(target) else index
+        count = torch.arange(len(index), device=device)
+        every = HELD_OUT if len(index) >= 4 * HELD_OUT else len(index) + 1
+        self.trained = index[count % every != every - 1]
+        self.held_out = index[count % every == every - 1] if every <= len(index) else index
         self.values = max(1, target.size if self.keep is None else int(self.keep.sum()))
-        self.features = target.shape[1]
+        if not rows.sites:
+            self.some = self.trained
 
     def bits(self, network: Autoencoder, index: torch.Tensor, *, hard: bool) -> tuple[torch.Tensor, float]:
-        """Return the bits of the rows and the number of values they code."""
+        """Return the bits of the rows, or crops, and the number of values they code."""
+        if self.crops is not None:
+            return self._cropped_bits(network, index, hard=hard)
         target = self.target[index]
         spike = None if self.spike is None else self.spike[index]
         code_bits, residual_bits = network(target / self.spread, target, hard=hard, spike=spike, asked=self.asked)
@@ -184,12 +201,28 @@ class _Data:
             count = max(1.0, float(keep.sum()))
         return code_bits.sum() + residual_bits.sum(), count
 
+    def _cropped_bits(self, network: Autoencoder, corners: torch.Tensor, *, hard: bool) -> tuple[torch.Tensor, float]:
+        assert self.crops is not None
+        near, offsets, local = self.crops
+        sites = corners[:, None] + offsets  # (crops, box)
+        inside = (near[sites] == sites[:, local]).all(dim=2).reshape(-1, 1)  # all neighbours are in the crop, or at the edge
+        first = torch.arange(len(corners), device=local.device) * len(offsets)
+        around = (first[:, None, None] + local).reshape(-1, local.shape[1])
+        flat = sites.reshape(-1)
+        seen = self.target[near[flat]] / self.spread  # (sites, neighbours, features)
+        spike = None if self.spike is None else self.spike[flat]
+        code_bits, bits = network(
+            seen.reshape(len(flat), -1), self.target[flat], hard=hard, spike=spike, asked=self.asked, near=around
+        )
+        keep = inside.expand(bits.shape) if self.keep is None else inside & self.keep[flat]
+        return code_bits.sum() * inside.float().mean() + (bits * keep).sum(), max(1.0, float(keep.sum()))
+
     @torch.no_grad()
     def rate(self, network: Autoencoder, index: torch.Tensor) -> float:
         """Return bits a value with rounded codes, over at most 2**20 values."""
-        index = index[: max(1, (1 << 20) // self.features)]
+        index = index[: max(1, (1 << 20) // self.unit)]
         bits, values = 0.0, 0.0
-        for part in torch.split(index, max(1, (1 << 17) // self.features)):
+        for part in torch.split(index, max(1, (1 << 17) // self.unit)):
             total, count = self.bits(network, part, hard=True)
             bits, values = bits + float(total), values + count
         return bits / max(1.0, values)
@@ -202,7 +235,7 @@ def _start(network: Autoencoder, data: _Data, schedule: Schedule) -> tuple[Layer
     Where the variant says so, from layers trained one by one instead, which are returned.
     """
     sizes, features = network.sizes, data.features
-    target = data.target[data.trained[: max(2, (1 << 21) // features)]]
+    target = data.target[data.some[: max(2, (1 << 21) // features)]]
     left = target
     known = target / data.spread
     codes = target[:, :0]
@@ -220,6 +253,8 @@ def _start(network: Autoencoder, data: _Data, schedule: Schedule) -> tuple[Layer
         basis = torch.nn.functional.pad(basis[:, : sizes.width], (0, max(0, sizes.width - basis.shape[1])))
         # a code's rounding error is shared by all features: long rows afford coarse codes
         quantum = max(1.0, 0.25 * math.sqrt(features))
+        if data.crops is not None:  # nor is a code of a small block worth more than what is left of the block
+            quantum = max(quantum, COARSE * float((target - target @ basis @ basis.T).abs().mean()))
         codes = torch.round(target @ basis / quantum)
         network.start_linear(basis, quantum, codes.std(dim=0, correction=min(1, len(codes) - 1)))
         left = target - codes * quantum @ basis.T
@@ -230,7 +265,7 @@ def _start(network: Autoencoder, data: _Data, schedule: Schedule) -> tuple[Layer
         left = torch.where(left < 0.5, left * 0.25, left)  # most of it costs nothing
     mean = left.mean(dim=0)
     if data.spike is not None:  # the scale is that of what is not told by a flag
-        coded = ~data.spike[data.trained[: len(left)]]
+        coded = ~data.spike[data.some[: len(left)]]
         mean = (left * coded).sum(dim=0) / coded.sum(dim=0).clamp(min=1)
     network.base_scale.copy_(torch.log2(mean / 1.386 + 2.0**LOG2_SCALE_MIN))
     return layers
@@ -291,7 +326,8 @@ def _optimize(
     optimizer = torch.optim.Adam(network.parameters(), lr=schedule.learning_rate)
     generator = torch.Generator().manual_seed(schedule.seed)
     values = VALUES_PER_STEP if len(network.decoders) == 1 else VALUES_PER_STEP_GROUPS
-    batch = min(max(values // data.features, 32), 4096, len(data.trained))
+    least = 32 if data.crops is None else 4
+    batch = min(max(values // data.unit, least), 4096, len(data.trained))
     smooth = math.nan
     weight = 0.0  # of the contractive penalty
     for step in range(schedule.steps):

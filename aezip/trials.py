@@ -30,6 +30,7 @@ from .rows import join, with_spikes
 from .static import static_decoders
 
 Plan = NetworkPlan | ContextPlan | BytesPlan | DifferencePlan | RecallPlan
+MANY_SPIKES = 0.1  # of the features must have one, for flags to be tried
 WIDEST = 1 << 50  # integers beyond this are left to plans without a network
 FEW = 1 << 16  # values by which it is told whether recency may pay
 MEASURED = 1 << 20  # values that plans without a network are measured on
@@ -227,6 +228,14 @@ class Trials:
             total.append(np.log2(np.abs(flat - center) + 0.5).mean(axis=0))
         return np.asarray(np.mean(total, axis=0))
 
+    def _spiky(self, plan: NetworkPlan, grid: Grid) -> bool:
+        """Tell whether flags for a most frequent number of each feature may pay."""
+        if plan.difference is not None or not grid.whole or plan.sizes.features < 2:
+            return False
+        rows = join(self._rows(plan, grid), whole=True)
+        spikes = with_spikes(rows).spikes
+        return spikes is not None and bool(spikes.has.mean() >= MANY_SPIKES)
+
     def _rows(self, plan: NetworkPlan, grid: Grid) -> list[network.Prepared]:
         return [network.prepare(plan, grid.at(p.start), p.x, p.masked) for p in self.pieces]
 
@@ -238,6 +247,8 @@ class Trials:
         rows = join(prepared, whole=grid.whole)
         if plan.sizes.spiked:
             rows = with_spikes(rows)
+        grids = [plan.sites(p.x.shape) for p in self.pieces]
+        rows = replace(rows, sites=tuple(g for g in grids if g is not None))
         encoder: FloatEncoder | None = None
         rates: dict[str, float] = {}
         if steps:
@@ -301,7 +312,7 @@ class Trials:
         coded = [
             network.code(plan, grid.at(p.start), decoders, norm, encoder, p.x, p.masked, spikes) for p in self.pieces
         ]
-        book = CodeBook.choose([c.codes for c in coded])
+        book = CodeBook.choose([c.codes for c in coded], plan.sizes.axes)
         counts = residual.TableCounts(plan.sizes.contexts)
         for part in coded:
             for split in part.residual:

@@ -96,7 +96,8 @@ class VariantTrials(ContextTrials):
     def _moved(plan: NetworkPlan, grid: Grid, wider: float, larger: float) -> NetworkPlan:
         old = plan.sizes
         sizes = network_sizes(plan.layout, max(1, int(old.width * wider)), max(8, int(old.hidden * larger)), grid)
-        return replace(plan, sizes=replace(sizes, width=sizes.width if wider != 1.0 else old.width, spiked=old.spiked))
+        width = sizes.width if wider != 1.0 else old.width
+        return replace(plan, sizes=replace(sizes, width=width, spiked=old.spiked, axes=old.axes))
 
     def resumed(self, start: Choice) -> Choice:
         """Train the networks of a plan on, the autoencoder below a context network first."""

@@ -153,7 +153,7 @@ class ArrayView:
         features.check_query(k, metric)
         plan, _ = features.autoencoder(self.decoder, self.name)
         if not isinstance(row, int | np.integer):
-            query = features.as_query(row, plan.layout.features)
+            query = features.as_query(row, plan.row_layout(self.decoder.work_shape(0)).features)
             return features.nearest(self.predictions(), query, k, metric)
         count = features.row_count(self.decoder, plan)
         if not 0 <= row < count:

@@ -20,7 +20,9 @@ import aezip
 from aezip import header, plan
 from aezip.contexttrials import Way, as_choice
 from aezip.contextual import find_spike
-from aezip.layout import candidates
+from aezip.convolutiontrials import image_axes
+from aezip.layout import Layout, candidates
+from aezip.model import Sizes
 from aezip.trials import network_sizes
 
 FOLDER = Path(__file__).parent
@@ -106,6 +108,10 @@ CASES |= {
     "context_chunks": (waves((20, 24, 22)), aezip.RangeRelative(1e-3), "context (0,) (1, 2)"),
     "context_scan": (waves((9, 14, 16)).cumsum(axis=0), aezip.RangeRelative(1e-3), "context scan (0, 1, 2)"),
     "context_scan_images": (RAIN, aezip.Lossless(), "context scan (1, 2)"),
+    "convolution": (waves((12, 18, 22)), aezip.RangeRelative(1e-2), "autoencoder convolved"),
+    "convolution_spikes": (RAIN, aezip.Lossless(), "autoencoder convolved"),
+    "convolution_field_chunks": (waves((150, 90)), aezip.Absolute(1.0), "autoencoder convolved"),
+    "context_convolution": (waves((12, 18, 22)), aezip.RangeRelative(1e-2), "context convolved below (0,) (1, 2)"),
     "recall_chunks": (LOG, aezip.Lossless(), "recall"),
 }
 STAIRS = np.repeat(np.random.default_rng(7).integers(0, 5, (300, 2)) ** 9, np.random.default_rng(8).geometric(0.1, 300), axis=0)
@@ -142,6 +148,8 @@ class Only(plan.Selector):
             return min(done, key=lambda c: c.size)
         if self.kind.startswith("context"):
             return self._refining([ast.literal_eval(text) for text in re.findall(r"\([^)]*\)", self.kind)])
+        if self.kind == "autoencoder convolved":
+            return self._convolution()
         if "spiked" in self.kind:
             layout, grid = candidates(self.shape)[0], self.wholes[0]
             sizes = replace(network_sizes(layout, 2, 8, grid), spiked=True)
@@ -150,6 +158,15 @@ class Only(plan.Selector):
         assert wanted is not None
         return wanted
 
+    def _convolution(self) -> plan.Choice:
+        """Return a convolutional autoencoder of the last two axes; with flags where a number is frequent."""
+        grid, axes = self.fine or self.wholes[0], image_axes(self.shape)
+        layout = Layout((*(1,) * (len(self.shape) - 2), 4, 4))
+        sizes = Sizes((tuple(range(16)),), 2, 8, 8, grid.whole, axes=axes)
+        made = plan.NetworkPlan(layout, None, sizes)
+        made = replace(made, sizes=replace(sizes, spiked=self._spiky(made, grid)))
+        return self._train(made, grid, 100)
+
     def _refining(self, order: list[tuple[int, ...]]) -> plan.Choice:
         """Return a context plan with the order of axes given, or along a signal."""
         assert self.kind is not None
@@ -157,7 +174,7 @@ class Only(plan.Selector):
         spike = find_spike(grid, self.context_pieces[0])
         below = None
         if "below" in self.kind:
-            learned = self._learned(math.inf)
+            learned = self._convolution() if "convolved" in self.kind else self._learned(math.inf)
             assert learned is not None
             trial = self._context(grid, Way(tuple(order)), 8, 10)
             below = self._below(replace(learned, grid=trial.grid), trial)
