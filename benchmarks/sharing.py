@@ -85,7 +85,8 @@ def lines(rows: list[dict[str, Any]], preset: str) -> list[str]:
         f"A model is trained on the first tenth (preset {preset}), the other nine tenths are compressed with it, by reference. "
         f"Bound: {BOUND:g} of the range, or lossless. {environment()['cpu']}, 2 cores, shared with other work. Speed is values "
         f"a second of compressing, reading the statistics included, without and with the check of every value; aim: {AIM:.0e}. "
-        "`own` is the same data with a training of its own. A model is left away where a plan without training is smaller on a sample.",
+        "`own` is the same data with a training of its own. A model is left away where a plan without training is smaller "
+        "on a sample.",
         "",
         "| data | bound | plan | raw bytes | bytes | model file | ratio | with the model | own bytes | speed | verified "
         "| decoding | training s | own s | pays from |",
@@ -95,11 +96,13 @@ def lines(rows: list[dict[str, Any]], preset: str) -> list[str]:
         speeds = " | ".join(f"{row['values'] / row[n] / 1e6:.1f} M" for n in ("seconds", "seconds_verified", "seconds_decode"))
         plan = row["plan"] + ("" if row.get("model_used", True) else f" (left away for the plan {row['used']})")
         status = "" if row["status"] == "ok" else f" ({row['status']})"
-        ratios = f"{row['raw_bytes'] / row['bytes']:.2f} | {row['raw_bytes'] / (row['bytes'] + row['model_file']):.2f}"
+        needed = row["model_file"] if row.get("model_used", True) else 0
+        ratios = f"{row['raw_bytes'] / row['bytes']:.2f} | {row['raw_bytes'] / (row['bytes'] + needed):.2f}"
+        pays = "–" if row["pays_after"] is None else f"{row['pays_after']} files"
         out.append(
             f"| {row['data']}{status} | {row['bound']} | {plan} | {row['raw_bytes']:,} | {row['bytes']:,} "
             f"| {row['model_file']:,} | {ratios} | {row['own_bytes']:,} | {speeds} | {row['training_seconds']:.0f} "
-            f"| {row['own_seconds']:.0f} | {row['pays_after']} files |"
+            f"| {row['own_seconds']:.0f} | {pays} |"
         )
     return out
 
