@@ -64,6 +64,8 @@ class Tables:
             raise CorruptFile("a frequency table does not add up: the file is damaged")
         self.frequencies = frequencies
         self.starts = np.cumsum(frequencies, axis=1) - frequencies
+        # as the encoder takes them
+        self.coding = tuple(part.ravel().astype(np.uint64) for part in (frequencies, self.starts))
         self._lookup: U32 | None = None
         peak = frequencies.argmax(axis=1)
         sure = frequencies[np.arange(len(peak)), peak] == TOTAL
@@ -117,8 +119,7 @@ class _Part:
         lanes = len(self.states)
         width = self.tables.frequencies.shape[1]
         index = contexts * width + symbols
-        frequency = self.tables.frequencies.ravel()[index].astype(np.uint64)
-        start = self.tables.starts.ravel()[index].astype(np.uint64)
+        frequency, start = (part[index] for part in self.tables.coding)
         if len(index) >= _ENOUGH and kernels.available(self.total):
             out = np.empty(len(index), np.uint16)
             count = kernels.ans_push()(self.states, frequency, start, out)

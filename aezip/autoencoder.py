@@ -125,6 +125,7 @@ class Autoencoder(nn.Module):
         if variant in PRETRAINED:  # the decoder is the encoder unrolled
             inner = sizes.hidden
         self.corrupting = False
+        self.distortion = 0.0  # bits for each squared step that a mean is off
         self.winners = winners(variant, width)
         self.prior_zero = nn.Parameter(torch.full((width if self.winners else 0,), 2.0))  # log odds of a code of zero
         self.hidden_layers = nn.ModuleList()
@@ -145,6 +146,12 @@ class Autoencoder(nn.Module):
 
     spread: Tensor
     base_scale: Tensor
+
+    def encoding(self) -> list[nn.Parameter]:
+        """Return the parameters of the encoder."""
+        if not self.sizes.width:
+            return []
+        return [*self.hidden_layers.parameters(), *self.encoder_skip.parameters(), self.gain]
 
     def set_quantize(self, on: bool) -> None:
         """Round the decoders' weights to int8, or stop doing so."""
@@ -324,6 +331,8 @@ class Autoencoder(nn.Module):
         mean, scale, odds = self.predict(code, known, near)
         price = logistic_bits if self.sizes.whole else residual_bits
         bits = price(target - mean, scale)
+        if self.distortion:
+            bits = bits + self.distortion * (target - mean).square()
         if odds is not None and spike is not None and asked is not None:
             flags = functional.binary_cross_entropy_with_logits(odds, spike.to(odds.dtype), reduction="none")
             bits = bits * ~spike + flags * asked / math.log(2.0)

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import contextplan, exceptions, limits, network, recommender, residual, variants
+from . import contextplan, exceptions, limits, network, recommender, residual, unsuited, variants
 from .admission import Specials, Statistics, admit, native, parse_dtype, restore, scan
 from .bounds import Bound, Lossless, RangeRelative, Tolerance, resolve, violations
 from .coded import parse_codes, with_codes
@@ -193,6 +193,8 @@ class Encoder:
             self._choice = Choice(BytesPlan(False), None, 0.0)
         elif self._trained is not None:
             self._choice = self._trained.choice(values, self.statistics, self.tolerance, self._shrink)
+            self._pack_model()
+            self._choice = self._choice if self.codes else self._suited()
         else:
             self._choice = self._select(*grids_for(values, self.statistics, self.tolerance, self._shrink))
         self._cut(self._choice.plan)
@@ -247,26 +249,33 @@ class Encoder:
         facts = {"rank": trained.model.rank, "held_out_rmse": round(trained.held_out, 5)}
         return recommender.to_bytes(trained.model), facts
 
+    def _suited(self) -> Choice:
+        """Return the model's plan, or one without training that is smaller on a sample."""
+        assert self.grid is not None
+
+        def encoded(piece: Piece) -> int:
+            streams, _, _ = self._code(piece.x, self._specials.classify(piece.x), piece.start)
+            return sum(len(pack(data, 3)) for data in streams.values())
+
+        selector = self._selector(self._sample(), *unsuited.grids_like(self.grid))
+        other = unsuited.untrained(selector, encoded, sum(map(len, self.shared.values())))
+        self.tried = selector.tried
+        return self._choice if other is None else other
+
+    def _selector(self, pieces: list[Piece], fine: Grid | None, wholes: list[Grid]) -> Selector:
+        share = self.values.size / max(1, sum(p.x.size for p in pieces))
+        preset = PRESETS[self.preset]
+        return Selector(pieces, share, self._context_sample(), fine, wholes, preset, self.seed, self.device, self._progress)
+
     def _select(self, fine: Grid | None, wholes: list[Grid]) -> Choice:
         pieces = self._sample()
-        sampled = sum(p.x.size for p in pieces)
         if isinstance(fine, LinearGrid) and self.tolerance.kind == "absolute":
             sample = np.concatenate([p.x for p in pieces])
             keep = np.concatenate([np.ones(p.x.shape, np.bool_) if p.masked is None else ~p.masked for p in pieces])
             with np.errstate(all="ignore"):  # near the largest floats
                 native_grid = native_steps(sample, keep, fine)
             wholes = wholes if native_grid is None else [native_grid, *wholes]
-        selector = Selector(
-            pieces,
-            self.values.size / max(1, sampled),
-            self._context_sample(),
-            fine,
-            wholes,
-            PRESETS[self.preset],
-            self.seed,
-            self.device,
-            self._progress,
-        )
+        selector = self._selector(pieces, fine, wholes)
         if self.codes:
             selector = with_codes(selector, self.codes)
         choice: Choice | None = None

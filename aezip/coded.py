@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from typing import ClassVar
 
 from .contexttrials import as_choice, way_of
 from .convolutiontrials import is_image
@@ -47,6 +48,7 @@ class CodedSelector(Selector):
     """
 
     width: int | None = None
+    faithful: ClassVar[bool] = True
 
     def choose(self, *, every_variant: bool = False, learned_only: bool = False) -> Choice:
         """Return the plan with codes that has the fewest bytes; it is of the variant `deep`, and learned, whatever is asked.

@@ -288,14 +288,18 @@ _UNZIGZAG: Int64 = unzigzag(np.arange(256, dtype=np.int64))
 
 def _pack_low(passes: list[Split]) -> bytes:
     """Pack the low bits: shift by shift a count (LEB128), whole low bytes, then the remaining bits."""
-    out = []
     present = [p for p in passes if p.shifts is not None]
+    if not present:
+        return b""
+    shifts = np.concatenate([p.shifts for p in present if p.shifts is not None])
+    values = np.concatenate([p.low for p in present])
+    counts = np.bincount(shifts, minlength=int(SHIFTS[LEVELS - 1]) + 1)
+    out = []
     for shift in range(1, int(SHIFTS[LEVELS - 1]) + 1):
-        values = [p.low[p.shifts == shift] for p in present]
-        low = np.concatenate(values).astype(np.int64) if values else np.zeros(0, np.int64)
-        if not present:
-            break
-        out.append(_leb128(len(low)))
+        out.append(_leb128(int(counts[shift])))
+        if not counts[shift]:
+            continue
+        low = values[shifts == shift].astype(np.int64)
         for byte in range(shift // 8):
             out.append(((low >> (8 * byte)) & 0xFF).astype(np.uint8).tobytes())
         rest = shift % 8

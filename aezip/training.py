@@ -42,18 +42,21 @@ CORRUPT_UNTIL = 0.5  # part of the steps that train a denoising autoencoder on c
 HELD_OUT = 10  # one row in so many
 RESUMED = 1 << 14  # rows whose codes tell the prior of a network that is trained on
 COARSE = 3.0  # unit of a convolution's code, in what its component leaves of a value on average
+FAITHFUL = 12.0  # weight of the squared error, as bits of a Gaussian of the components' error, if codes are to be features
+FAITHFUL_RATE, FAITHFUL_QUANTUM = 0.1, 0.5  # how fast their encoder leaves the components, and how much finer they are
 CONTRACTED = 32  # rows of a batch whose Jacobians are penalized
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast to train."""
+    """How long and how fast to train; `faithful`: codes are to tell rows apart as their distances do, not to save bits alone."""
 
     steps: int
     seed: int
     learning_rate: float = 2e-3
     device: str = "cpu"
     variant: str = "deep"
+    faithful: bool = False
 
 
 @dataclass(frozen=True)
@@ -252,7 +255,7 @@ def _start(network: Autoencoder, data: _Data, schedule: Schedule) -> tuple[Layer
             basis = _widened(basis[:, :rank], target - middle, sizes.width)
         basis = torch.nn.functional.pad(basis[:, : sizes.width], (0, max(0, sizes.width - basis.shape[1])))
         # a code's rounding error is shared by all features: long rows afford coarse codes
-        quantum = max(1.0, 0.25 * math.sqrt(features))
+        quantum = max(1.0, 0.25 * math.sqrt(features)) * (FAITHFUL_QUANTUM if schedule.faithful else 1.0)
         if data.crops is not None:  # nor is a code of a small block worth more than what is left of the block
             quantum = max(quantum, COARSE * float((target - target @ basis @ basis.T).abs().mean()))
         codes = torch.round(target @ basis / quantum)
@@ -260,6 +263,8 @@ def _start(network: Autoencoder, data: _Data, schedule: Schedule) -> tuple[Layer
         left = target - codes * quantum @ basis.T
     if len(sizes.groups) > 1:
         left = _start_groups(network, known, codes * 2.0**-CODE_EXPONENT, target)
+    if schedule.faithful:  # the rate alone weighs quiet features as much as those that distances are made of
+        network.distortion = FAITHFUL * 0.5 / math.log(2.0) / max(float(left.square().mean()), 1.0 / 12.0)
     left = left.abs()
     if not sizes.whole:
         left = torch.where(left < 0.5, left * 0.25, left)  # most of it costs nothing
@@ -323,7 +328,10 @@ def _optimize(
     schedule: Schedule,
     progress: Callable[[int, int, int, float], None] | None,
 ) -> None:
-    optimizer = torch.optim.Adam(network.parameters(), lr=schedule.learning_rate)
+    slow = network.encoding() if schedule.faithful else []
+    others = [p for p in network.parameters() if all(p is not q for q in slow)]
+    shares = (1.0, FAITHFUL_RATE)
+    optimizer = torch.optim.Adam([{"params": part} for part in (others, slow)], lr=schedule.learning_rate)
     generator = torch.Generator().manual_seed(schedule.seed)
     values = VALUES_PER_STEP if len(network.decoders) == 1 else VALUES_PER_STEP_GROUPS
     least = 32 if data.crops is None else 4
@@ -335,8 +343,8 @@ def _optimize(
         network.set_quantize(part >= QUANTIZE_FROM)
         network.corrupting = network.variant == "denoising" and part < CORRUPT_UNTIL
         rate = schedule.learning_rate * min(1.0, (step + 1) / 50) * (0.495 * (1 + math.cos(math.pi * part)) + 0.01)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
+        for group, share in zip(optimizer.param_groups, shares, strict=True):
+            group["lr"] = rate * share
         chosen = torch.randint(0, len(data.trained), (batch,), generator=generator)
         index = data.trained[chosen.to(data.trained.device)]
         total, count = data.bits(network, index, hard=part >= HARD_FROM)
@@ -353,6 +361,7 @@ def _optimize(
             value = float(loss.detach())
             smooth = value if math.isnan(smooth) else 0.8 * smooth + 0.2 * value
             progress(step, schedule.steps, step * batch // max(1, len(data.trained)), smooth)
+    network.distortion = 0.0  # rates are bits from here on
 
 
 def _array(value: torch.Tensor) -> npt.NDArray[np.float64]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -104,6 +105,7 @@ class Trials:
     device: str
     progress: Progress
     tried: list[tuple[str, float]] = field(default_factory=list)
+    faithful: ClassVar[bool] = False  # codes are wanted as features
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -254,7 +256,8 @@ class Trials:
         if steps:
             from . import training  # torch is needed here alone
 
-            schedule = training.Schedule(steps, self.seed, device=self.device, variant=plan.variant)
+            faithful = self.faithful and plan.variant == "deep" and bool(plan.sizes.width)
+            schedule = training.Schedule(steps, self.seed, device=self.device, variant=plan.variant, faithful=faithful)
             report = self._reporter(plan, final=final)
             frozen = None
             if start is not None and isinstance(start.model, Model):

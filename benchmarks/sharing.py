@@ -68,7 +68,8 @@ def measure(name: str, preset: str, *, lossless: bool) -> dict[str, Any]:
     (_, own), alone = _timed(lambda: aezip.compress(cut.rest, bound=bound, preset=preset, verify=False))
     return {
         "data": name, "bound": "lossless" if lossless else f"{BOUND:g}", "status": "ok" if good else "bound broken",
-        "plan": model.describe(), "trained_on": list(cut.first.shape), "rest": list(cut.rest.shape), "raw_bytes": cut.rest.nbytes,
+        "plan": model.describe(), "used": report.plan["kind"], "model_used": report.arrays[0].trained is not None,
+        "trained_on": list(cut.first.shape), "rest": list(cut.rest.shape), "raw_bytes": cut.rest.nbytes,
         "bytes": size, "model_file": len(model.data), "pays_after": report.shared_model_pays_after,
         "training_seconds": round(training, 2), "values": int(cut.rest.size),
         "seconds": round(plain, 3), "seconds_verified": round(verified, 3), "seconds_decode": round(reading, 3),
@@ -84,7 +85,8 @@ def lines(rows: list[dict[str, Any]], preset: str) -> list[str]:
         f"A model is trained on the first tenth (preset {preset}), the other nine tenths are compressed with it, by reference. "
         f"Bound: {BOUND:g} of the range, or lossless. {environment()['cpu']}, 2 cores, shared with other work. Speed is values "
         f"a second of compressing, reading the statistics included, without and with the check of every value; aim: {AIM:.0e}. "
-        "`own` is the same data with a training of its own.",
+        "`own` is the same data with a training of its own. A model is left away where a plan without training is smaller "
+        "on a sample.",
         "",
         "| data | bound | plan | raw bytes | bytes | model file | ratio | with the model | own bytes | speed | verified "
         "| decoding | training s | own s | pays from |",
@@ -92,14 +94,25 @@ def lines(rows: list[dict[str, Any]], preset: str) -> list[str]:
     ]
     for row in rows:
         speeds = " | ".join(f"{row['values'] / row[n] / 1e6:.1f} M" for n in ("seconds", "seconds_verified", "seconds_decode"))
+        plan = row["plan"] + ("" if row.get("model_used", True) else f" (left away for the plan {row['used']})")
         status = "" if row["status"] == "ok" else f" ({row['status']})"
-        ratios = f"{row['raw_bytes'] / row['bytes']:.2f} | {row['raw_bytes'] / (row['bytes'] + row['model_file']):.2f}"
+        needed = row["model_file"] if row.get("model_used", True) else 0
+        ratios = f"{row['raw_bytes'] / row['bytes']:.2f} | {row['raw_bytes'] / (row['bytes'] + needed):.2f}"
+        pays = "-" if row["pays_after"] is None else f"{row['pays_after']} files"
         out.append(
-            f"| {row['data']}{status} | {row['bound']} | {row['plan']} | {row['raw_bytes']:,} | {row['bytes']:,} "
+            f"| {row['data']}{status} | {row['bound']} | {plan} | {row['raw_bytes']:,} | {row['bytes']:,} "
             f"| {row['model_file']:,} | {ratios} | {row['own_bytes']:,} | {speeds} | {row['training_seconds']:.0f} "
-            f"| {row['own_seconds']:.0f} | {row['pays_after']} files |"
+            f"| {row['own_seconds']:.0f} | {pays} |"
         )
     return out
+
+
+def _kept(out: Path, preset: str, again: list[str]) -> list[dict[str, Any]]:
+    """Return the rows of an earlier run, of data that is not measured again."""
+    path = out / "sharing.json"
+    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    rows: list[dict[str, Any]] = before.get("rows", []) if before.get("preset") == preset else []
+    return [row for row in rows if row["data"] not in again]
 
 
 def main() -> None:
@@ -109,7 +122,7 @@ def main() -> None:
     parser.add_argument("--preset", default="balanced", choices=["fast", "balanced", "best"])
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
-    rows = []
+    rows = _kept(options.out, options.preset, options.data)
     for name in options.data:
         for lossless in (False, True):
             rows.append(measure(name, options.preset, lossless=lossless))

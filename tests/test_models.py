@@ -63,7 +63,8 @@ def model() -> aezip.Model:
     ids=["spectra", "field", "signal", "table"],
 )
 def test_a_model_saved_and_loaded_encodes_to_the_same_bytes(make: Any, bound: aezip.Bound, tmp_path: Path) -> None:
-    first, second = make(3000 if make in (signal, table) else 400), make(900 if make in (signal, table) else 130, seed=1)
+    counts = {spectra: (400, 4000), field: (400, 130)}.get(make, (3000, 900))  # a small file would do without its model
+    first, second = make(counts[0]), make(counts[1], seed=1)
     model = aezip.train(first, bound=bound, preset="fast")
     model.save(tmp_path / "m.aezm")
     loaded = aezip.Model.load(tmp_path / "m.aezm")
@@ -84,9 +85,27 @@ def test_no_network_is_trained_with_a_model(model: aezip.Model, monkeypatch: pyt
     from aezip import training
 
     monkeypatch.setattr(training, "fit", lambda *a, **k: pytest.fail("trained"))
-    _, report = aezip.compress(spectra(300, 1), bound=BOUND, model=model)
+    _, report = aezip.compress(spectra(4000, 1), bound=BOUND, model=model)
     assert report.arrays[0].variant == "contractive"
     assert report.arrays[0].trained == model.reference(embedded=True)
+
+
+@pytest.mark.parametrize("embed", [True, False])
+def test_a_model_that_does_not_suit_is_left_away(model: aezip.Model, embed: bool) -> None:
+    x = np.repeat(np.random.default_rng(2).normal(size=(1, 48)), 4000, axis=0).astype("f4")  # all rows the same
+    data, report = aezip.compress(x, bound=BOUND, model=model, embed_model=embed)
+    assert report.plan["kind"] not in ("autoencoder", "context")
+    assert report.arrays[0].trained is None
+    assert len(data) < 10_000
+    aezip.verify(x, data)  # without the model
+
+
+def test_a_model_that_costs_more_than_it_saves_is_not_put_into_a_file(model: aezip.Model) -> None:
+    x = spectra(150, 1)
+    inside, outside = (aezip.compress(x, bound=BOUND, model=model, embed_model=e)[1] for e in (True, False))
+    assert inside.arrays[0].trained is None
+    assert outside.arrays[0].trained is not None
+    assert inside.file_bytes < outside.file_bytes + model.stream_bytes
 
 
 def test_the_id_is_the_digest_that_closes_the_file(model: aezip.Model, tmp_path: Path) -> None:

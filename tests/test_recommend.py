@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import aezip
-from aezip import cli, ratings, recommender
+from aezip import cli, posterior, raters, ratings, recommender
 
 USERS, ITEMS = 80, 50
 
@@ -53,7 +53,7 @@ def test_ratings_come_back_bit_for_bit_and_estimates_beat_means(stored: Path) ->
     assert estimates.shape == x.shape
     assert (estimates >= 1).all()
     assert (estimates <= 5).all()
-    mean, rows, columns = ratings.biases(x.astype(np.float64))
+    mean, rows, columns = raters.biases(x.astype(np.float64))
     # beyond what means of users and items tell
     assert error(estimates, x, full) < 0.9 * error(mean + rows[:, None] + columns, x, full)
 
@@ -80,7 +80,7 @@ def test_ratings_with_a_fill_value(tmp_path: Path) -> None:
 def test_the_kernelized_network_learns_too() -> None:
     x, full = matrix()
     data = ratings._split(x.astype(np.float64), (1.0, 5.0), 0)
-    kind = ratings._Kernelized(0)
+    kind = raters.Kernelized(0)
     kind.hidden = 40
     estimates, checks = kind(data, None)
     assert checks >= 1
@@ -89,6 +89,23 @@ def test_the_kernelized_network_learns_too() -> None:
     weights, found = ratings._weights(data, [estimates, mean.astype(np.float64)])
     assert weights[0] >= 0.5
     assert found <= data.error(estimates)
+
+
+def test_what_others_held_out_with_the_same_seed_leaves_a_tenth_to_hold_out() -> None:
+    x = matrix()[0].astype(np.float64)
+    x[np.random.default_rng(0).random(x.shape) < 0.1] = np.nan
+    held = ~np.isnan(ratings._split(x, (1.0, 5.0), 0).held)
+    assert 0.05 < held.sum() / (~np.isnan(x)).sum() < 0.15
+
+
+def test_latents_that_rows_share_are_found_whatever_is_missing() -> None:
+    rng = np.random.default_rng(1)
+    full = rng.normal(size=(300, 3)) @ rng.normal(size=(3, 40)) + 2.0
+    x = np.where(rng.random(full.shape) < 0.5, full, np.nan)
+    data = ratings._split(x, (float(full.min()), float(full.max())), 0)
+    made, networks = posterior.Probabilistic(0, epochs=2, networks=1)(data, None)
+    assert networks in (0, 1)
+    assert error(made, x, full) < 0.2 * float(full.std())
 
 
 @pytest.mark.parametrize("rank", [1, 5, 400])

@@ -91,7 +91,7 @@ class AutoencoderCodes(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         self.n_components_ = min(self.n_components, rows.shape[1])
         sizes = Sizes((tuple(range(rows.shape[1])),), self.n_components_, self.hidden, min(self.hidden, 16), False)
         seed = int(check_random_state(self.random_state).randint((1 << 31) - 1))
-        fitted = training.fit(Rows(self._steps_of(rows), None, False), sizes, training.Schedule(self.steps, seed))
+        fitted = training.fit(Rows(self._steps_of(rows), None, False), sizes, training.Schedule(self.steps, seed, faithful=True))
         assert fitted.encoder is not None
         self.encoder_, self.decoder_, self.norm_ = fitted.encoder, fitted.decoders[0], fitted.norm
         self.rate_, self.rate_held_out_ = fitted.rate, fitted.rate_held_out
