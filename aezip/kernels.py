@@ -1,4 +1,4 @@
-"""Compiled loops for the two hot spots, through numba where it is installed: the same bits as NumPy's, sooner.
+"""Compiled loops for the hot spots, through numba where it is installed: the same bits as NumPy's, sooner.
 
 `available(values)` says whether compiling pays. Sums are of integers that the floating-point type holds exactly, so
 that the order of summation does not matter; all else is one rounding each, as in NumPy. Knows nothing of plans.
@@ -12,7 +12,6 @@ from functools import lru_cache
 from typing import Any
 
 ENOUGH = 1 << 18  # values from which importing numba is worth it
-BLOCK = 64  # values computed together: short loops that vectorize
 
 
 @lru_cache(maxsize=1)
@@ -31,6 +30,22 @@ def predictor() -> Any:
     from .compiled import predict
 
     return predict
+
+
+@lru_cache(maxsize=1)
+def scan_walk() -> Any:
+    """Return the compiled loop over a chunk in raster order."""
+    from .compiledwalk import scan
+
+    return scan
+
+
+@lru_cache(maxsize=1)
+def series_walk() -> Any:
+    """Return the compiled loop over a signal."""
+    from .compiledwalk import series
+
+    return series
 
 
 @lru_cache(maxsize=1)

@@ -138,7 +138,7 @@ class Wave:
         total: npt.NDArray[Any] = np.zeros((1,) * len(self.shape), kind)
         for axis, value in values.items():
             total = total + value.astype(kind).reshape([-1 if a == axis else 1 for a in range(len(self.shape))])
-        return np.broadcast_to(total, self.shape).reshape(-1)
+        return np.array(np.broadcast_to(total, self.shape)).reshape(-1)
 
     @cached_property
     def _states(self) -> npt.NDArray[np.uint16]:
@@ -184,6 +184,18 @@ class Wave:
     def interior(self) -> list[int]:
         """Distances to the neighbours where all are within the chunk."""
         return [int(d) for d in self.table[self._middle]]
+
+    @cached_property
+    def compiled(self) -> tuple[Any, ...]:
+        """What compiled loops know of the diagonals; see `compiledwalk.scan`."""
+        inner, outer = error_places(self.axes)
+        order, ends = self._order
+        return order, ends, self._states, self.table, (np.array(inner, np.int64), np.array(outer, np.int64)), RUN
+
+    def runs(self) -> list[tuple[int, int]]:
+        """Return where the runs of all diagonals begin and end, in the order of decoding."""
+        ends = [0, *(int(e) for e in self._order[1][1::2])]
+        return [(a, min(b, a + RUN)) for start, b in itertools.pairwise(ends) for a in range(start, b, RUN)]
 
     def diagonals(self) -> Iterator[list[Diagonal]]:
         """Yield the runs of each diagonal in turn."""
