@@ -189,23 +189,6 @@ def block(net: Any, work: Any, kind: Any, active: Any, size: Any, mean: Any, lev
 
 
 @_jit
-def predict(net: Any, neighbours: Any, errors: Any, level: Any, mean: Any, levels: Any, flags: Any) -> None:
-    """Predict a tile: neighbours (active, n) in 1/64 step, errors (2, n), to mean, level and odds, (n,) each."""
-    active, n = neighbours.shape
-    work = workspace(net, neighbours)
-    fine, near, base_level = work[0], work[1], work[2]
-    for start in range(0, n, BLOCK):
-        size = min(BLOCK, n - start)
-        fine[:active, :size] = neighbours[:, start : start + size]
-        for i in range(size):
-            near[0, i] = errors[0, start + i] + np.float32(1.0)
-            near[1, i] = errors[1, start + i] + np.float32(1.0)
-        if net[14]:
-            base_level[:size] = level[start : start + size]
-        block(net, work, 0, active, size, mean[start:], levels[start:], flags[start:])
-
-
-@_jit
 def run(states: Any, lookup: Any, offsets: Any, words: Any, at: Any, out: Any) -> Any:
     """Decode symbols of lanes that advance together; return the next word's place, or -1 if the words ran out."""
     lanes, count, end = len(states), len(offsets), len(words)

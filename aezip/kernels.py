@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 from functools import lru_cache
 from typing import Any
 
@@ -20,16 +21,17 @@ def _installed() -> bool:
 
 
 def available(values: int) -> bool:
-    """Tell whether compiled kernels exist and so many values are worth importing them."""
-    return values >= ENOUGH and _installed()
+    """Tell whether compiled kernels exist and so many values are worth importing them; of those imported, fewer are."""
+    loaded = f"{__package__}.compiledwalk" in sys.modules
+    return values >= (ENOUGH >> 6 if loaded else ENOUGH) and _installed()
 
 
 @lru_cache(maxsize=1)
-def predictor() -> Any:
-    """Return the compiled counterpart of `context.inputs` and `ContextNet.predict`."""
-    from .compiled import predict
+def bisection() -> tuple[Any, Any, Any]:
+    """Return compiled loops for bisection: where neighbours are, the network, what becomes of a predicted run."""
+    from .compiledbisect import finish, lines, predict
 
-    return predict
+    return lines, predict, finish
 
 
 @lru_cache(maxsize=1)

@@ -11,12 +11,19 @@ from aezip import fused, kernels, refinement, residual
 from aezip.context import EMBEDDING, EXTRAS, ContextNet, ContextSizes
 from aezip.errors import CorruptFile
 from aezip.integer import FLAG_BINS, Linear
+from aezip.passes import Order
 from aezip.refinement import Base, Offset, Refined
 from aezip.residual import CONTEXTS_WHOLE, TABLE_LEVELS
 
 SCANS = [
     ((1, 1), (0, 1)), ((1, 9), (0, 1)), ((9, 1), (0, 1)), ((2, 2), (0, 1)), ((60, 90), (0, 1)), ((70, 5, 6), (1, 2)),
     ((12, 15, 16), (0, 1, 2)), ((4, 1, 6), (0, 1, 2)), ((5, 4, 3), (2, 0, 1)), ((3, 5, 4, 6), (0, 1, 2, 3)), ((200, 300), (0, 1)),
+]
+ORDERS: list[tuple[tuple[int, ...], Order]] = [
+    ((1,), ((0,),)), ((13,), ((0,),)), ((9000,), ((0,),)), ((9, 1), ((0, 1),)), ((2, 2), ((0, 1),)), ((40, 70), ((1,), (0,))),
+    ((15, 17, 16), ((0,), (1, 2))), ((5, 7, 6), ((2,), (0,), (1,))), ((3, 50, 60), ((1, 2),)), ((2, 3, 4, 5), ((0,), (1, 2, 3))),
+    ((4, 3, 4, 5), ((0, 1, 2, 3),)), ((1, 8, 1), ((1,),)), ((40, 30, 50), ((0,),)), ((9, 3, 40), ((0, 2),)),
+    ((2, 130, 300), ((1, 2),)),
 ]
 SERIES = [(1, 5, 1), (2, 70, 3), (50, 1, 1), (40, 64, 2), (9, 130, 4), (300, 100, 1)]  # length, segments, columns
 
@@ -73,7 +80,7 @@ def both_ways(
         found.append((coded, residual.encode(tables, coded.residual)))
         for data in (found[0][1], found[-1][1]):
             reader = residual.Decoder(tables, data, fast=enough == 0)
-            value = refinement.decode(net, reader, x.shape, ignore, offset, whole=whole)
+            value = refinement.decode(net, reader, x.shape, ignore, offset, whole=whole, workers=1 if data is found[0][1] else 3)
             assert value.tobytes() == found[0][0].value.tobytes()
     (one, first), (two, second) = found
     assert first == second
@@ -91,6 +98,12 @@ def test_scans(shape: tuple[int, ...], axes: tuple[int, ...], whole: bool, monke
     both_ways(some_net(ContextSizes((), False, 16, 10, scan=axes)), values(shape, 3.0), None, 640, whole, monkeypatch)
 
 
+@pytest.mark.parametrize(("shape", "order"), ORDERS)
+@pytest.mark.parametrize("corner", [False, True])
+def test_bisection(shape: tuple[int, ...], order: Order, corner: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    both_ways(some_net(ContextSizes(order, corner, 16, 10)), values(shape, 3.0), None, 640, corner, monkeypatch)
+
+
 @pytest.mark.parametrize("shape", SERIES)
 @pytest.mark.parametrize("whole", [False, True])
 def test_signals(shape: tuple[int, ...], whole: bool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +111,7 @@ def test_signals(shape: tuple[int, ...], whole: bool, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("precision", [10, 12, 20])
-@pytest.mark.parametrize("more", [{"scan": (0, 1, 2)}, {"columns": 16}])
+@pytest.mark.parametrize("more", [{"scan": (0, 1, 2)}, {"columns": 16}, {"order": ((0,), (1, 2))}])
 @pytest.mark.parametrize("whole", [False, True])
 def test_holes_large_values_and_a_frequent_one(
     precision: int, more: dict[str, Any], whole: bool, monkeypatch: pytest.MonkeyPatch
@@ -106,18 +119,20 @@ def test_holes_large_values_and_a_frequent_one(
     x = values((20, 70, 16), 2e4 if precision == 20 else 30.0)
     ignore = np.random.default_rng(1).random(x.shape) < 0.2
     ignore[:, 5:9] = True
-    sizes = ContextSizes((), False, 16, precision, spike=0 if whole else None, **more)
+    given = {"order": (), "corner": False, "hidden": 16, "precision": precision, "spike": 0 if whole else None, **more}
+    sizes = ContextSizes(**given)
     coded = both_ways(some_net(sizes), x, ignore, 0, whole, monkeypatch)
     high = np.concatenate([part.high for part in coded.residual])
     assert any(part.shifts is not None for part in coded.residual)
     assert np.abs(high).max() > 127
 
 
-def test_a_scan_over_an_autoencoder(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("more", [{"scan": (0, 1, 2)}, {"order": ((0,), (1, 2))}])
+def test_refinement_of_an_autoencoder(more: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     x = values((20, 30, 30), 3.0)
     generator = np.random.default_rng(2)
     base = Base(generator.integers(-99, 99, x.shape), generator.integers(0, 40, x.shape).astype(np.uint8))
-    net = some_net(ContextSizes((), False, 12, 10, scan=(0, 1, 2)))
+    net = some_net(ContextSizes(**{"order": (), "corner": False, "hidden": 12, "precision": 10, **more}))
     coded = both_ways(net, x, None, base, False, monkeypatch)
     other = both_ways(net, x, None, Base(base.mean, base.level + np.uint8(1)), False, monkeypatch)
     assert (coded.value != other.value).any()
