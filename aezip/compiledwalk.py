@@ -132,6 +132,16 @@ def scan(net: Any, coder: Any, decoding: Any, grid: Any, chunk: Any, wave: Any, 
 
 
 @_jit
+def counting_sort(key: Any, starts: Any) -> Any:
+    """Return the places of values in the order of their keys, equal ones as they stand; `starts`: of each key, used up."""
+    out = np.empty(len(key), np.int32)
+    for i in range(len(key)):
+        out[starts[key[i]]] = i
+        starts[key[i]] += 1
+    return out
+
+
+@_jit
 def _before(context: Any, t: Any, c: Any, start: Any, size: Any, fine: Any) -> None:
     """Take what a signal (length, columns, segments) was before (t, c), for some segments."""
     for k in range(_LAGS):

@@ -51,6 +51,14 @@ def series_walk() -> Any:
 
 
 @lru_cache(maxsize=1)
+def counting_sort() -> Any:
+    """Return the compiled counterpart of a stable `np.argsort` of small numbers."""
+    from .compiledwalk import counting_sort as found
+
+    return found
+
+
+@lru_cache(maxsize=1)
 def ans_run() -> Any:
     """Return the compiled counterpart of `ans.Decoder._run`."""
     from .compiled import run
