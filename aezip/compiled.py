@@ -18,40 +18,38 @@ _jit_exact = numba.njit(nogil=True, cache=True, fastmath={"contract"}, boundsche
 
 
 @_jit_exact
+def _add(row: Any, w: Any, column: Any) -> None:
+    """Add w times a column to a row."""
+    for i in range(BLOCK):
+        row[i] += w * column[i]
+
+
+@_jit_exact
 def _sums(weight: Any, bias: Any, values: Any, out: Any) -> None:
-    """Fill out (units, BLOCK) with weight @ values + bias; four units and four inputs at a time: fewer loads and stores."""
+    """Fill out (units, BLOCK) with weight @ values + bias; four units and two inputs at a time: fewer loads and stores."""
     units, inputs = weight.shape
     for u in range(0, units - 3, 4):
         r0, r1, r2, r3 = out[u], out[u + 1], out[u + 2], out[u + 3]
         for i in range(BLOCK):
             r0[i], r1[i], r2[i], r3[i] = bias[u], bias[u + 1], bias[u + 2], bias[u + 3]
-        for j in range(0, inputs - 3, 4):
-            a0, b0, c0, d0 = weight[u, j], weight[u, j + 1], weight[u, j + 2], weight[u, j + 3]
-            a1, b1, c1, d1 = weight[u + 1, j], weight[u + 1, j + 1], weight[u + 1, j + 2], weight[u + 1, j + 3]
-            a2, b2, c2, d2 = weight[u + 2, j], weight[u + 2, j + 1], weight[u + 2, j + 2], weight[u + 2, j + 3]
-            a3, b3, c3, d3 = weight[u + 3, j], weight[u + 3, j + 1], weight[u + 3, j + 2], weight[u + 3, j + 3]
-            va, vb, vc, vd = values[j], values[j + 1], values[j + 2], values[j + 3]
+        for j in range(0, inputs - 1, 2):
+            a0, b0, a1, b1 = weight[u, j], weight[u, j + 1], weight[u + 1, j], weight[u + 1, j + 1]
+            a2, b2, a3, b3 = weight[u + 2, j], weight[u + 2, j + 1], weight[u + 3, j], weight[u + 3, j + 1]
+            first, second = values[j], values[j + 1]
             for i in range(BLOCK):
-                a, b, c, d = va[i], vb[i], vc[i], vd[i]
-                r0[i] += a0 * a + b0 * b + c0 * c + d0 * d
-                r1[i] += a1 * a + b1 * b + c1 * c + d1 * d
-                r2[i] += a2 * a + b2 * b + c2 * c + d2 * d
-                r3[i] += a3 * a + b3 * b + c3 * c + d3 * d
-        for j in range(inputs // 4 * 4, inputs):
-            w0, w1, w2, w3, column = weight[u, j], weight[u + 1, j], weight[u + 2, j], weight[u + 3, j], values[j]
-            for i in range(BLOCK):
-                r0[i] += w0 * column[i]
-                r1[i] += w1 * column[i]
-                r2[i] += w2 * column[i]
-                r3[i] += w3 * column[i]
+                a, b = first[i], second[i]
+                r0[i] += a0 * a + b0 * b
+                r1[i] += a1 * a + b1 * b
+                r2[i] += a2 * a + b2 * b
+                r3[i] += a3 * a + b3 * b
+        if inputs % 2:
+            for k in range(4):
+                _add(out[u + k], weight[u + k, inputs - 1], values[inputs - 1])
     for u in range(units // 4 * 4, units):
-        row = out[u]
         for i in range(BLOCK):
-            row[i] = bias[u]
+            out[u, i] = bias[u]
         for j in range(inputs):
-            w, column = weight[u, j], values[j]
-            for i in range(BLOCK):
-                row[i] += w * column[i]
+            _add(out[u], weight[u, j], values[j])
 
 
 @_jit
@@ -175,7 +173,9 @@ def block(net: Any, work: Any, kind: Any, active: Any, size: Any, mean: Any, lev
     _activate(one, first_factor, np.float32(1023.0))
     _sums(second, second_bias, one, both)
     _activate(both[:hidden], second_factor, np.float32(1023.0))
-    both[hidden:] = values[active : active + EXTRAS]
+    for k in range(EXTRAS):  # assigned element by element: slices would compile messages about shapes, for seconds
+        for i in range(BLOCK):
+            both[hidden + k, i] = values[active + k, i]
     _sums(ends, ends_bias, both, last)
     bits = wide.view(np.int64)
     for i in range(BLOCK):

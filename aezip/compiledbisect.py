@@ -89,7 +89,8 @@ def predict(net: Any, arrays: Any, levels: Any, part: Any, start: Any, stop: Any
 @_jit
 def _base(places: Any, counts: Any, row: Any, base: Any) -> None:
     """Sum up the parts of the places along all axes but the last."""
-    base[:] = 0
+    for s in range(len(base)):
+        base[s] = 0
     end = places.shape[1] - counts[-1]
     for axis in range(len(counts) - 2, -1, -1):
         end -= counts[axis]

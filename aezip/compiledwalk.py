@@ -109,7 +109,8 @@ def scan(net: Any, coder: Any, decoding: Any, grid: Any, chunk: Any, wave: Any, 
     order, ends, most = wave[0], wave[1], wave[5]
     work = workspace(net, chunk[0])
     fine, near, base_level = work[0], work[1], work[2]
-    near[:] = 1.0
+    for i in range(BLOCK):
+        near[0, i] = near[1, i] = 1.0
     start, zero = 0, np.uintp(0)
     for number in range(0, len(ends), 2):
         active = wave[3].shape[1] if number else 0
@@ -158,7 +159,8 @@ def _before(context: Any, t: Any, c: Any, start: Any, size: Any, fine: Any) -> N
 @_jit
 def _made(errors: Any, t: Any, c: Any, start: Any, size: Any, near: Any) -> None:
     """Sum up the errors made before (t, c), and add 1."""
-    near[:] = 1.0
+    for i in range(size):
+        near[0, i] = near[1, i] = 1.0
     for back in range(max(0, t - 2), t):
         source = errors[back, c, start : start + size]
         for i in range(size):
