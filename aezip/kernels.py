@@ -23,7 +23,7 @@ def _installed() -> bool:
 def available(values: int) -> bool:
     """Tell whether compiled kernels exist and so many values are worth importing them; of those imported, fewer are."""
     loaded = f"{__package__}.compiledwalk" in sys.modules
-    return values >= (ENOUGH >> 6 if loaded else ENOUGH) and _installed()
+    return values >= (ENOUGH >> 2 if loaded else ENOUGH) and _installed()
 
 
 @lru_cache(maxsize=1)
