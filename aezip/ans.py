@@ -31,6 +31,7 @@ LOWER = 1 << 16
 MAX_LANES = 2048
 _TAIL_LANES = 16
 _ENOUGH = 256  # symbols of a pass from which a compiled loop pays
+_ENDLESS = 1 << 62  # symbols left in the last part
 _HEADER = 8  # bytes: u16 main lanes, u16 tail lanes, u32 symbols of the main part
 
 U8 = npt.NDArray[np.uint8]
@@ -347,6 +348,21 @@ class Decoder:
                     raise CorruptFile("an entropy-coded stream ends too early: the file is damaged")
                 states[short] = (states[short] << _SIXTEEN) | words[self._at : stop]
                 self._at = stop
+
+    def compiled(self) -> tuple[npt.NDArray[np.int16], U32, U32, U16, list[int]]:
+        """Return tables, states, words and cursor for compiled loops, which change the latter three; see `resume`."""
+        lanes, tail = len(self._states), self._tail_lanes
+        states = np.zeros(max(lanes, tail), np.uint32)
+        states[:lanes] = self._states
+        left = self._left if tail else _ENDLESS
+        words = self._words.astype(np.uint16)
+        return self._tables.certain, self._tables.lookup, states, words, [self._at, lanes, tail, left]
+
+    def resume(self, states: U32, words: U16, cursor: list[int]) -> None:
+        """Go on where compiled loops ended."""
+        self._at, lanes, self._tail_lanes, left = cursor
+        self._states, self._words = states[:lanes], words
+        self._left = left if self._tail_lanes else 0
 
     def finish(self) -> None:
         """Check that all words were used and every state is back at its start."""

@@ -1,4 +1,7 @@
-"""Kernels that numba compiles; imported through `kernels` alone. Without numba aezip works as well, only slower."""
+"""Kernels that numba compiles; imported through `kernels` alone. Without numba aezip works as well, only slower.
+
+Here are the network, over blocks of values, and the lanes of the entropy coder; see also `compiledcoder` and `compiledwalk`.
+"""
 
 from __future__ import annotations
 
@@ -7,27 +10,46 @@ from typing import Any
 import numba  # type: ignore[import-not-found,import-untyped,unused-ignore]
 import numpy as np
 
-BLOCK = 64
+BLOCK = 64  # values computed together: short loops that vectorize
+EXTRAS = 5
 _jit = numba.njit(nogil=True, cache=True, fastmath=False, boundscheck=False)
+# Sums of whole numbers that float32 holds exactly (see `ContextNet`): a product fused with a sum is the same number.
+_jit_exact = numba.njit(nogil=True, cache=True, fastmath={"contract"}, boundscheck=False)
 
 
-@_jit
+@_jit_exact
+def _add(row: Any, w: Any, column: Any) -> None:
+    """Add w times a column to a row."""
+    for i in range(BLOCK):
+        row[i] += w * column[i]
+
+
+@_jit_exact
 def _sums(weight: Any, bias: Any, values: Any, out: Any) -> None:
-    """Fill out (units, BLOCK) with weight @ values + bias."""
-    inputs = weight.shape[1]
-    for unit in range(weight.shape[0]):
-        row = out[unit]
+    """Fill out (units, BLOCK) with weight @ values + bias; four units and two inputs at a time: fewer loads and stores."""
+    units, inputs = weight.shape
+    for u in range(0, units - 3, 4):
+        r0, r1, r2, r3 = out[u], out[u + 1], out[u + 2], out[u + 3]
         for i in range(BLOCK):
-            row[i] = bias[unit]
-        for j in range(0, inputs - 3, 4):  # four at a time: fewer loads and stores of the sums
-            a, b, c, d = weight[unit, j], weight[unit, j + 1], weight[unit, j + 2], weight[unit, j + 3]
-            va, vb, vc, vd = values[j], values[j + 1], values[j + 2], values[j + 3]
+            r0[i], r1[i], r2[i], r3[i] = bias[u], bias[u + 1], bias[u + 2], bias[u + 3]
+        for j in range(0, inputs - 1, 2):
+            a0, b0, a1, b1 = weight[u, j], weight[u, j + 1], weight[u + 1, j], weight[u + 1, j + 1]
+            a2, b2, a3, b3 = weight[u + 2, j], weight[u + 2, j + 1], weight[u + 3, j], weight[u + 3, j + 1]
+            first, second = values[j], values[j + 1]
             for i in range(BLOCK):
-                row[i] += (a * va[i] + b * vb[i]) + (c * vc[i] + d * vd[i])
-        for j in range(inputs // 4 * 4, inputs):
-            w, column = weight[unit, j], values[j]
-            for i in range(BLOCK):
-                row[i] += w * column[i]
+                a, b = first[i], second[i]
+                r0[i] += a0 * a + b0 * b
+                r1[i] += a1 * a + b1 * b
+                r2[i] += a2 * a + b2 * b
+                r3[i] += a3 * a + b3 * b
+        if inputs % 2:
+            for k in range(4):
+                _add(out[u + k], weight[u + k, inputs - 1], values[inputs - 1])
+    for u in range(units // 4 * 4, units):
+        for i in range(BLOCK):
+            out[u, i] = bias[u]
+        for j in range(inputs):
+            _add(out[u], weight[u, j], values[j])
 
 
 @_jit
@@ -55,114 +77,115 @@ def _log2(bits: Any, out: Any) -> None:
 
 
 @_jit
-def _normalize(neighbours: Any, pair: Any, start: Any, size: Any, precision: Any, state: Any, fine: Any, values: Any) -> None:
-    """Fill fine and values (active, BLOCK) of a block; state holds reference, exponent, and rows to work in."""
-    reference, spread, narrow, total, exponent = state
-    active = neighbours.shape[0]
-    first, second = neighbours[pair[0]], neighbours[pair[1]]
-    half = neighbours.dtype.type(0.5)
-    for i in range(size):
-        reference[i] = (first[start + i] + second[start + i]) * half
-    for i in range(BLOCK):
-        spread[i] = 32.0
-        total[i] = np.float32(1.0)
-    for k in range(active):
-        row, source = fine[k], neighbours[k]
-        for i in range(size):
-            row[i] = source[start + i] - reference[i]
-        for i in range(size):
-            spread[i] = max(spread[i], np.float64(abs(row[i])))
-    wide = spread.view(np.int64)
-    for i in range(BLOCK):
-        narrow[i] = np.float32(spread[i])
-        exponent[i] = (wide[i] >> 52) - 1022
-    _log2(narrow.view(np.int32), values[active])
-    for i in range(BLOCK):
-        wide[i] = (precision - exponent[i] + 1023) << 52  # a power of two
-    accurate = np.float32(2.0 ** (10 - precision))
-    for k in range(active):
-        row, out = fine[k], values[k]
-        for i in range(size):
-            row[i] = np.rint(row[i] * neighbours.dtype.type(spread[i]))
-        if precision == 10:
-            for i in range(size):
-                out[i] = row[i]
-        else:
-            for i in range(size):
-                out[i] = np.float32(np.rint(row[i] * accurate))
-        for i in range(size):
-            total[i] += abs(out[i])
-    _log2(total.view(np.int32), values[active + 1])
+def workspace(net: Any, like: Any) -> Any:
+    """Return arrays to work in for a network, on contexts of the type of `like`."""
+    first, second, ends, skip = net[2], net[5], net[8], net[11]
+    hidden, slots = second.shape[0], skip.shape[1]
+    return (
+        np.zeros((slots, BLOCK), like.dtype),  # neighbours, then their fine values
+        np.zeros((2, BLOCK), np.float32),  # sums of errors, plus 1
+        np.zeros(BLOCK, np.float32),  # the autoencoder's level
+        np.zeros((first.shape[2], BLOCK), np.float32),  # inputs
+        np.zeros((hidden, BLOCK), np.float32),
+        np.zeros((hidden + EXTRAS, BLOCK), np.float32),
+        np.zeros((ends.shape[0], BLOCK), np.float32),
+        np.zeros((3, BLOCK), like.dtype),  # reference, spread, factor
+        np.zeros(BLOCK, np.float32),
+        np.zeros(BLOCK, np.float64),
+        np.zeros(BLOCK, np.int64),  # exponents
+        np.zeros(BLOCK, skip.dtype),
+    )
 
 
 @_jit
-def predict(
-    neighbours: Any, pair: Any, errors_in: Any, errors_out: Any, level: Any, has_level: Any, precision: Any,
-    first: Any, first_bias: Any, first_factor: Any, second: Any, second_bias: Any, second_factor: Any,
-    ends: Any, ends_bias: Any, ends_factor: Any, has_flag: Any, skip: Any, skip_unit: Any, levels: Any,
-    out_mean: Any, out_level: Any, out_flag: Any,
-) -> None:
-    """Predict a tile: neighbours (active, n) in 1/64 step to mean, level and odds, (n,) each.
-
-    `ends` are the rows of the output layers: mean, scale, flag, each of hidden units and extras.
-    """
-    active, n = neighbours.shape
-    hidden = second.shape[0]
-    extras = first.shape[1] - active
-    values = np.zeros((active + extras, BLOCK), np.float32)
-    one = np.zeros((hidden, BLOCK), np.float32)
-    both = np.zeros((hidden + extras, BLOCK), np.float32)
-    last = np.zeros((ends.shape[0], BLOCK), np.float32)
-    fine = np.zeros((active, BLOCK), neighbours.dtype)
-    reference = np.zeros(BLOCK, neighbours.dtype)
-    exponent = np.full(BLOCK, 6, np.int64)
-    work = np.zeros(BLOCK, np.float32)
-    state = (reference, np.zeros(BLOCK, np.float64), np.zeros(BLOCK, np.float32), np.zeros(BLOCK, np.float32), exponent)
-    linear = np.zeros(BLOCK, skip.dtype)
-    power = np.zeros(BLOCK, np.int64)
-    for start in range(0, n, BLOCK):
-        size = min(BLOCK, n - start)
-        if active:
-            _normalize(neighbours, pair, start, size, precision, state, fine, values)
-            for i in range(BLOCK):
-                linear[i] = 0
-            for k in range(active):
-                row, w = fine[k], skip[k]
-                for i in range(size):
-                    linear[i] += w * skip.dtype.type(row[i])
-        for i in range(size):
-            work[i] = errors_in[start + i] + np.float32(1.0)
-        _log2(work.view(np.int32), values[active + 2])
-        for i in range(size):
-            work[i] = errors_out[start + i] + np.float32(1.0)
-        _log2(work.view(np.int32), values[active + 3])
-        if has_level:
-            for i in range(size):
-                values[active + 4, i] = (level[start + i] - np.float32(32.0)) * np.float32(64.0)
-        _sums(first, first_bias, values, one)
-        _activate(one, first_factor, np.float32(1023.0))
-        _sums(second, second_bias, one, both)
-        _activate(both[:hidden], second_factor, np.float32(1023.0))
-        for j in range(extras):
-            row, source = both[hidden + j], values[active + j]
-            for i in range(BLOCK):
-                row[i] = source[i]
-        _sums(ends, ends_bias, both, last)
+def _normalize(fine: Any, pair: Any, precision: Any, state: Any, narrow: Any, wide: Any, exponent: Any, values: Any) -> None:
+    """Turn neighbours (active, BLOCK) in `fine` into inputs; state gets the reference, exponent the spread's."""
+    active = fine.shape[0]
+    reference, spread, factor = state[0], state[1], state[2]
+    first, second = fine[pair[0]], fine[pair[1]]
+    half, smallest = fine.dtype.type(0.5), fine.dtype.type(32.0)
+    for i in range(BLOCK):
+        reference[i] = (first[i] + second[i]) * half
+        spread[i] = smallest
+    for k in range(active):
+        row = fine[k]
         for i in range(BLOCK):
-            power[i] = (exponent[i] + 1023) << 52
-        powers = power.view(np.float64)
-        for i in range(size):
-            t = np.float64(last[0, i] * ends_factor[0])
-            if active:
-                t += np.float64(linear[i]) * skip_unit
-            out_mean[start + i] = np.int64(np.rint(t * powers[i] + np.float64(reference[i])))
-        for i in range(size):
-            row_level = np.rint(last[1, i] * ends_factor[1])
-            out_level[start + i] = np.uint8(min(max(row_level, np.float32(0.0)), np.float32(levels - 1)))
+            row[i] -= reference[i]
+            spread[i] = max(spread[i], abs(row[i]))
+    bits = wide.view(np.int64)
+    for i in range(BLOCK):
+        wide[i] = spread[i]
+        narrow[i] = np.float32(spread[i])
+        exponent[i] = (bits[i] >> 52) - 1022
+    _log2(narrow.view(np.int32), values[active])
+    for i in range(BLOCK):
+        bits[i] = (precision - exponent[i] + 1023) << 52  # a power of two
+        factor[i] = wide[i]
+        narrow[i] = np.float32(1.0)
+    accurate = fine.dtype.type(2.0 ** (10 - precision))
+    for k in range(active):
+        row, out = fine[k], values[k]
+        for i in range(BLOCK):
+            row[i] = np.rint(row[i] * factor[i])
+        if precision == 10:
+            for i in range(BLOCK):
+                out[i] = row[i]
+                narrow[i] += abs(out[i])
+        else:
+            for i in range(BLOCK):
+                out[i] = np.float32(np.rint(row[i] * accurate))
+                narrow[i] += abs(out[i])
+    _log2(narrow.view(np.int32), values[active + 1])
+
+
+@_jit
+def _linear(fine: Any, skip: Any, out: Any) -> None:
+    """Fill out with the linear part of normalized neighbours."""
+    for i in range(BLOCK):
+        out[i] = 0
+    for k in range(fine.shape[0]):
+        row, w = fine[k], skip[k]
+        for i in range(BLOCK):
+            out[i] += w * skip.dtype.type(row[i])
+
+
+@_jit
+def block(net: Any, work: Any, kind: Any, active: Any, size: Any, mean: Any, level: Any, flag: Any) -> None:
+    """Predict up to BLOCK values whose neighbours and errors are in the workspace; the first `size` are given out.
+
+    `net` is what `ContextNet.ready` returns. Of the last layers, `ends`, the rows are mean, scale, flag.
+    """
+    precision, pairs, first, first_bias, first_factor, second, second_bias, second_factor = net[:8]
+    ends, ends_bias, ends_factor, skip, skip_unit, has_flag, has_level = net[8:]
+    fine, near, base_level, values, one, both, last, state, narrow, wide, exponent, linear = work
+    hidden = second.shape[0]
+    if active:
+        _normalize(fine[:active], pairs[kind], precision, state, narrow, wide, exponent, values)
+        _linear(fine[:active], skip[kind], linear)
+    else:
+        for i in range(BLOCK):
+            state[0, i], exponent[i], linear[i], values[0, i], values[1, i] = 0, 6, 0, 0, 0
+    _log2(near[0].view(np.int32), values[active + 2])
+    _log2(near[1].view(np.int32), values[active + 3])
+    for i in range(BLOCK):
+        values[active + 4, i] = (base_level[i] - np.float32(32.0)) * np.float32(64.0) if has_level else np.float32(0.0)
+    _sums(first[kind][:, : active + EXTRAS], first_bias[kind], values, one)
+    _activate(one, first_factor, np.float32(1023.0))
+    _sums(second, second_bias, one, both)
+    _activate(both[:hidden], second_factor, np.float32(1023.0))
+    for k in range(EXTRAS):  # assigned element by element: slices would compile messages about shapes, for seconds
+        for i in range(BLOCK):
+            both[hidden + k, i] = values[active + k, i]
+    _sums(ends, ends_bias, both, last)
+    bits = wide.view(np.int64)
+    for i in range(BLOCK):
+        bits[i] = (exponent[i] + 1023) << 52
+    for i in range(size):
+        t = np.float64(last[0, i] * ends_factor[0]) + np.float64(linear[i]) * skip_unit[kind]
+        mean[i] = np.int64(np.rint(t * wide[i] + np.float64(state[0, i])))
+        level[i] = np.uint8(min(max(np.rint(last[1, i] * ends_factor[1]), np.float32(0.0)), np.float32(199.0)))
         if has_flag:
-            for i in range(size):
-                odds = np.rint(last[2, i] * ends_factor[2])
-                out_flag[start + i] = np.uint8(min(max(odds, np.float32(0.0)), np.float32(31.0)))
+            flag[i] = np.uint8(min(max(np.rint(last[2, i] * ends_factor[2]), np.float32(0.0)), np.float32(31.0)))
 
 
 @_jit

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import kernels
 from .errors import CorruptFile
 from .integer import ACTIVATION_TOP, FLAG_BINS, FRACTION_BITS, Linear
 from .model import Cursor, split_bytes
@@ -29,6 +28,7 @@ from .series import kind_count, slot_count
 Int64 = npt.NDArray[np.int64]
 Float = npt.NDArray[Any]
 U8 = npt.NDArray[np.uint8]
+Prediction = tuple[Int64, U8, U8 | None]  # mean, level, bin of the spike's odds
 EXTRAS = 5  # inputs beside the slots: log of the spread, mean over spread, two of the errors made nearby, the autoencoder's level
 EMBEDDING = 4
 BITS = 10  # after the point of what the hidden units see
@@ -217,7 +217,8 @@ class ContextNet:
     types: Any = None
 
     @cached_property
-    def _weights(self) -> dict[str, tuple[Float, Float, Float]]:
+    def weights(self) -> dict[str, tuple[Float, Float, Float]]:
+        """Weights, biases and factors of the layers, as they are multiplied."""
         out = {}
         for name in [n for n in self.types if n != "skip"]:
             layer = getattr(self, name)
@@ -227,67 +228,41 @@ class ContextNet:
         return out
 
     @cached_property
-    def _cache(self) -> dict[tuple[int, tuple[int, ...]], tuple[Float, Float, Float]]:
+    def cache(self) -> dict[Any, Any]:
+        """What was made of the weights for some classes of passes."""
         return {}
 
-    def _of(self, kind: int, active: tuple[int, ...]) -> tuple[Float, Float, Float]:
+    def of(self, kind: int, active: tuple[int, ...]) -> tuple[Float, Float, Float]:
         """Return first weights of active inputs, first bias with the embedding, linear part."""
         key = (kind, active)
-        if key not in self._cache:
+        if key not in self.cache:
             count = self.sizes.places
-            weight, bias, _ = self._weights["first"]
+            weight, bias, _ = self.weights["first"]
             index = [*active, *range(count, count + EXTRAS)]
             embedded = self.first.weight[:, count + EXTRAS :].astype(np.int64) @ (
                 self.embedding[kind].astype(np.int64) << (BITS - 7)
             )
             dtype = self.types["first"]
-            self._cache[key] = (
+            self.cache[key] = (
                 np.ascontiguousarray(weight[:, index]),
                 (bias + embedded).astype(dtype)[:, None],
                 self.skip[kind, list(active)].astype(self.types["skip"]),
             )
-        return self._cache[key]
+        found: tuple[Float, Float, Float] = self.cache[key]
+        return found
 
     def pair(self, kind: int, active: tuple[int, ...]) -> tuple[int, int] | None:
         """Return where among the active slots the reference's two are."""
         return reference_pair(self.pairs, kind, active)
 
-    def compiled(self, kind: int, active: tuple[int, ...], known: Neighbours) -> tuple[Int64, U8, U8 | None]:
-        """Return what `predict` returns, by a compiled kernel."""
-        if any(kind_ != np.float32 for name, kind_ in self.types.items() if name != "skip"):
-            return self.predict(kind, active, known)
-        weight, bias, skip = self._of(kind, active)
-        n = known.values.shape[1]
-        mean, level, bins = np.empty(n, np.int64), np.empty(n, np.uint8), np.empty(n, np.uint8)
-        w2, b2, f2 = self._weights["second"]
-        kernels.predictor()(
-            known.values, known.pair or (0, 0), *known.errors,
-            known.errors[0] if known.level is None else known.level, known.level is not None, self.sizes.precision,
-            weight, bias[:, 0], self._weights["first"][2][:, 0], w2, b2.astype(np.float32), f2[:, 0],
-            *self._ends, self.flag is not None,
-            skip, 2.0 ** -(int(self.skip_exponent[kind]) + self.sizes.precision), LEVELS, mean, level, bins,
-        )
-        return mean, level, None if self.flag is None else bins
-
-    @cached_property
-    def _ends(self) -> tuple[Float, Float, Float]:
-        """Weights, biases and factors of the output layers as one: mean (blind to the extras), scale, flag."""
-        names = [n for n in ("mean", "scale", "flag") if n in self._weights]
-        parts = [self._weights[n] for n in names]
-        weight = np.zeros((len(names), self.sizes.hidden + EXTRAS), np.float32)
-        for row, (w, _, _) in zip(weight, parts, strict=True):
-            row[: w.shape[1]] = w[0]
-        bias = np.array([b[0] for _, b, _ in parts], np.float32)
-        return weight, bias, np.array([f[0, 0] for _, _, f in parts], np.float32)
-
-    def predict(self, kind: int, active: tuple[int, ...], known: Neighbours) -> tuple[Int64, U8, U8 | None]:
+    def predict(self, kind: int, active: tuple[int, ...], known: Neighbours) -> Prediction:
         """Return mean, int64 in 1/64 step, level and bin of the spike's odds (or None), uint8; all (n,)."""
         seen = inputs(known, self.sizes.precision)
-        weight, bias, skip = self._of(kind, active)
+        weight, bias, skip = self.of(kind, active)
         values = seen.values
         hidden = weight @ values.astype(weight.dtype, copy=False)
         hidden += bias
-        hidden *= self._weights["first"][2].astype(hidden.dtype, copy=False)
+        hidden *= self.weights["first"][2].astype(hidden.dtype, copy=False)
         np.clip(np.rint(hidden, out=hidden), 0, ACTIVATION_TOP, out=hidden)
         hidden = self._layer("second", hidden)
         np.clip(np.rint(hidden, out=hidden), 0, ACTIVATION_TOP, out=hidden)
@@ -305,7 +280,7 @@ class ContextNet:
         return mean, level, np.clip(np.rint(self._layer("flag", both)[0]), 0, FLAG_BINS - 1).astype(np.uint8)
 
     def _layer(self, name: str, value: Float) -> Float:
-        weight, bias, factor = self._weights[name]
+        weight, bias, factor = self.weights[name]
         out: Float = weight @ value.astype(weight.dtype, copy=False)
         out += bias.astype(out.dtype)[:, None]
         out *= factor

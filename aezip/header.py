@@ -72,7 +72,7 @@ def shorten(header: dict[str, Any]) -> dict[str, Any]:
         full["plan"] = _without(full["plan"])
     usual = lengthen({k: full[k] for k in ("shape", "dtype", "chunk_length") if k in full}, "")
     for part, key in (("bound", "per_feature"), ("achieved", "exceptions")):
-        if not full.get(part, {}).get(key, True):
+        if isinstance(full.get(part), dict) and not full[part].get(key, True):
             full[part] = {k: v for k, v in full[part].items() if k != key}
     known = [k for k in (*_USUAL, "chunk_count", "chunk_values") if k in full and full[k] == usual.get(k)]
     return {k: v for k, v in full.items() if k not in ("name", *known)}
@@ -82,7 +82,7 @@ _USUAL: dict[str, Any] = {"specials": {"fills": 0, "patterns": []}, "rates": {},
 
 
 def _without(plan: dict[str, Any]) -> dict[str, Any]:
-    usual = _PLAN.get(plan.get("kind", ""), {})
+    usual = _PLAN.get(str(plan.get("kind")), {})
     found = {k: v for k, v in plan.items() if k not in usual or type(v) is not type(usual[k]) or v != usual[k]}
     return {**found, "base": _without(plan["base"])} if found.get("base") else found
 

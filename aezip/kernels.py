@@ -1,4 +1,4 @@
-"""Compiled loops for the two hot spots, through numba where it is installed: the same bits as NumPy's, sooner.
+"""Compiled loops for the hot spots, through numba where it is installed: the same bits as NumPy's, sooner.
 
 `available(values)` says whether compiling pays. Sums are of integers that the floating-point type holds exactly, so
 that the order of summation does not matter; all else is one rounding each, as in NumPy. Knows nothing of plans.
@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 from functools import lru_cache
 from typing import Any
 
 ENOUGH = 1 << 18  # values from which importing numba is worth it
-BLOCK = 64  # values computed together: short loops that vectorize
 
 
 @lru_cache(maxsize=1)
@@ -21,16 +21,41 @@ def _installed() -> bool:
 
 
 def available(values: int) -> bool:
-    """Tell whether compiled kernels exist and so many values are worth importing them."""
-    return values >= ENOUGH and _installed()
+    """Tell whether compiled kernels exist and so many values are worth importing them; of those imported, fewer are."""
+    loaded = f"{__package__}.compiledwalk" in sys.modules
+    return values >= (ENOUGH >> 2 if loaded else ENOUGH) and _installed()
 
 
 @lru_cache(maxsize=1)
-def predictor() -> Any:
-    """Return the compiled counterpart of `context.inputs` and `ContextNet.predict`."""
-    from .compiled import predict
+def bisection() -> tuple[Any, Any, Any]:
+    """Return compiled loops for bisection: where neighbours are, the network, what becomes of a predicted run."""
+    from .compiledbisect import finish, lines, predict
 
-    return predict
+    return lines, predict, finish
+
+
+@lru_cache(maxsize=1)
+def scan_walk() -> Any:
+    """Return the compiled loop over a chunk in raster order."""
+    from .compiledwalk import scan
+
+    return scan
+
+
+@lru_cache(maxsize=1)
+def series_walk() -> Any:
+    """Return the compiled loop over a signal."""
+    from .compiledwalk import series
+
+    return series
+
+
+@lru_cache(maxsize=1)
+def counting_sort() -> Any:
+    """Return the compiled counterpart of a stable `np.argsort` of small numbers."""
+    from .compiledwalk import counting_sort as found
+
+    return found
 
 
 @lru_cache(maxsize=1)

@@ -19,20 +19,21 @@ import numpy as np
 import numpy.typing as npt
 
 from . import kernels, residual
-from .context import ERROR_TOP, HALF, ContextNet, ContextSizes, Neighbours, error_slots, sum_errors
+from .bisected import TILE_VALUES
+from .context import ERROR_TOP, HALF, ContextNet, ContextSizes, Neighbours, Prediction, error_slots, sum_errors
+from .fused import exact
 from .integer import FRACTION_BITS
 from .parallel import Item, ahead
 from .passes import Pass, passes, tiles
 from .scan import Diagonal, wave
 from .series import SeriesPass
+from .wholechunk import Chunk
 
 Int64 = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]
 Float = npt.NDArray[Any]
 U8 = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
-Prediction = tuple[Int64, U8, U8 | None]  # mean, level, bin of the spike's odds
-TILE_VALUES = 1 << 14
 NARROW = 12  # bits of inputs up to which contexts are float32
 
 
@@ -107,11 +108,9 @@ class Walk:
 
     def predictions(self, net: ContextNet, workers: int) -> Iterator[tuple[Tile, Prediction]]:
         """Yield each tile with what the network says of it; tiles of a pass are predicted on several threads."""
-        choose = net.compiled if kernels.available(math.prod(self.shape)) else net.predict
-
         def predicted(tile: Tile) -> tuple[Tile, Prediction]:
             with np.errstate(all="ignore"):  # not inherited by threads; see `ArrayView.chunk`
-                return tile, choose(tile.kind, tile.active, tile.neighbours)
+                return tile, net.predict(tile.kind, tile.active, tile.neighbours)
 
         if workers == 1 or self.sizes.columns:
             yield from map(predicted, self.tiles(net.pair))
@@ -173,6 +172,15 @@ class Walk:
                 known = Neighbours(part.gather(self.context), pairs(part.kind, active), part.errors(self.errors), None)
                 yield Tile(part, (), part.kind, active, known)
 
+    def compiled(self, net: ContextNet, ignore: Mask | None, *, whole: bool) -> Chunk | None:
+        """Return the chunk for compiled loops; None if it is walked over in NumPy."""
+        values = math.prod(self.shape)
+        # passes of signals are small, which costs NumPy more: compiling pays sooner
+        if not kernels.available(values + values // 3 if self.sizes.columns else values) or not values or not exact(net):
+            return None
+        mean, level = (self.offset.mean, self.offset.level) if isinstance(self.offset, Base) else (self.offset, None)
+        return Chunk(self.context, self.errors, self.limit, ignore, mean, level, whole)
+
     def base(self, tile: Tile) -> Any:
         """Return what contexts of a tile are relative to, int64, shape (n,), or one number."""
         return tile.of(self.offset.mean).reshape(-1) if isinstance(self.offset, Base) else self.offset
@@ -213,6 +221,8 @@ def code(
         The same as int64, if the grid is whole.
     """
     walk = Walk(net.sizes, target.shape, offset)
+    if (chunk := walk.compiled(net, ignore, whole=whole is not None)) is not None:
+        return Refined(*chunk.code(net, target, whole), walk.errors)
     value = np.empty(target.shape, np.int64)
     spike = net.sizes.spike
     parts = []
@@ -256,6 +266,10 @@ def decode(
 ) -> Int64:
     """Return the decoded values of a chunk in 1/64 step; the mirror of `code`."""
     walk = Walk(net.sizes, shape, offset)
+    if (chunk := walk.compiled(net, ignore, whole=whole)) is not None:
+        value = chunk.decode(net, reader, workers)
+        reader.finish()
+        return value
     value = np.empty(shape, np.int64)
     for tile, (mean, level, bins) in walk.predictions(net, workers):
         total = mean + walk.base(tile)

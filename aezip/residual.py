@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +37,7 @@ _EIGHTHS = np.array([65536, 71468, 77936, 84990, 92682, 101070, 110218, 120194],
 
 _LEVEL = np.arange(256)
 SHIFTS: Int64 = np.where(_LEVEL < SHIFT_FROM, 0, (_LEVEL - SHIFT_FROM) // LEVELS_PER_OCTAVE + 1)
+_SHIFTS = int(SHIFTS[LEVELS - 1]) + 1
 _TABLE = np.where(
     _LEVEL < SHIFT_FROM, _LEVEL, TABLE_LEVELS - LEVELS_PER_OCTAVE + (_LEVEL - SHIFT_FROM) % LEVELS_PER_OCTAVE
 )
@@ -275,6 +277,30 @@ class Decoder:
         """Return the plain low bits, `shift` of each, of the next values that have so many."""
         return self._low.take(shift, count)
 
+    def compiled(self, tables: int) -> tuple[npt.NDArray[Any], ...]:
+        """Return what compiled loops decode with (see `compiledcoder`): they use so many tables.
+
+        Raises
+        ------
+        CorruptFile
+            If there are fewer tables.
+        """
+        certain, lookup, states, words, cursor = self._symbols.compiled()
+        if len(certain) < tables:  # compiled loops do not check: nothing may reach beyond
+            raise CorruptFile("an entropy-coded stream has too few tables: the file is damaged")
+        low, starts, ends = self._low.flat()
+        return (
+            lookup, certain, states, words, np.array([*cursor, self._escape_at, *starts], np.int64), self._escapes, low,
+            np.array(ends, np.int64),
+        )
+
+    def resume(self, coder: tuple[npt.NDArray[Any], ...]) -> None:
+        """Go on where compiled loops ended."""
+        cursor = [int(v) for v in coder[4]]
+        self._symbols.resume(coder[2], coder[3], cursor[:4])
+        self._escape_at = cursor[4]
+        self._low.resume(cursor[5:])
+
     def finish(self) -> None:
         """Check that everything was used."""
         self._symbols.finish()
@@ -349,6 +375,19 @@ class _LowBits:
             raise CorruptFile("low bits are missing: the file is damaged")
         self._at[shift] = at + count
         return values[at : at + count]
+
+    def flat(self) -> tuple[Int64, list[int], list[int]]:
+        """Return all values, and for each shift the places of the next one and after the last."""
+        parts = [self._values.get(shift, np.zeros(0, np.int64)) for shift in range(_SHIFTS)]
+        ends = [int(v) for v in np.cumsum([len(p) for p in parts])]
+        starts = [end - len(p) + self._at.get(shift, 0) for shift, (end, p) in enumerate(zip(ends, parts, strict=True))]
+        return np.concatenate(parts), starts, ends
+
+    def resume(self, places: list[int]) -> None:
+        """Go on at places in what `flat` returned."""
+        _, starts, _ = self.flat()
+        for shift in self._at:
+            self._at[shift] += places[shift] - starts[shift]
 
     def finish(self) -> None:
         if any(self._at[s] != len(v) for s, v in self._values.items()):

@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from . import kernels
+
 Axes = tuple[int, ...]
 Float = npt.NDArray[Any]
 Int32 = npt.NDArray[np.int32]
@@ -138,7 +140,7 @@ class Wave:
         total: npt.NDArray[Any] = np.zeros((1,) * len(self.shape), kind)
         for axis, value in values.items():
             total = total + value.astype(kind).reshape([-1 if a == axis else 1 for a in range(len(self.shape))])
-        return np.broadcast_to(total, self.shape).reshape(-1)
+        return np.array(np.broadcast_to(total, self.shape)).reshape(-1)
 
     @cached_property
     def _states(self) -> npt.NDArray[np.uint16]:
@@ -161,29 +163,42 @@ class Wave:
         weights = {axis: np.arange(self.shape[axis]) << (self.axes - at) for at, axis in enumerate(self.scan)}
         key = self._along(weights, np.int32)
         key = key + (self._states != self._middle)
-        order = np.argsort(key, kind="stable").astype(np.int32)
         count = np.bincount(key, minlength=2 * (int(key.max(initial=0)) // 2 + 1))
-        return order, np.cumsum(count)
+        ends = np.cumsum(count)
+        if kernels.available(key.size):
+            return kernels.counting_sort()(key, ends - count), ends
+        return np.argsort(key, kind="stable").astype(np.int32), ends
 
     @cached_property
     def table(self) -> Int32:
         """Distances to the neighbours in C order, (states, slots): places beyond an edge are moved back to it."""
-        states = itertools.product(range(_STATES), repeat=self.axes)
-        return np.array([[self._distance(s, o) for o in offsets(self.axes)] for s in states], np.int32)
-
-    def _distance(self, state: tuple[int, ...], offset: tuple[int, ...]) -> int:
-        before = [s % 3 for s in state]
-        moved = tuple(max(o, -b) for o, b in zip(offset, before, strict=True))
-        moved = tuple(min(o, 0) if s >= 3 else o for o, s in zip(moved, state, strict=True))
-        if moved >= (0,) * self.axes:  # not decoded yet: the nearest one that is
-            known = [a for a in range(self.axes) if before[a]]
-            moved = tuple(-1 if known and a == known[-1] else 0 for a in range(self.axes))
-        return sum(o * self._strides[axis] for o, axis in zip(moved, self.scan, strict=True))
+        state = np.array(list(itertools.product(range(_STATES), repeat=self.axes)))[:, None]  # (states, 1, axes)
+        offset = np.array(offsets(self.axes))
+        moved = np.maximum(offset, -(state % 3))
+        moved = np.where(state >= 3, np.minimum(moved, 0), moved)
+        leading = np.take_along_axis(moved, (moved != 0).argmax(axis=-1)[..., None], axis=-1)[..., 0]
+        before = state % 3 > 0
+        fastest = self.axes - 1 - before[..., ::-1].argmax(axis=-1)  # axis along which the nearest decoded value lies
+        nearest = np.where((np.arange(self.axes) == fastest[..., None]) & before, -1, 0)
+        moved = np.where((leading >= 0)[..., None], nearest, moved)  # not decoded yet: the nearest one that is
+        return np.asarray(moved @ np.array([self._strides[axis] for axis in self.scan]), np.int32)
 
     @cached_property
     def interior(self) -> list[int]:
         """Distances to the neighbours where all are within the chunk."""
         return [int(d) for d in self.table[self._middle]]
+
+    @cached_property
+    def compiled(self) -> tuple[Any, ...]:
+        """What compiled loops know of the diagonals; see `compiledwalk.scan`."""
+        inner, outer = error_places(self.axes)
+        order, ends = self._order
+        return order, ends, self._states, self.table, (np.array(inner, np.int64), np.array(outer, np.int64)), RUN
+
+    def runs(self) -> list[tuple[int, int]]:
+        """Return where the runs of all diagonals begin and end, in the order of decoding."""
+        ends = [0, *(int(e) for e in self._order[1][1::2])]
+        return [(a, min(b, a + RUN)) for start, b in itertools.pairwise(ends) for a in range(start, b, RUN)]
 
     def diagonals(self) -> Iterator[list[Diagonal]]:
         """Yield the runs of each diagonal in turn."""
