@@ -24,6 +24,7 @@ import numpy.typing as npt
 from . import contextplan, exceptions, limits, network, recommender, residual, unsuited, variants
 from .admission import Specials, Statistics, admit, native, parse_dtype, restore, scan
 from .bounds import Bound, Lossless, RangeRelative, Tolerance, resolve, violations
+from .bucketed import BucketPlan
 from .coded import parse_codes, with_codes
 from .contextplan import ContextModel, ContextPlan, bottleneck, model_from_bytes, needed
 from .errors import CorruptFile, FillWarning, InvalidInput, UnsupportedVersion
@@ -84,7 +85,7 @@ def decode_chunk(
         return plan.decode(segments["data"], shape, dtype)
     assert grid is not None
     grid = grid.at(start)
-    if isinstance(plan, DifferencePlan | RecallPlan):
+    if isinstance(plan, DifferencePlan | RecallPlan | BucketPlan):
         out = plan.decode(grid, segments["data"], shape, dtype)
     elif isinstance(plan, ContextPlan):
         assert isinstance(model, ContextModel)
@@ -414,7 +415,7 @@ class Encoder:
             return {"data": plan.encode(x)}, x.copy(), 0.0
         assert self.grid is not None
         grid = self.grid.at(start)
-        if isinstance(plan, DifferencePlan | RecallPlan):
+        if isinstance(plan, DifferencePlan | RecallPlan | BucketPlan):
             data, decoded = plan.encode(grid, x, masked)
             return {"data": data}, decoded, 0.0
         model, encoder = self._model, self._choice.encoder
@@ -645,6 +646,8 @@ def _plan_from_json(kind: Any, plan: Any, shape: tuple[int, ...], grid: Grid | N
         if not isinstance(shuffled, bool) or not isinstance(changes, bool):
             raise CorruptFile("the plan in the header is malformed: the file is damaged")
         return BytesPlan(shuffled, changes)
+    if kind == "buckets":
+        return BucketPlan.from_json(plan, shape)
     if kind == "difference":
         axis = plan.get("axis")
         if axis is not None and not (isinstance(axis, int) and 0 <= axis < len(shape)):

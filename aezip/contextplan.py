@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import ans, kernels, network, refinement, residual
+from .bucketed import BucketPlan
 from .context import ContextNet, ContextSizes, net_from_bytes, net_to_bytes
 from .encoder import FloatEncoder
 from .errors import CorruptFile
@@ -149,6 +150,8 @@ def way_name(order: Order, scan: Axes) -> str:
 
 def needed(plan: object) -> list[str]:
     """Return the features that readers of format 1.2 may lack and a plan needs."""
+    if isinstance(plan, BucketPlan):
+        return ["buckets"]
     if isinstance(plan, RecallPlan):
         return ["recency"] if plan.recent else []
     inner = bottleneck(plan)

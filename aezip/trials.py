@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import network, residual
+from .bucketed import BucketPlan
 from .codes import CodeBook
 from .contextplan import ContextModel, ContextPlan
 from .encoder import FloatEncoder
@@ -30,7 +31,7 @@ from .recall import RecallPlan, moved
 from .rows import join, with_spikes
 from .static import static_decoders
 
-Plan = NetworkPlan | ContextPlan | BytesPlan | DifferencePlan | RecallPlan
+Plan = NetworkPlan | ContextPlan | BytesPlan | DifferencePlan | RecallPlan | BucketPlan
 MANY_SPIKES = 0.1  # of the features must have one, for flags to be tried
 WIDEST = 1 << 50  # integers beyond this are left to plans without a network
 FEW = 1 << 16  # values by which it is told whether recency may pay
@@ -146,12 +147,25 @@ class Trials:
                 if axis is not None and self.shape[axis] < 2:
                     continue
                 options.append(self._note(Choice(DifferencePlan(axis), grid, self._coded(DifferencePlan(axis), grid, small))))
+        options += self._bucketed(options, small)
         table = len(self.shape) == 1 or (len(self.shape) == 2 and self.shape[1] <= RECALL_COLUMNS)
         if table and self.wholes and self._fits(self.wholes[0]):
             recalled = self._coded(RecallPlan(), self.wholes[0], small)
             options.append(self._note(Choice(RecallPlan(), self.wholes[0], recalled)))
             options += self._recent(small)
         return self._measured(min(options, key=lambda c: c.size))
+
+    def _bucketed(self, options: list[Choice], small: list[Piece]) -> list[Choice]:
+        """Return plans by buckets on the grid and along the axis that suit zstd best, and along a second axis, if they fit."""
+        known = [c for c in options if isinstance(c.plan, DifferencePlan)]
+        best = min(known, key=lambda c: c.size, default=None)
+        if best is None or best.grid is None or not self._fits(best.grid):
+            return []
+        assert isinstance(best.plan, DifferencePlan)
+        first = () if best.plan.axis is None else (best.plan.axis,)
+        ways = [first, *[(*first, a) for a, n in enumerate(self.shape) if n > 1 and first and a not in first]]
+        plans = [BucketPlan(axes) for axes in ways]
+        return [self._note(Choice(plan, best.grid, self._coded(plan, best.grid, small))) for plan in plans]
 
     def _recent(self, small: list[Piece]) -> list[Choice]:
         """Return plans by recency, on the first whole grid and on one whose columns lie where they repeat most."""
@@ -171,12 +185,12 @@ class Trials:
             packed = sum(len(pack(plan.encode(p.x), level)) for p in pieces)
             size = packed * self._values / sum(p.x.size for p in pieces)
         else:
-            assert isinstance(plan, DifferencePlan | RecallPlan)
+            assert isinstance(plan, DifferencePlan | RecallPlan | BucketPlan)
             assert plain.grid is not None
             size = self._coded(plan, plain.grid, pieces)
         return self._note(replace(plain, size=size))
 
-    def _coded(self, plan: DifferencePlan | RecallPlan, grid: Grid, pieces: list[Piece]) -> float:
+    def _coded(self, plan: DifferencePlan | RecallPlan | BucketPlan, grid: Grid, pieces: list[Piece]) -> float:
         """Return the bytes of pieces under a plan without a model, scaled to the array."""
         size = sum(len(pack(plan.encode(grid.at(p.start), p.x, p.masked)[0], self.preset.zstd)) for p in pieces)
         return size * self._values / sum(p.x.size for p in pieces)

@@ -36,7 +36,7 @@ def test_golden_files_cover_plans_dtypes_and_bounds() -> None:
         outside.add(said.get("trained", {}).get("embedded"))
         if said["chunk_count"] > 1:
             several.add(said["plan"]["kind"])
-    assert plans == {"autoencoder", "columns", "context", "static", "difference", "recall", "bytes"}
+    assert plans == {"autoencoder", "columns", "context", "static", "difference", "recall", "buckets", "bytes"}
     assert contexts == {"order", "base", "series", "spike", "scan"}
     assert {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1", "c8", "M8[s]"} <= dtypes
     assert {"integer", "linear", "log", "ordered", "ranks", "staircase", "digits"} <= lattices

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import aezip
-from aezip import kernels, recall, recency, residual
+from aezip import bucketed, kernels, recall, recency, residual
 from aezip.errors import CorruptFile
 from aezip.forms import Whole
 from aezip.quantizer import HiddenGrid, LinearGrid
@@ -45,12 +45,12 @@ def through(x: np.ndarray, recent: bool = False) -> tuple[bytes, np.ndarray]:
 @given(st.lists(st.integers(-(2**63), 2**63 - 1), max_size=60))
 def test_buckets_hold_every_number(numbers: list[int]) -> None:
     value = np.array(numbers, np.int64)
-    part = recall.buckets(value, np.zeros(len(value), np.uint16))
+    part = bucketed.buckets(value, np.zeros(len(value), np.uint16))
     counts = residual.TableCounts(1)
     counts.add(part.symbols, part.contexts)
     tables, _ = residual.tables_from_bytes(counts.to_bytes(), 1)
     reader = residual.Decoder(tables, residual.encode(tables, [part]))
-    assert (recall.from_buckets(reader, part.contexts) == value).all()
+    assert (bucketed.from_buckets(reader, part.contexts) == value).all()
     reader.finish()
 
 

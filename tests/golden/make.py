@@ -116,7 +116,10 @@ CASES |= {
 }
 STAIRS = np.repeat(np.random.default_rng(7).integers(0, 5, (300, 2)) ** 9, np.random.default_rng(8).geometric(0.1, 300), axis=0)
 STAIRS[::97] += np.arange(len(STAIRS[::97]))[:, None] ** 3
+DRIFT = np.cumsum(np.random.default_rng(9).normal(size=(30, 90, 3)), axis=0).astype("f4") + 40
 CASES |= {
+    "buckets": (DRIFT, aezip.Lossless(), "buckets"),
+    "buckets_holes": (with_holes(DRIFT.astype("f8")), aezip.Absolute(1e-9), "buckets"),
     "recall_recency": (STAIRS.astype("i4"), aezip.Lossless(), "recall"),
     "recall_moved": (with_holes(STAIRS.astype("f8") / 3), aezip.RangeRelative(0.2), "recall"),
 }
@@ -135,7 +138,7 @@ class Only(plan.Selector):
         """Return the best choice of the wanted kind."""
         if self.kind is None:
             return super().choose()
-        if self.kind in ("bytes", "difference", "recall"):
+        if self.kind in ("bytes", "buckets", "difference", "recall"):
             return self._plain()
         nothing = plan.Choice(plan.BytesPlan(False), None, math.inf)
         if self.kind == "static":
