@@ -84,10 +84,13 @@ class CodedSelector(Selector):
         return min((self._try(layout, g, width, START_HIDDEN) for g in grids), key=lambda c: c.size)
 
     def _sized(self, best: Choice) -> Choice:
-        """Double or halve width (unless it is given) and hidden size while the bytes fall."""
+        """Double or halve width (unless it is given), or double the hidden size, while the bytes fall.
+
+        Fewer hidden units are not tried: rows are compared by what the decoder makes of their codes.
+        """
         widths = () if self.width else ((2.0, 1.0), (0.5, 1.0))
         seen: set[tuple[int, int]] = set()
-        moves = [*widths, (1.0, 2.0), (1.0, 0.5)]
+        moves = [*widths, (1.0, 2.0)]
         while len(seen) < self.preset.trials:
             for wider, larger in moves:
                 assert isinstance(best.plan, NetworkPlan)
