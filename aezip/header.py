@@ -84,7 +84,7 @@ _USUAL: dict[str, Any] = {"specials": {"fills": 0, "patterns": []}, "rates": {},
 def _without(plan: dict[str, Any]) -> dict[str, Any]:
     usual = _PLAN.get(str(plan.get("kind")), {})
     found = {k: v for k, v in plan.items() if k not in usual or type(v) is not type(usual[k]) or v != usual[k]}
-    return {**found, "base": _without(plan["base"])} if found.get("base") else found
+    return {**found, "base": _without(found["base"])} if isinstance(found.get("base"), dict) else found
 
 
 def lengthen(header: dict[str, Any], name: str) -> dict[str, Any]:
