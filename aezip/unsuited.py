@@ -16,7 +16,8 @@ from .trials import PRESETS, Choice
 
 LOOKED_AT, CONFIRMED_AT = 1 << 16, 1 << 19  # values on which all plans are compared, and then the best of them
 FEWEST = 1 << 12  # values: nothing is told by fewer
-CLOSE, BETTER = 1.05, 0.98  # of the trained plan's bytes: a plan worth a closer look, a plan to take instead
+CLOSE = 1.1  # of the trained plan's bytes: worth a closer look; zstd alone gains with the size of the sample
+BETTER = 0.98  # to be taken instead
 
 
 def grids_like(grid: Grid) -> tuple[Grid | None, list[Grid]]:
@@ -42,12 +43,13 @@ def untrained(selector: Selector, encoded: Callable[[Piece], int], extra: int) -
     if sum(p.x.size for p in small.pieces) < FEWEST:
         return None
     small.wholes = larger.wholes = [g for g in selector.wholes if small._fits(g)]
-    found = small._plain()
-    if small.wholes:
-        found = small._static(found)
-    if found.size >= CLOSE * _size(small, encoded, extra):
+    plain = small._plain()
+    options = [plain, small._static(plain)] if small.wholes else [plain]
+    own = _size(small, encoded, extra)
+    close = {id(o): o for o in options if o.size < CLOSE * own}  # the static one may be the plain one
+    if not close:
         return None
-    found = _again(larger, found)
+    found = min((_again(larger, option) for option in close.values()), key=lambda c: c.size)
     return found if found.size < BETTER * _size(larger, encoded, extra) else None
 
 
