@@ -9,8 +9,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from aezip.isolate import Emit, Limits, isolated
 from benchmarks.datasets import BOUNDS, DATASETS, Array, Bound, Dataset, pose
-from benchmarks.isolate import Emit, Limits, isolated
 from benchmarks.measure import check
 from benchmarks.peers import PEERS
 from benchmarks.search import Search

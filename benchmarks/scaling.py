@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from aezip.isolate import Emit, isolated
 from benchmarks.cells import AEZIP_LIMITS, compress_and_check
 from benchmarks.datasets import BOUNDS, DATASETS, Array
-from benchmarks.isolate import Emit, isolated
 from benchmarks.measure import RESULTS, environment, revision, version
 
 NAME, BOUND = "viscous_fingers", "1e-3"

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from aezip.isolate import Emit
 from benchmarks.datasets import Array, Problem
-from benchmarks.isolate import Emit
 from benchmarks.layouts import Layout, crop
 from benchmarks.measure import check
 from benchmarks.peers import Peer

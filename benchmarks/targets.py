@@ -21,10 +21,10 @@ import numpy as np
 from rich.console import Console
 from rich.markdown import Markdown
 
+from aezip.isolate import Emit, isolated
 from benchmarks.__main__ import run
 from benchmarks.cells import AEZIP_LIMITS, PRESETS, SEARCH_SECONDS
 from benchmarks.datasets import BOUNDS, DATASETS, LOSSLESS, Array, Bound, Dataset
-from benchmarks.isolate import Emit, isolated
 from benchmarks.measure import RESULTS, environment, read_cell, revision, version
 from benchmarks.peers import PEERS
 from benchmarks.report import best_peer, load, megas, passing, plan_name

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import zstandard
 
+from aezip.peers import smallest, to_dtype
 from benchmarks.datasets import FLOATS_UP_TO, Array, Problem
 
 MOST_DECIMALS = 9
@@ -81,17 +82,8 @@ def _bases(problem: Problem) -> Iterator[View]:
         yield View(f"holes filled along axis {axis}", fill_holes(array, holes, axis), 0.0, extra, put_back)
 
 
-def _to_dtype(values: Array, dtype: np.dtype[Any]) -> Array:
-    if dtype.kind == "f":
-        return np.asarray(values, np.float64).astype(dtype)
-    limits = np.iinfo(dtype)
-    if values.dtype.kind == "f":
-        values = np.rint(values.astype(np.float64))
-    return np.clip(values, limits.min, limits.max).astype(dtype)
-
-
 def _cast_then(base: View, dtype: np.dtype[Any]) -> Callable[[Array], Array]:
-    return lambda decoded: base.restore(_to_dtype(decoded, dtype))
+    return lambda decoded: base.restore(to_dtype(decoded, dtype))
 
 
 def exact_views(problem: Problem, widths: tuple[int, ...]) -> Iterator[View]:
@@ -132,7 +124,7 @@ def _scaled(values: Array, error: Array, factor: float, dtype: np.dtype[Any], ba
     scaled = np.where(moving, values / scale, 0.0).astype(values.dtype)
 
     def restore(decoded: Array) -> Array:
-        return base.restore(_to_dtype(np.where(moving, decoded.astype(np.float64) * scale, constants), dtype))
+        return base.restore(to_dtype(np.where(moving, decoded.astype(np.float64) * scale, constants), dtype))
 
     return View(f"{base.label}, columns over their bounds", scaled, factor, base.extra + 8 * len(error), restore)
 
@@ -151,24 +143,15 @@ def integer_views(problem: Problem, factor: float) -> Iterator[View]:
                 yield decimal
 
 
-def _smallest(integers: Array) -> Array:
-    """Return integers in the smallest signed dtype that holds them."""
-    low, high = int(integers.min()), int(integers.max())
-    for dtype in (np.int8, np.int16, np.int32):
-        if np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:
-            return integers.astype(dtype)
-    return integers
-
-
 def _whole(base: View, step: Array, columns: int) -> View:
     """Return integers divided by an odd step, exact to half of it rounded down."""
     dtype = base.values.dtype
     quantized = np.floor_divide(base.values.astype(np.int64) + step // 2, step)
 
     def restore(decoded: Array) -> Array:
-        return base.restore(_to_dtype(decoded.astype(np.int64) * step, dtype))
+        return base.restore(to_dtype(decoded.astype(np.int64) * step, dtype))
 
-    return View(base.label, _smallest(quantized), 0.0, base.extra + 8 * max(columns, 1), restore)
+    return View(base.label, smallest(quantized), 0.0, base.extra + 8 * max(columns, 1), restore)
 
 
 def _stepped(base: View, problem: Problem, factor: float) -> View:
@@ -180,9 +163,9 @@ def _stepped(base: View, problem: Problem, factor: float) -> View:
     quantized = np.where(moving, np.rint(base.values / step), 0.0).astype(np.int64)
 
     def restore(decoded: Array) -> Array:
-        return base.restore(_to_dtype(np.where(moving, decoded * step, constants), dtype))
+        return base.restore(to_dtype(np.where(moving, decoded * step, constants), dtype))
 
-    return View(f"{base.label}, steps", _smallest(quantized), 0.0, base.extra + 8 * max(problem.columns, 1), restore)
+    return View(f"{base.label}, steps", smallest(quantized), 0.0, base.extra + 8 * max(problem.columns, 1), restore)
 
 
 def decimals(column: Array) -> tuple[int, bool] | None:
@@ -231,4 +214,4 @@ def _decimal(base: View, problem: Problem) -> View | None:
         return base.restore(_from_decimal((decoded.astype(np.int64) * step).astype(np.float64), scale, narrow, dtype))
 
     extra = base.extra + len(digits) + 8 * max(problem.columns, 1)
-    return View(f"{base.label}, decimals", _smallest(quantized), 0.0, extra, restore)
+    return View(f"{base.label}, decimals", smallest(quantized), 0.0, extra, restore)

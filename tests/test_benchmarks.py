@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from aezip.isolate import Limits, isolated
 from benchmarks import report, targets
 from benchmarks.__main__ import arguments as read_arguments
 from benchmarks.__main__ import jobs, main
 from benchmarks.cells import peer_row
 from benchmarks.datasets import BOUNDS, DATASETS, Array, pose
-from benchmarks.isolate import Limits, isolated
 from benchmarks.layouts import crop, orders, shapes
 from benchmarks.measure import check, read_cell, write_cell
 from benchmarks.peers import PEERS

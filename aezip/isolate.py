@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
-import resource
 import signal
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -43,15 +44,35 @@ class Outcome:
     peak_memory: int = 0
 
 
+def peak_memory() -> int:
+    """Return the most bytes that this process had in memory so far; 0 where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def _confine(limits: Limits) -> None:
+    """Limit this process for good; on Windows only the clock of the parent counts."""
+    with contextlib.suppress(ImportError):
+        import resource
+
+        wanted = {resource.RLIMIT_CPU: int(limits.cpu) + 1}
+        if limits.memory:
+            wanted[resource.RLIMIT_AS] = limits.memory
+        for kind, most in wanted.items():
+            hard = resource.getrlimit(kind)[1]
+            most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+            resource.setrlimit(kind, (most, most))
+
+
 def _child(
-    sender: Connection, limits: Limits, data: str | None, function: Callable[..., None], arguments: tuple[Any, ...]
+    sender: Connection, limits: Limits, environment: dict[str, str], function: Callable[..., None], arguments: tuple[Any, ...]
 ) -> None:
-    if data is not None:  # the server that forks has the environment of its own start
-        os.environ["AEZIP_DATA"] = data
-    if limits.memory:
-        resource.setrlimit(resource.RLIMIT_AS, (limits.memory, limits.memory))
-    resource.setrlimit(resource.RLIMIT_CPU, (int(limits.cpu) + 1, int(limits.cpu) + 1))
-    # Libraries print what they like; a benchmark's own output is the only one wanted.
+    os.environ.update(environment)  # the server that forks has that of its own start
+    _confine(limits)
+    # Libraries print what they like; what the parent prints is all that is wanted.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     os.dup2(1, 2)
     try:
@@ -61,8 +82,7 @@ def _child(
         status = "out of memory"
     except BaseException as error:  # whatever a codec raises is its result
         status = f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}".rstrip(": ")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    sender.send({"ended": status, "peak_memory": peak})
+    sender.send({"ended": status, "peak_memory": peak_memory()})
     sender.close()
 
 
@@ -76,10 +96,11 @@ def isolated(limits: Limits, function: Callable[..., None], *arguments: Any) -> 
     function : callable
         Importable, as are its arguments picklable.
     """
-    context = multiprocessing.get_context("forkserver")
+    forks = "forkserver" in multiprocessing.get_all_start_methods()
+    context: Any = multiprocessing.get_context("forkserver" if forks else "spawn")
     receiver, sender = context.Pipe(duplex=False)
-    data = os.environ.get("AEZIP_DATA")
-    process = context.Process(target=_child, args=(sender, limits, data, function, arguments), daemon=True)
+    given = (sender, limits, dict(os.environ), function, arguments)
+    process = context.Process(target=_child, args=given, daemon=True)
     process.start()
     sender.close()
     outcome = Outcome(status="")
@@ -105,7 +126,7 @@ def isolated(limits: Limits, function: Callable[..., None], *arguments: Any) -> 
 
 
 def _death(code: int | None, limits: Limits) -> str:
-    if code in (-signal.SIGXCPU, -signal.SIGKILL):
+    if code is not None and -code in (signal.SIGKILL, getattr(signal, "SIGXCPU", None)):
         return f"killed, or time limit of {limits.cpu:g} s"
     if code is not None and code < 0:
         return f"crash: {signal.Signals(-code).name}"
