@@ -18,7 +18,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import click
 
-from . import __version__, arguments, asking, modelcommand, variants
+from . import __version__, arguments, asking, benchcommand, modelcommand, variants
 from .errors import AezipError, CorruptFile, FillWarning, InvalidInput
 from .terminal import check_source
 from .terminal import json_option as _json_option
@@ -435,6 +435,7 @@ def verify(
 
 
 cli.add_command(modelcommand.train)
+cli.add_command(benchcommand.bench)
 
 
 @cli.command()

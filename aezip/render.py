@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .report import ArrayReport, Report
 
 PHASES = {"scan": "reading", "select": "choosing", "train": "training", "encode": "encoding", "verify": "verifying"}
+PHASES |= {"bench": "comparing"}
 MEANINGS = {
     "codes": "quantized bottleneck codes",
     "residual": "what the prediction misses",
