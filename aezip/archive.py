@@ -15,12 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from . import features
-from .bounds import Bound, Lossless, Tolerance, resolve, violations
+from .bounds import Bound, Lossless
 from .codec import Encoder
+from .comparing import matched
 from .container import Reader, Writer
 from .errors import BoundViolated, CorruptFile, DamageWarning, InvalidInput
 from .header import dump
-from .metrics import Accumulator, Metrics
+from .metrics import Metrics
 from .models import AnyModel, Model, as_model
 from .parallel import ordered
 from .progress import Progress, ProgressEvent
@@ -425,47 +426,13 @@ def verify(
     InvalidInput
         If the arrays do not correspond.
     """
-    found: dict[str, Metrics] = {}
     with Archive(source, threads=threads, model=model) as archive:
-        named = _named(original)
-        if len(named) == 1 and len(archive) == 1:
-            named = {archive.names[0]: next(iter(named.values()))}
-        if set(named) != set(archive.names):
-            raise InvalidInput("the names of the originals are not those in the file: give the arrays it was made from")
-        for name, array in named.items():
-            found[name] = _compare(np.asanyarray(array), archive[name])
-    return found
-
-
-def _compare(original: Array, view: ArrayView) -> Metrics:
-    from .admission import admit, scan
-
-    if original.shape != view.shape or original.dtype != view.dtype:
-        raise InvalidInput(
-            f"the original is {original.dtype} {original.shape}, the file holds {view.dtype} {view.shape}: "
-            "give the array the file was made from"
-        )
-    fill = view.decoder.fill
-    admitted = admit(original)
-    statistics = scan(admitted.values, fill, trailing=admitted.trailing)
-    bound = Lossless() if admitted.lossless_only else view.bound
-    tolerance: Tolerance = resolve(bound, statistics)
-    errors, wrong = Accumulator(), 0
-    for start, stop, values in view.chunks():
-        x, y = admitted.values[start:stop], admit(values).values
-        x = np.ascontiguousarray(x, x.dtype.newbyteorder("="))
-        y = np.ascontiguousarray(y, y.dtype.newbyteorder("="))
-        classes = statistics.specials.classify(x)
-        wrong += int(violations(x, y, tolerance, classes != 0).sum())
-        errors.update(x, y, statistics.specials.masked(classes))
-    result = errors.result()
-    short = tolerance.kind == "psnr" and result.rmse**2 > tolerance.mse
-    if wrong or short:
-        raise BoundViolated(
-            f"{wrong} values of {view.name!r} break the bound (largest error {result.max_abs_error:g}): "
-            "the file was not made from this array, or is not what it claims"
-        )
-    return result
+        compared = matched(_named(original), archive)
+        for comparison in compared.values():
+            for _ in comparison.pairs():
+                pass
+            comparison.check()
+    return {name: comparison.metrics for name, comparison in compared.items()}
 
 
 class Codec:

@@ -18,9 +18,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import click
 
-from . import __version__, arguments, asking, benchcommand, modelcommand, variants
+from . import __version__, arguments, asking, benchcommand, modelcommand, reportcommand, variants
 from .errors import AezipError, CorruptFile, FillWarning, InvalidInput
-from .terminal import check_source
+from .terminal import check_source, read_original
 from .terminal import json_option as _json_option
 from .terminal import open_archive as _open
 from .terminal import print_json as _print_json
@@ -413,17 +413,11 @@ def verify(
     model: str | None, threads: int | None, as_json: bool,
 ) -> None:
     """Recompute the errors of IN.aez against ORIGINAL; exit 4 beyond the bound."""
-    from . import archive, formats
+    from . import archive
 
     with _open(source, model=model) as opened:
-        views = list(opened.values())
-        kind = formats.file_format(original)
-        if kind == "hdf5":
-            datasets = datasets or tuple(opened.names)
-        elif kind is None and not datasets and dtype is None and shape is None and len(views) == 1 and views[0].shape:
-            dtype, shape = views[0].dtype.str, ",".join(map(str, views[0].shape))  # raw: the file knows what it was
-    inputs = formats.read(original, datasets=datasets, dtype=dtype, shape=shape)
-    found = archive.verify(inputs.arrays, source, threads=threads, model=model)
+        arrays = read_original(original, opened, datasets=datasets, dtype=dtype, shape=shape)
+    found = archive.verify(arrays, source, threads=threads, model=model)
     errors = {name: metrics.to_json() for name, metrics in found.items()}
     if as_json:
         _print_json({"original": original, "file": source, "within_bound": True, "arrays": errors})
@@ -436,6 +430,7 @@ def verify(
 
 cli.add_command(modelcommand.train)
 cli.add_command(benchcommand.bench)
+cli.add_command(reportcommand.report)
 
 
 @cli.command()

@@ -94,7 +94,7 @@ class Accumulator:
         self._rmse *= math.sqrt(before / self._count)
         self._minimum = min(self._minimum, x.min().item())
         self._maximum = max(self._maximum, x.max().item())
-        error = _difference(x, y)
+        error = difference(x, y)
         largest = float(error.max())
         if largest > 0.0 or math.isnan(largest):
             self._errors(x, error, largest)
@@ -142,7 +142,7 @@ def _spread(minimum: float, maximum: float) -> float:
     return min(float(maximum - minimum), sys.float_info.max)
 
 
-def _difference(x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.float64]:
+def difference(x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.float64]:
     """Return ``abs(x - y)`` as float64; differences of 64-bit integers are formed exactly before."""
     if x.dtype.kind != "f" and x.dtype.itemsize == 8:
         x, y = (part.astype(part.dtype.newbyteorder("="), copy=False) for part in (x, y))

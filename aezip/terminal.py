@@ -64,6 +64,27 @@ def check_source(source: str) -> None:
         raise InvalidInput(f"{source} is a folder: name a file")
 
 
+def read_original(
+    path: str, archive: Archive, *, datasets: tuple[str, ...], dtype: str | None, shape: str | None
+) -> dict[str, Any]:
+    """Read the arrays that an archive was made from; of raw values the archive knows type and shape.
+
+    Raises
+    ------
+    InvalidInput
+        If the file cannot be taken.
+    """
+    from . import formats
+
+    views = list(archive.values())
+    kind = formats.file_format(path)
+    if kind == "hdf5":
+        datasets = datasets or tuple(archive.names)
+    elif kind is None and not datasets and dtype is None and shape is None and len(views) == 1 and views[0].shape:
+        dtype, shape = views[0].dtype.str, ",".join(map(str, views[0].shape))
+    return formats.read(path, datasets=datasets, dtype=dtype, shape=shape).arrays
+
+
 def print_json(value: Any) -> None:
     """Print one JSON object; what JSON has no number for (NaN, infinities) becomes null."""
     click.echo(json.dumps(_finite(value), allow_nan=False))
