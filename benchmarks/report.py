@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -198,6 +199,12 @@ def _made_on(all_cells: dict[tuple[str, str], Cell]) -> str:
     return f"{where['cpu']}, {where['cores']} cores, Python {where['python']}; {packages}."
 
 
+def _made_by(all_cells: dict[tuple[str, str], Cell]) -> str:
+    """Return which commits measured how many cells: sizes of older ones may be larger than those of today's code."""
+    counts = Counter(row["commit"][:7] for cell in all_cells.values() for row in cell["aezip"].values() if row.get("commit"))
+    return "aezip's results by commit: " + ", ".join(f"{commit} ({n})" for commit, n in counts.most_common()) + "."
+
+
 INTRODUCTION = """\
 Every number is the bytes of all that decoding needs; raw bytes are those of the original dtype. Each result was
 decoded and compared with the original in float64 after the cast to the original dtype: none that exceeds the bound
@@ -211,7 +218,7 @@ two cores: times and speeds are those of a busy machine."""
 def write_table(folder: Path) -> Path:
     """Write ``TABLE.md`` from the cells in ``folder`` and return its path."""
     all_cells = load(folder)
-    lines = ["# Sizes at equal checked error", "", INTRODUCTION, "", _made_on(all_cells)]
+    lines = ["# Sizes at equal checked error", "", INTRODUCTION, "", _made_on(all_cells), "", _made_by(all_cells)]
     for preset in presets(all_cells) or ["balanced"]:
         lines += ["", f"## aezip at preset {preset}", "", *table(all_cells, preset)]
         lines += ["", f"### Cells in which a peer is smaller (preset {preset})", "", *losses(all_cells, preset)]
