@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from . import kernels, residual
 from .errors import CorruptFile
+from .plain import filled
 from .quantizer import Grid
 
 Int64 = npt.NDArray[np.int64]
@@ -96,20 +97,14 @@ class BucketPlan:
     def encode(self, grid: Grid, x: npt.NDArray[Any], masked: Mask | None) -> tuple[bytes, npt.NDArray[Any]]:
         """Return the bytes of a chunk and the chunk as decoded: frequency tables, then the stream of `residual.encode`."""
         k = grid.integers(x)
-        if masked is not None:
-            k = np.where(masked, k[~masked].min() if not masked.all() else 0, k)
-        left = k
+        left = k = filled(k, masked)
         for axis in self.axes:
             left = np.diff(left, axis=axis, prepend=0)
         rows, before, passes = _rows(left), None, []
         for row in rows:
             passes.append(buckets(row, _classes(before, len(row))))
             before = row
-        counts = residual.TableCounts(CLASSES)
-        for part in passes:
-            counts.add(part.symbols, part.contexts)
-        stored = counts.to_bytes()
-        tables, _ = residual.tables_from_bytes(stored, CLASSES)
+        stored, tables = residual.tables_for(passes, CLASSES)
         return stored + residual.encode(tables, passes), grid.values(k, x.dtype)
 
     def decode(self, grid: Grid, data: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:

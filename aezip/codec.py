@@ -41,6 +41,7 @@ from .recall import RecallPlan
 from .recommender import Recommender
 from .selection import grids_for, native_steps
 from .trained import Trained
+from .trials import Whole
 from .undeclared import undeclared
 
 CHUNK_VALUES = 1 << 20
@@ -85,7 +86,7 @@ def decode_chunk(
         return plan.decode(segments["data"], shape, dtype)
     assert grid is not None
     grid = grid.at(start)
-    if isinstance(plan, DifferencePlan | RecallPlan | BucketPlan):
+    if isinstance(plan, Whole):
         out = plan.decode(grid, segments["data"], shape, dtype)
     elif isinstance(plan, ContextPlan):
         assert isinstance(model, ContextModel)
@@ -415,7 +416,7 @@ class Encoder:
             return {"data": plan.encode(x)}, x.copy(), 0.0
         assert self.grid is not None
         grid = self.grid.at(start)
-        if isinstance(plan, DifferencePlan | RecallPlan | BucketPlan):
+        if isinstance(plan, Whole):
             data, decoded = plan.encode(grid, x, masked)
             return {"data": data}, decoded, 0.0
         model, encoder = self._model, self._choice.encoder

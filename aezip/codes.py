@@ -126,7 +126,7 @@ class CodeBook:
         for dimension, predictor in enumerate(self.predictors):
             left = differences(grid[..., dimension], predictor)
             out.append(split(left.ravel(), *self._context(dimension, told)))
-            told += _size(left)
+            told = told + _size(left) if self.near else told
         return out
 
     def _context(self, dimension: int, told: Int64) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.integer[Any]]]:
@@ -155,7 +155,7 @@ class CodeBook:
         for dimension, predictor in enumerate(self.predictors):
             left = decoder.decode(*self._context(dimension, told)).reshape(grid)
             out[:, dimension] = sums(left, predictor).ravel()
-            told += _size(left)
+            told = told + _size(left) if self.near else told
         decoder.finish()
         return out
 

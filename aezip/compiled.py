@@ -228,6 +228,14 @@ def push(states: Any, frequency: Any, start: Any, out: Any) -> Any:
 
 
 @_jit
+def _to_front(known: Any, last: Any, value: Any) -> None:
+    """Put a value before the others, over the one at place `last`."""
+    for place in range(last, 0, -1):
+        known[place] = known[place - 1]
+    known[0] = value
+
+
+@_jit
 def ranks_of(values: Any, recent: Any, ranks: Any, away: Any) -> None:
     """Fill ranks and distances (length, lanes) of values; `recent` (lanes, places) holds the values seen last."""
     places = recent.shape[1]
@@ -239,9 +247,7 @@ def ranks_of(values: Any, recent: Any, ranks: Any, away: Any) -> None:
                 rank += 1
             ranks[step, lane] = rank
             away[step, lane] = value - known[0]
-            for place in range(min(rank, places - 1), 0, -1):
-                known[place] = known[place - 1]
-            known[0] = value
+            _to_front(known, min(rank, places - 1), value)
 
 
 @_jit
@@ -253,6 +259,4 @@ def values_of(ranks: Any, away: Any, recent: Any, values: Any) -> None:
             rank, known = ranks[step, lane], recent[lane]
             value = known[rank] if rank < places else known[0] + away[step, lane]
             values[step, lane] = value
-            for place in range(min(np.int64(rank), places - 1), 0, -1):
-                known[place] = known[place - 1]
-            known[0] = value
+            _to_front(known, min(np.int64(rank), places - 1), value)

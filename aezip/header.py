@@ -6,6 +6,7 @@ structure of an array's entry is sound; every reader goes through it.
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import sys
@@ -89,7 +90,7 @@ def _without(plan: dict[str, Any]) -> dict[str, Any]:
 
 def lengthen(header: dict[str, Any], name: str) -> dict[str, Any]:
     """Return the header of an array with everything that may be left out of it; what is malformed stays as it is."""
-    full = {**_USUAL, **header, "name": name}
+    full = {**copy.deepcopy(_USUAL), **header, "name": name}
     for key, usual in (("bound", {"per_feature": False}), ("achieved", {"exceptions": 0})):
         if isinstance(full.get(key), dict) and (key == "achieved" or full[key].get("kind") == "range_relative"):
             full[key] = {**usual, **full[key]}
@@ -108,10 +109,10 @@ def lengthen(header: dict[str, Any], name: str) -> dict[str, Any]:
 def _with(plan: Any) -> Any:
     if not isinstance(plan, dict) or not isinstance(plan.get("kind"), str):
         return plan
-    full = {**_PLAN.get(plan["kind"], {}), **plan}
+    full = {**copy.deepcopy(_PLAN.get(plan["kind"], {})), **plan}
     base = full.get("base")
     if isinstance(base, dict) and isinstance(base.get("kind"), str):  # one level: a base has no base
-        full["base"] = {**_PLAN.get(base["kind"], {}), **base}
+        full["base"] = {**copy.deepcopy(_PLAN.get(base["kind"], {})), **base}
     return full
 
 

@@ -29,6 +29,13 @@ def unshuffle(data: bytes, size: int) -> bytes:
     return np.frombuffer(data, np.uint8).reshape(size, -1).T.tobytes()
 
 
+def filled(k: Int64, masked: Mask | None) -> Int64:
+    """Return integers whose masked ones are the least of the others, or 0 if there are none."""
+    if masked is None:
+        return k
+    return np.where(masked, k[~masked].min() if not masked.all() else 0, k)
+
+
 @dataclass(frozen=True)
 class BytesPlan:
     """The values' little-endian bytes.
@@ -104,8 +111,7 @@ class DifferencePlan:
         Layout: int64 base; uint8 bytes a value (1, 2, 4, 8); the values minus the base, shuffled.
         """
         k = grid.integers(x)
-        if masked is not None:
-            k = np.where(masked, k[~masked].min() if not masked.all() else 0, k)
+        k = filled(k, masked)
         decoded = grid.values(k, x.dtype)
         if self.axis is not None:
             k = np.diff(k, axis=self.axis, prepend=0)

@@ -125,11 +125,7 @@ class RecallPlan:
             modes.append(mode)
             passes += made
             table += _tables(mode)
-        counts = residual.TableCounts(table)
-        for part in passes:
-            counts.add(part.symbols, part.contexts)
-        stored = counts.to_bytes()
-        tables, _ = residual.tables_from_bytes(stored, table)
+        stored, tables = residual.tables_for(passes, table)
         return bytes(modes) + stored + residual.encode(tables, passes), grid.values(k, x.dtype)
 
     def _column(self, column: Int64, table: int) -> tuple[int, list[residual.Split]]:
@@ -140,7 +136,7 @@ class RecallPlan:
             ranks, away = recency.to_ranks(recency.split(column))
             order, made = recency.choose_order(ranks, len(column))
             made.append(_news(ranks, away, len(column), recency.tables(order)))
-            if recency.cost(made, recency.tables(order) + 1) < _bytes(plain):
+            if residual.cost(made, recency.tables(order) + 1) < _bytes(plain):
                 mode, plain = RECENCY + order, made
         return mode, [replace(part, contexts=part.contexts + np.uint16(table)) for part in plain]
 
@@ -238,11 +234,7 @@ def choose(column: Int64) -> int:
 
 def _bytes(passes: list[residual.Split]) -> float:
     """Return about how many bytes passes take, their tables included."""
-    counts = residual.TableCounts(1 + LAG_TABLES)
-    for part in passes:
-        counts.add(part.symbols, part.contexts)
-    stored = counts.to_bytes()
-    return residual.ideal_bits(residual.tables_from_bytes(stored, 1 + LAG_TABLES)[0], passes) / 8 + len(stored) / 2
+    return residual.cost(passes, 1 + LAG_TABLES)
 
 
 def moved(grid: LinearGrid, x: npt.NDArray[Any], masked: Mask | None) -> LinearGrid:

@@ -144,26 +144,13 @@ def choose_order(ranks: U8, count: int) -> tuple[int, list[residual.Split]]:
     best: tuple[float, int, list[residual.Split]] | None = None
     for order in range(ORDERS):
         made = passes(ranks, count, order)
-        size = cost(made, tables(order))
+        size = residual.cost(made, tables(order))
         if best is None or size < best[0]:
             best = size, order, made
         elif size > best[0] * 1.05:
             break
     assert best is not None
     return best[1], best[2]
-
-
-def cost(made: list[residual.Split], count: int) -> float:
-    """Return about how many bytes passes in `count` tables take, the tables included."""
-    counts = residual.TableCounts(count)
-    if made:
-        joined = residual.Split(
-            np.concatenate([p.high for p in made]), np.concatenate([p.contexts for p in made]), made[0].low, None
-        )
-        counts.add(joined.symbols, joined.contexts)
-        made = [joined]
-    stored = counts.to_bytes()
-    return residual.ideal_bits(residual.tables_from_bytes(stored, count)[0], made) / 8 + len(stored) / 2
 
 
 def bits(values: Int64) -> float:

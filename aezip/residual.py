@@ -186,6 +186,30 @@ def tables_from_bytes(data: bytes, count: int) -> tuple[ans.Tables, int]:
     return ans.Tables(frequencies), at
 
 
+def _joined(passes: list[Split]) -> list[Split]:
+    """Return passes as one, for sums over all of their values: thousands of short ones take long one by one."""
+    if len(passes) < 2:
+        return passes
+    high, contexts = (np.concatenate([getattr(part, name) for part in passes]) for name in ("high", "contexts"))
+    shifts = [np.zeros(len(part.high), np.uint8) if part.shifts is None else part.shifts for part in passes]
+    return [Split(high, contexts, high[:0], np.concatenate(shifts))]
+
+
+def tables_for(passes: list[Split], count: int) -> tuple[bytes, ans.Tables]:
+    """Return the tables of `count` contexts that suit passes, as stored and ready for coding."""
+    counts = TableCounts(count)
+    for part in _joined(passes):
+        counts.add(part.symbols, part.contexts)
+    stored = counts.to_bytes()
+    return stored, tables_from_bytes(stored, count)[0]
+
+
+def cost(passes: list[Split], count: int) -> float:
+    """Return about how many bytes passes in `count` contexts take, their tables included."""
+    stored, tables = tables_for(passes, count)
+    return ideal_bits(tables, _joined(passes)) / 8 + len(stored) / 2
+
+
 def _normalize(weight: Int64) -> Int64:
     """Scale weights to frequencies that sum to TOTAL; used symbols and the escape keep at least 1."""
     used = weight > 0

@@ -31,7 +31,8 @@ from .recall import RecallPlan, moved
 from .rows import join, with_spikes
 from .static import static_decoders
 
-Plan = NetworkPlan | ContextPlan | BytesPlan | DifferencePlan | RecallPlan | BucketPlan
+Whole = DifferencePlan | RecallPlan | BucketPlan  # plans of whole numbers in one stream, without a model
+Plan = NetworkPlan | ContextPlan | BytesPlan | Whole
 MANY_SPIKES = 0.1  # of the features must have one, for flags to be tried
 WIDEST = 1 << 50  # integers beyond this are left to plans without a network
 FEW = 1 << 16  # values by which it is told whether recency may pay
@@ -185,12 +186,12 @@ class Trials:
             packed = sum(len(pack(plan.encode(p.x), level)) for p in pieces)
             size = packed * self._values / sum(p.x.size for p in pieces)
         else:
-            assert isinstance(plan, DifferencePlan | RecallPlan | BucketPlan)
+            assert isinstance(plan, Whole)
             assert plain.grid is not None
             size = self._coded(plan, plain.grid, pieces)
         return self._note(replace(plain, size=size))
 
-    def _coded(self, plan: DifferencePlan | RecallPlan | BucketPlan, grid: Grid, pieces: list[Piece]) -> float:
+    def _coded(self, plan: Whole, grid: Grid, pieces: list[Piece]) -> float:
         """Return the bytes of pieces under a plan without a model, scaled to the array."""
         size = sum(len(pack(plan.encode(grid.at(p.start), p.x, p.masked)[0], self.preset.zstd)) for p in pieces)
         return size * self._values / sum(p.x.size for p in pieces)
