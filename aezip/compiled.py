@@ -10,8 +10,12 @@ from typing import Any
 import numba  # type: ignore[import-not-found,import-untyped,unused-ignore]
 import numpy as np
 
+from .context import EXTRAS
+from .integer import ACTIVATION_TOP, FLAG_BINS
+from .residual import LEVELS
+
 BLOCK = 64  # values computed together: short loops that vectorize
-EXTRAS = 5
+LAST_LEVEL, LAST_BIN, TOP = np.float32(LEVELS - 1), np.float32(FLAG_BINS - 1), np.float32(ACTIVATION_TOP)
 _jit = numba.njit(nogil=True, cache=True, fastmath=False, boundscheck=False)
 # Sums of whole numbers that float32 holds exactly (see `ContextNet`): a product fused with a sum is the same number.
 _jit_exact = numba.njit(nogil=True, cache=True, fastmath={"contract"}, boundscheck=False)
@@ -170,9 +174,9 @@ def block(net: Any, work: Any, kind: Any, active: Any, size: Any, mean: Any, lev
     for i in range(BLOCK):
         values[active + 4, i] = (base_level[i] - np.float32(32.0)) * np.float32(64.0) if has_level else np.float32(0.0)
     _sums(first[kind][:, : active + EXTRAS], first_bias[kind], values, one)
-    _activate(one, first_factor, np.float32(1023.0))
+    _activate(one, first_factor, TOP)
     _sums(second, second_bias, one, both)
-    _activate(both[:hidden], second_factor, np.float32(1023.0))
+    _activate(both[:hidden], second_factor, TOP)
     for k in range(EXTRAS):  # assigned element by element: slices would compile messages about shapes, for seconds
         for i in range(BLOCK):
             both[hidden + k, i] = values[active + k, i]
@@ -183,9 +187,9 @@ def block(net: Any, work: Any, kind: Any, active: Any, size: Any, mean: Any, lev
     for i in range(size):
         t = np.float64(last[0, i] * ends_factor[0]) + np.float64(linear[i]) * skip_unit[kind]
         mean[i] = np.int64(np.rint(t * wide[i] + np.float64(state[0, i])))
-        level[i] = np.uint8(min(max(np.rint(last[1, i] * ends_factor[1]), np.float32(0.0)), np.float32(199.0)))
+        level[i] = np.uint8(min(max(np.rint(last[1, i] * ends_factor[1]), np.float32(0.0)), LAST_LEVEL))
         if has_flag:
-            flag[i] = np.uint8(min(max(np.rint(last[2, i] * ends_factor[2]), np.float32(0.0)), np.float32(31.0)))
+            flag[i] = np.uint8(min(max(np.rint(last[2, i] * ends_factor[2]), np.float32(0.0)), LAST_BIN))
 
 
 @_jit

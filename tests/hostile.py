@@ -7,14 +7,26 @@ from __future__ import annotations
 
 import copy
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from aezip import header as rules
 from aezip.container import Reader, Writer
 from aezip.frames import pack
 
 Json = Any
+
+
+def flips(data: bytes, times: int) -> Iterator[bytes]:
+    """Yield copies of data, each with one bit flipped somewhere."""
+    rng = np.random.default_rng(0)
+    for _ in range(times):
+        changed = bytearray(data)
+        changed[rng.integers(len(data))] ^= 1 << int(rng.integers(8))
+        yield bytes(changed)
 
 
 @dataclass
