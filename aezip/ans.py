@@ -176,7 +176,7 @@ def encode(
     count = sum(len(s) for s, _ in passes)
     if not count:
         return b""
-    bits = sum(tables.bits(s, c) for s, c in passes)
+    bits = tables.bits(*(np.concatenate(part) for part in zip(*passes, strict=True)))
     lanes, tail_lanes, main = _split(count, bits)
     head, tail = _cut(passes, main)
     part = _Part(tables, np.full(tail_lanes, LOWER, np.uint64), count)

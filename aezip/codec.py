@@ -634,10 +634,7 @@ class Decoder:
 def _plan_from_json(kind: Any, plan: Any, shape: tuple[int, ...], grid: Grid | None) -> Plan:
     """Read the plan of an array; only plain bytes have no grid."""
     if kind == "recall":
-        recent = plan.get("recency", False)
-        if not isinstance(recent, bool):
-            raise CorruptFile("the plan in the header is malformed: the file is damaged")
-        return RecallPlan(recent)
+        return RecallPlan.from_json(plan)
     if grid is not None and kind == "context":
         return ContextPlan.from_json(plan, shape, whole=grid.whole)
     if grid is not None and kind in ("autoencoder", "columns", "static"):

@@ -153,7 +153,7 @@ def needed(plan: object) -> list[str]:
     if isinstance(plan, BucketPlan):
         return ["buckets"]
     if isinstance(plan, RecallPlan):
-        return ["recency"] if plan.recent else []
+        return [name for name, used in (("classes", plan.classed), ("recency", plan.recent)) if used]
     inner = bottleneck(plan)
     convolved = inner is not None and bool(inner.sizes.axes)
     return ["convolution"] * convolved + ["scan"] * (isinstance(plan, ContextPlan) and bool(plan.sizes.scan))

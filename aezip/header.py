@@ -18,7 +18,7 @@ from .errors import CorruptFile, UnsafeFile, UnsupportedVersion
 FORMAT = "aezip"
 VERSION = (1, 3)
 # what a file may need beyond its version
-FEATURES = frozenset({"buckets", "convolution", "mask-margins", "model", "model-reference", "recency", "scan"})
+FEATURES = frozenset({"buckets", "classes", "convolution", "mask-margins", "model", "model-reference", "recency", "scan"})
 KINDS = ("archive", "model")
 STREAMS = ("codes", "data", "encoder", "exceptions", "mask", "model", "recommender", "residual")
 SHARED = ("encoder", "model", "recommender")

@@ -18,8 +18,7 @@ from .layout import Layout, candidates
 from .model import Sizes
 from .network import Difference, NetworkPlan
 from .plain import BytesPlan, DifferencePlan
-from .quantizer import Grid, HiddenGrid
-from .ranks import Ranks
+from .quantizer import Grid
 from .trials import PRESETS, Choice, Plan, Preset, network_sizes
 
 __all__ = ["PRESETS", "BytesPlan", "Choice", "DifferencePlan", "Plan", "Preset", "Selector"]
@@ -108,9 +107,7 @@ class Selector(ConvolutionTrials):
         out = []
         for grid in self.wholes[:1]:
             out.append(self._train(NetworkPlan(layout, None, sizes), grid, 0))
-            if isinstance(grid, HiddenGrid) and isinstance(grid.lattice, Ranks):
-                named = HiddenGrid(grid.lattice.by_frequency((p.start, p.x, p.masked) for p in self.pieces))
-                out.append(self._train(NetworkPlan(layout, None, sizes), named, 0))
+            out += [self._train(NetworkPlan(layout, None, sizes), named, 0) for named in self._named(grid)]
         return out
 
     def _learned(self, hopeless: float) -> Choice | None:

@@ -1,4 +1,4 @@
-"""The plan `recall`: each value of a column is coded as its distance from a recent one, which a lag names.
+"""The plan `recall`: each column coded by what came before it; a value as its distance from a recent one, which a lag names.
 
 Tables written by people and machines repeat themselves at a distance: times of a session, identifiers, prices. No
 network predicts those, but a value near this one often lies among the last few hundred rows. The encoder picks the lag
@@ -6,12 +6,15 @@ whose bits and whose distance's bits are fewest together (LZ77, Ziv & Lempel 197
 prices found in rounds is that of optimal parsing). The decoder follows all chains of lags at once by pointer jumping
 (Wyllie 1979), so that no loop runs over values.
 
+Columns that stay or return are coded as ranks of recency (`recency`), those that other columns tell about by classes (`classes`).
+
 Distances are coded in buckets: a sign, an exponent, one bit below it, and the rest plainly, so that heavy tails cost
 what they are worth. Knows nothing of files.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -19,7 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import kernels, recency, residual
+from . import classes, kernels, recency, residual
 from .bucketed import buckets, from_buckets
 from .errors import CorruptFile
 from .network import fill_forward
@@ -29,7 +32,8 @@ Int64 = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 VALUE, DIFFERENCE, LAG, RECENCY = 0, 1, 2, 3  # how a column is coded; from RECENCY on by ranks, which see mode - RECENCY others
-MODES = RECENCY + recency.ORDERS
+CLASSES = RECENCY + recency.ORDERS  # from here on by classes, whose number doubles mode - CLASSES times
+MODES = CLASSES + classes.DOUBLINGS + 1
 WINDOW = 254  # rows a lag reaches back; a symbol each
 LAG_TABLES = 8  # of distances, by the octave of their lag
 MOST_COLUMNS = 64
@@ -98,17 +102,41 @@ class RecallPlan:
     ----------
     recent
         Columns may also be coded as ranks of recency.
+    classed
+        Columns may also be coded by classes.
     """
 
     recent: bool = False
+    classed: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan."""
-        return {"kind": "recall", **({"recency": True} if self.recent else {})}
+        kinds = {"recency": self.recent, "classes": self.classed}
+        return {"kind": "recall", **{name: True for name, used in kinds.items() if used}}
+
+    @staticmethod
+    def from_json(value: dict[str, Any]) -> RecallPlan:
+        """Read a plan.
+
+        Raises
+        ------
+        CorruptFile
+            If it is malformed.
+        """
+        kinds = [value.get(name, False) for name in ("recency", "classes")]
+        if not all(isinstance(used, bool) for used in kinds):
+            raise CorruptFile("the plan in the header is malformed: the file is damaged")
+        return RecallPlan(*kinds)
+
+    def needed(self, streams: Sequence[bytes], shape: tuple[int, ...]) -> RecallPlan:
+        """Return the plan without kinds of coding that no column of chunks of `shape`, given as their streams, has."""
+        columns = shape[1] if len(shape) == 2 and is_table(shape) else 1
+        modes = {mode for data in streams for mode in data[:columns]}
+        return RecallPlan(any(RECENCY <= mode < CLASSES for mode in modes), any(mode >= CLASSES for mode in modes))
 
     def describe(self) -> str:
         """Return the plan in a few words."""
-        return "recall" + ", recency" * self.recent
+        return "recall"
 
     def encode(self, grid: Grid, x: npt.NDArray[Any], masked: Mask | None) -> tuple[bytes, npt.NDArray[Any]]:
         """Return the bytes of a chunk and the chunk as decoded.
@@ -120,17 +148,19 @@ class RecallPlan:
             k = fill_forward(k, masked, 0)
         passes: list[residual.Split] = []
         modes, table = [], 0
-        for column in _columns(k):
-            mode, made = self._column(column, table)
+        for column, groups in _with_groups(k):
+            mode, made = self._column(column, table, groups, lags=is_table(k.shape))
             modes.append(mode)
             passes += made
             table += _tables(mode)
         stored, tables = residual.tables_for(passes, table)
         return bytes(modes) + stored + residual.encode(tables, passes), grid.values(k, x.dtype)
 
-    def _column(self, column: Int64, table: int) -> tuple[int, list[residual.Split]]:
+    def _column(
+        self, column: Int64, table: int, groups: Sequence[classes.Groups], *, lags: bool
+    ) -> tuple[int, list[residual.Split]]:
         """Return how a column is coded, and its passes, whose frequency tables are numbered from `table`."""
-        mode = choose(column)
+        mode = choose(column, lags=lags)
         plain = _passes(column, mode, 0)
         if self.recent and recency.promising(column):
             ranks, away = recency.to_ranks(recency.split(column))
@@ -138,6 +168,9 @@ class RecallPlan:
             made.append(_news(ranks, away, len(column), recency.tables(order)))
             if residual.cost(made, recency.tables(order) + 1) < _bytes(plain):
                 mode, plain = RECENCY + order, made
+        grouped = classes.passes(column, groups) if self.classed else None
+        if grouped is not None and residual.cost(grouped[1], classes.tables(grouped[0])) < residual.cost(plain, _tables(mode)):
+            mode, plain = CLASSES + grouped[0], grouped[1]
         return mode, [replace(part, contexts=part.contexts + np.uint16(table)) for part in plain]
 
     def decode(self, grid: Grid, data: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
@@ -151,24 +184,40 @@ class RecallPlan:
         k = np.empty(shape, np.int64)
         columns = _columns(k)
         modes = data[: len(columns)]
-        if len(modes) < len(columns) or any(mode >= (MODES if self.recent else RECENCY) for mode in modes):
+        if len(modes) < len(columns) or not all(map(self._known, modes)):
             raise CorruptFile("the columns of a chunk are malformed: the file is damaged")
         count = sum(map(_tables, modes))
         tables, used = residual.tables_from_bytes(data[len(columns) :], count)
         reader = residual.Decoder(tables, data[len(columns) + used :], fast=kernels.available(k.size))
         table = 0
-        for column, mode in zip(columns, modes, strict=True):
-            column[...] = _read(reader, mode, table, len(column))
+        for (column, groups), mode in zip(_with_groups(k), modes, strict=True):
+            column[...] = _read(reader, mode, table, len(column), groups)
             table += _tables(mode)
         reader.finish()
         return grid.values(k, dtype)
 
+    def _known(self, mode: int) -> bool:
+        """Tell whether columns may be coded so."""
+        return mode < RECENCY or (self.recent and mode < CLASSES) or (self.classed and CLASSES <= mode < MODES)
+
+
+def is_table(shape: tuple[int, ...]) -> bool:
+    """Tell whether arrays of `shape` are coded column by column: those of one axis, or of two with few columns."""
+    return len(shape) == 1 or (len(shape) == 2 and shape[1] <= MOST_COLUMNS)
+
 
 def _columns(k: Int64) -> list[Int64]:
-    """Return views of the columns of a table of few columns, else of all values as one."""
-    if k.ndim == 2 and k.shape[1] <= MOST_COLUMNS:
-        return [k[:, column] for column in range(k.shape[1])]
-    return [k.reshape(-1)]
+    """Return views of the columns of a table, else of all values as one."""
+    return [k[:, column] for column in range(k.shape[1])] if k.ndim == 2 and is_table(k.shape) else [k.reshape(-1)]
+
+
+def _with_groups(k: Int64) -> Iterator[tuple[Int64, list[classes.Groups]]]:
+    """Yield columns and the groupings of their values: by earlier columns of a table, by axes of anything else."""
+    columns = _columns(k)
+    groups = classes.of_axes(k.shape) if len(columns) == 1 else []
+    for column in columns:
+        yield column, list(groups)
+        groups.append(classes.of_column(column))
 
 
 def _news(ranks: npt.NDArray[np.uint8], away: Int64, count: int, table: int) -> residual.Split:
@@ -191,6 +240,8 @@ def _read_recent(reader: residual.Decoder, order: int, table: int, count: int) -
 
 
 def _tables(mode: int) -> int:
+    if mode >= CLASSES:
+        return classes.tables(mode - CLASSES)
     if mode >= RECENCY:
         return recency.tables(mode - RECENCY) + 1
     return 1 + LAG_TABLES if mode == LAG else 1
@@ -209,7 +260,9 @@ def _passes(column: Int64, mode: int, table: int) -> list[residual.Split]:
     return [lags, buckets(away, np.uint16(table + 1) + _octave(lag))]
 
 
-def _read(reader: residual.Decoder, mode: int, table: int, count: int) -> Int64:
+def _read(reader: residual.Decoder, mode: int, table: int, count: int, groups: Sequence[classes.Groups]) -> Int64:
+    if mode >= CLASSES:
+        return classes.read(reader, mode - CLASSES, table, count, groups)
     if mode >= RECENCY:
         return _read_recent(reader, mode - RECENCY, table, count)
     context = np.full(count, table, np.uint16)
@@ -222,14 +275,14 @@ def _read(reader: residual.Decoder, mode: int, table: int, count: int) -> Int64:
     return follow(from_buckets(reader, np.uint16(table + 1) + _octave(lag)), lag) if count else lag
 
 
-def choose(column: Int64) -> int:
-    """Return the coding of a column that takes the fewest bytes on its beginning."""
+def choose(column: Int64, *, lags: bool = True) -> int:
+    """Return the coding of a column that takes the fewest bytes on its beginning; lags only where they may be."""
     head = np.ascontiguousarray(column[:PREFIX])
     if len(head) < 2:
         return VALUE
     sizes = [_bytes(_passes(head, mode, 0)) for mode in (VALUE, DIFFERENCE)]
     best = int(np.argmin(sizes))
-    return LAG if _bytes(_passes(head, LAG, 0)) < WORTH * sizes[best] else best
+    return LAG if lags and _bytes(_passes(head, LAG, 0)) < WORTH * sizes[best] else best
 
 
 def _bytes(passes: list[residual.Split]) -> float:

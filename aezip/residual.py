@@ -207,7 +207,7 @@ def tables_for(passes: list[Split], count: int) -> tuple[bytes, ans.Tables]:
 def cost(passes: list[Split], count: int) -> float:
     """Return about how many bytes passes in `count` contexts take, their tables included."""
     stored, tables = tables_for(passes, count)
-    return ideal_bits(tables, _joined(passes)) / 8 + len(stored) / 2
+    return ideal_bits(tables, _joined(passes)) / 8 + len(stored)
 
 
 def _normalize(weight: Int64) -> Int64:

@@ -25,9 +25,9 @@ from .model import NARROW_BITS, Model, Norm, Sizes, Spikes, from_bytes, to_bytes
 from .network import Difference, NetworkPlan
 from .plain import BytesPlan, DifferencePlan
 from .progress import Progress
-from .quantizer import Grid, LinearGrid
-from .recall import MOST_COLUMNS as RECALL_COLUMNS
-from .recall import RecallPlan, moved
+from .quantizer import Grid, HiddenGrid, LinearGrid
+from .ranks import Ranks
+from .recall import RecallPlan, is_table, moved
 from .rows import join, with_spikes
 from .static import static_decoders
 
@@ -35,7 +35,8 @@ Whole = DifferencePlan | RecallPlan | BucketPlan  # plans of whole numbers in on
 Plan = NetworkPlan | ContextPlan | BytesPlan | Whole
 MANY_SPIKES = 0.1  # of the features must have one, for flags to be tried
 WIDEST = 1 << 50  # integers beyond this are left to plans without a network
-FEW = 1 << 16  # values by which it is told whether recency may pay
+FEW = 1 << 16  # values by which it is told whether coding by column may pay
+PROMISING_RECALL, PROMISING_TABLE = 1.3, 2.0  # how much larger coding by column may be on so few values to be tried on more
 MEASURED = 1 << 20  # values that plans without a network are measured on
 
 
@@ -149,11 +150,7 @@ class Trials:
                     continue
                 options.append(self._note(Choice(DifferencePlan(axis), grid, self._coded(DifferencePlan(axis), grid, small))))
         options += self._bucketed(options, small)
-        table = len(self.shape) == 1 or (len(self.shape) == 2 and self.shape[1] <= RECALL_COLUMNS)
-        if table and self.wholes and self._fits(self.wholes[0]):
-            recalled = self._coded(RecallPlan(), self.wholes[0], small)
-            options.append(self._note(Choice(RecallPlan(), self.wholes[0], recalled)))
-            options += self._recent(small)
+        options += self._recalled(options, small)
         return self._measured(min(options, key=lambda c: c.size))
 
     def _bucketed(self, options: list[Choice], small: list[Piece]) -> list[Choice]:
@@ -168,15 +165,27 @@ class Trials:
         plans = [BucketPlan(axes) for axes in ways]
         return [self._note(Choice(plan, best.grid, self._coded(plan, best.grid, small))) for plan in plans]
 
-    def _recent(self, small: list[Piece]) -> list[Choice]:
-        """Return plans by recency, on the first whole grid and on one whose columns lie where they repeat most."""
-        grids, plan = [self.wholes[0]], RecallPlan(True)
+    def _recalled(self, options: list[Choice], small: list[Piece]) -> list[Choice]:
+        """Return plans that code by column: on grids that suit, where columns repeat most, and on ranks by frequency."""
+        if not self.wholes:
+            return []
         first = self._head(FEW)
-        if isinstance(grids[0], LinearGrid):
+        known = min((c for c in options if isinstance(c.plan, DifferencePlan)), key=lambda c: c.size)
+        grids = [g for i, g in enumerate(self.wholes) if self._fits(g) and (i == 0 or g is known.grid)]
+        grids += [named for g in grids for named in self._named(g)]
+        if grids and is_table(self.shape) and isinstance(grids[0], LinearGrid):
             grids.append(moved(grids[0], first[0].x, first[0].masked))
-        least = self._coded(RecallPlan(), grids[0], first)
-        good = [g for g in grids if self._coded(plan, g, first) < least]
+        plan = RecallPlan(recent=is_table(self.shape), classed=True)
+        sizes = [self._coded(plan, g, first) for g in grids]
+        most = (PROMISING_TABLE if is_table(self.shape) else PROMISING_RECALL) * min([*sizes, *(c.size for c in options)])
+        good = [g for g, size in zip(grids, sizes, strict=True) if size < most]
         return [self._note(Choice(plan, g, self._coded(plan, g, small))) for g in good]
+
+    def _named(self, grid: Grid) -> list[Grid]:
+        """Return the grid of ranks by frequency, if a grid is one of ranks."""
+        if not isinstance(grid, HiddenGrid) or not isinstance(grid.lattice, Ranks):
+            return []
+        return [HiddenGrid(grid.lattice.by_frequency((p.start, p.x, p.masked) for p in self.pieces))]
 
     def _measured(self, plain: Choice) -> Choice:
         """Return a plan without a network with the bytes of the whole sample: a part of it may mislead."""
@@ -188,13 +197,19 @@ class Trials:
         else:
             assert isinstance(plan, Whole)
             assert plain.grid is not None
-            size = self._coded(plan, plain.grid, pieces)
-        return self._note(replace(plain, size=size))
+            streams = [self._stream(plan, plain.grid, p) for p in pieces]
+            size = sum(len(pack(data, level)) for data in streams) * self._values / sum(p.x.size for p in pieces)
+            plan = plan.needed(streams, self.shape) if isinstance(plan, RecallPlan) else plan
+        return self._note(replace(plain, plan=plan, size=size))
 
     def _coded(self, plan: Whole, grid: Grid, pieces: list[Piece]) -> float:
         """Return the bytes of pieces under a plan without a model, scaled to the array."""
-        size = sum(len(pack(plan.encode(grid.at(p.start), p.x, p.masked)[0], self.preset.zstd)) for p in pieces)
+        size = sum(len(pack(self._stream(plan, grid, p), self.preset.zstd)) for p in pieces)
         return size * self._values / sum(p.x.size for p in pieces)
+
+    @staticmethod
+    def _stream(plan: Whole, grid: Grid, piece: Piece) -> bytes:
+        return plan.encode(grid.at(piece.start), piece.x, piece.masked)[0]
 
     def _head(self, values: int) -> list[Piece]:
         """Return pieces of about `values` values, cut short along the outer axis if need be."""

@@ -117,10 +117,15 @@ CASES |= {
 STAIRS = np.repeat(np.random.default_rng(7).integers(0, 5, (300, 2)) ** 9, np.random.default_rng(8).geometric(0.1, 300), axis=0)
 STAIRS[::97] += np.arange(len(STAIRS[::97]))[:, None] ** 3
 DRIFT = np.cumsum(np.random.default_rng(9).normal(size=(30, 90, 3)), axis=0).astype("f4") + 40
+TOWNS = np.random.default_rng(10).zipf(1.3, (3000, 2)).clip(1, 30)
+TOWNS = np.column_stack([TOWNS, np.where(TOWNS.sum(axis=1) % 2, TOWNS[:, 0] ** 3 % 97, 5 * TOWNS[:, 1])]).astype("i2")
+SCALED = np.random.default_rng(11).laplace(size=(3, 40, 70)) * np.exp2(np.random.default_rng(12).integers(-6, 2, (3, 40, 1)))
 CASES |= {
     "buckets": (DRIFT, aezip.Lossless(), "buckets"),
     "buckets_holes": (with_holes(DRIFT.astype("f8")), aezip.Absolute(1e-9), "buckets"),
     "recall_recency": (STAIRS.astype("i4"), aezip.Lossless(), "recall"),
+    "recall_classes": (TOWNS, aezip.Lossless(), "recall"),
+    "recall_classes_rows": (with_holes(SCALED.astype("f8")), aezip.Absolute(1e-3), "recall"),
     "recall_moved": (with_holes(STAIRS.astype("f8") / 3), aezip.RangeRelative(0.2), "recall"),
 }
 CASES |= {
