@@ -44,6 +44,7 @@ AVERAGE_FROM = 0.2  # of the steps
 ASTRAY = 1.25  # bits in the closed loop, over the fewest so far, from which training goes back
 SLOWER = 0.3  # the learning rate after going back, over that before
 CHECKS = (0.6, 0.85, 0.93)  # of the steps: where the closed loop is looked at besides
+LONG = 1000  # steps from which those looks are a small part of the time
 KEPT = 0.5  # of the rows collected before, at each refresh
 
 
@@ -357,7 +358,7 @@ def fit(
     generator = torch.Generator().manual_seed(seed)
     tensors = _tensors(rows)
     at = sorted(int(r * steps) for r in refreshes)
-    checks = [int(c * steps) for c in CHECKS]
+    checks = [int(c * steps) for c in CHECKS] if steps >= LONG else []
     history = []
     smooth = math.nan
     steady = _Steady(module, lambda m: freeze(m, pairs, fine), samples)
