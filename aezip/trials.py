@@ -37,6 +37,7 @@ MANY_SPIKES = 0.1  # of the features must have one, for flags to be tried
 WIDEST = 1 << 50  # integers beyond this are left to plans without a network
 FEW = 1 << 16  # values by which it is told whether coding by column may pay
 PROMISING_RECALL, PROMISING_TABLE = 1.3, 2.0  # how much larger coding by column may be on so few values to be tried on more
+CLOSE = 1.1  # how much larger a plan without a network may be than the smallest on a part of the sample
 MEASURED = 1 << 20  # values that plans without a network are measured on
 
 
@@ -151,7 +152,9 @@ class Trials:
                 options.append(self._note(Choice(DifferencePlan(axis), grid, self._coded(DifferencePlan(axis), grid, small))))
         options += self._bucketed(options, small)
         options += self._recalled(options, small)
-        return self._measured(min(options, key=lambda c: c.size))
+        kinds = {type(c.plan): c for c in sorted(options, key=lambda c: -c.size)}  # the smallest of each
+        most = CLOSE * min(c.size for c in options)
+        return min((self._measured(c) for c in kinds.values() if c.size <= most), key=lambda c: c.size)
 
     def _bucketed(self, options: list[Choice], small: list[Piece]) -> list[Choice]:
         """Return plans by buckets on the grid and along the axis that suit zstd best, and along a second axis, if they fit."""
