@@ -29,6 +29,7 @@ MOST = 4096  # distinct integers of a column
 MOST_COLUMNS = 64
 SPARSE = 1.5  # integers in their range for each that occurs
 COST = 8.0  # bytes of the header for each, at most
+ALONE = 32  # ranks by frequency below this are exact
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,8 +86,7 @@ class Ranks(Lattice):
                 part = ranks[index] if masked is None else ranks[index][~masked[index]]
                 if table.size:
                     counts[number] += np.bincount(part.ravel(), minlength=table.size)
-        orders = [np.argsort(-count, kind="stable") for count in counts]
-        tables = [table[order] for table, order in zip(self.tables, orders, strict=True)]
+        tables = [table[_by_frequency(count)] for table, count in zip(self.tables, counts, strict=True)]
         return Ranks(self.inner, tables, self.edges)
 
     def from_integers(self, integers: Integers64, dtype: DTypeLike, start: int = 0) -> NDArray[Any]:
@@ -125,6 +125,18 @@ class Ranks(Lattice):
         if any((np.diff(np.sort(t)) == 0).any() or (np.abs(t) > 1 << 52).any() for t in tables):
             raise CorruptFile("the lattice in the header is malformed: the file is damaged, get another copy")
         return cls(inner, tables)
+
+
+def _by_frequency(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the order of entries by how often they occur, the most frequent first; within quarters of octaves, as they were.
+
+    Only the leading bits of a rank are entropy-coded: an order below them saves nothing, and rising steps take fewer bytes.
+    """
+    order = np.argsort(-counts, kind="stable")
+    rank = np.arange(counts.size)
+    octave = np.log2(np.maximum(rank, 1)).astype(np.int64)
+    quarter = np.where(rank < ALONE, rank, ALONE + 4 * octave + (rank >> np.maximum(octave - 2, 0) & 3))
+    return order[np.lexsort((order, quarter))]
 
 
 def find_ranks(inner: Lattice, blocks: Iterable[tuple[int, NDArray[Any], NDArray[Any]]], columns: int) -> Ranks | None:
