@@ -181,8 +181,10 @@ class Trials:
         plan = RecallPlan(recent=is_table(self.shape), classed=True)
         sizes = [self._coded(plan, g, first) for g in grids]
         most = (PROMISING_TABLE if is_table(self.shape) else PROMISING_RECALL) * min([*sizes, *(c.size for c in options)])
-        good = [g for g, size in zip(grids, sizes, strict=True) if size < most]
-        return [self._note(Choice(plan, g, self._coded(plan, g, small))) for g in good]
+        good = [(g, size) for g, size in zip(grids, sizes, strict=True) if size < most]
+        if sum(p.x.size for p in small) > sum(p.x.size for p in first):
+            good = [(g, self._coded(plan, g, small)) for g, _ in good]
+        return [self._note(Choice(plan, g, size)) for g, size in good]
 
     def _named(self, grid: Grid) -> list[Grid]:
         """Return the grid of ranks by frequency, if a grid is one of ranks."""
