@@ -18,7 +18,7 @@ from .errors import CorruptFile, InvalidInput
 from .integer import FRACTION_BITS
 
 if TYPE_CHECKING:
-    from .codec import Decoder
+    from .decoder import Decoder
     from .model import Model
     from .network import NetworkPlan
 

@@ -15,9 +15,10 @@ import numpy as np
 
 from .atomic import replacing
 from .bounds import Bound, Lossless
-from .codec import Decoder, Encoder
+from .codec import Encoder
 from .container import Reader, Writer
 from .contextplan import ContextPlan, bottleneck, needed
+from .decoder import Decoder
 from .errors import AezipError, CorruptFile, InvalidInput, ModelMismatch
 from .frames import pack
 from .network import NetworkPlan

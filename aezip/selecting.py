@@ -12,7 +12,7 @@ import numpy.typing as npt
 from .errors import InvalidInput
 
 if TYPE_CHECKING:
-    from .codec import Decoder
+    from .decoder import Decoder
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from . import features, limits
 from .bounds import Bound, bound_from_json
-from .codec import Decoder
 from .container import Reader
+from .decoder import Decoder
 from .errors import CorruptFile, InvalidInput, meaningful
 from .models import Model, stream_of
 from .parallel import ordered

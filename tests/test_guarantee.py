@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import aezip
-from aezip import archive, codec, plan
+from aezip import archive, decoder, plan
 from aezip.bounds import Lossless
 
 DTYPES = ["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"]
@@ -236,8 +236,8 @@ def test_a_decoder_that_drifts_is_caught_and_nothing_is_written(
 ) -> None:
     path = tmp_path / "x.aez"
     path.write_bytes(b"old")
-    honest = codec.decode_chunk
-    monkeypatch.setattr(codec, "decode_chunk", lambda *arguments: honest(*arguments) + 1)
+    honest = decoder.decode_chunk
+    monkeypatch.setattr(decoder, "decode_chunk", lambda *arguments: honest(*arguments) + 1)
     monkeypatch.setattr(plan, "SMALL", 0)
     with pytest.raises(aezip.BoundViolated):
         aezip.compress(smooth((400, 30)), path, bound=aezip.RangeRelative(1e-2), preset="fast", overwrite=True)

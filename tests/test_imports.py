@@ -88,13 +88,13 @@ def test_only_the_autoencoder_and_its_training_import_torch(name: str) -> None:
     assert ("torch" in top(imports(MODULES[name]))) == (name in TORCH_ALLOWED)
 
 
-@pytest.mark.parametrize("name", ["aezip", "aezip.cli", "aezip.archive", "aezip.codec", "aezip.formats"])
+@pytest.mark.parametrize("name", ["aezip", "aezip.cli", "aezip.archive", "aezip.codec", "aezip.decoder", "aezip.formats"])
 def test_nothing_that_decodes_reaches_torch_when_imported(name: str) -> None:
     assert not reachable(name) & TORCH_ALLOWED
 
 
 def test_the_codec_and_what_it_stands_on_never_see_hdf5() -> None:
-    for name in reachable("aezip.codec"):
+    for name in reachable("aezip.codec") | reachable("aezip.decoder"):
         assert "h5py" not in top(imports(MODULES[name])), name
 
 

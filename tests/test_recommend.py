@@ -212,11 +212,11 @@ def test_the_command(stored: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 
 def test_estimates_need_no_torch_and_no_decoding(stored: Path) -> None:
     program = (
-        "import sys\nsys.modules['torch'] = None\nimport aezip\nfrom aezip import codec\n"
+        "import sys\nsys.modules['torch'] = None\nimport aezip\nfrom aezip import decoder\n"
         "def refuse(*a, **k):\n    raise AssertionError\n"
         f"archive = aezip.open({str(stored)!r})\n"
         "assert len(archive.recommend(None, 0, 4).columns) == 4\n"
-        "codec.decode_chunk = refuse\n"
+        "decoder.decode_chunk = refuse\n"
         f"assert archive.predict(None, [0, 1]).shape == (2, {ITEMS})\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
