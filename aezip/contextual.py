@@ -13,6 +13,7 @@ from . import contextplan, residual
 from .codes import CodeBook
 from .context import BITS, ContextNet, ContextSizes
 from .contextplan import ContextModel, ContextPlan
+from .contextrows import Sample
 from .encoder import FloatEncoder
 from .frames import pack
 from .integer import FRACTION_BITS
@@ -90,13 +91,11 @@ class Prepared:
     plan_whole: bool
     origin: int
     precision: int
-    samples: list[object]
+    samples: list[Sample]
     codes: list[npt.NDArray[np.int64]]
 
 
 def _samples(grid: Grid, pieces: list[Piece], below: Below | None, series: Series | None) -> Prepared:
-    from .refining import Sample  # torch is needed from here on
-
     parts, codes = [], []
     low, high = math.inf, -math.inf
     for piece in pieces:
@@ -117,7 +116,7 @@ def _samples(grid: Grid, pieces: list[Piece], below: Below | None, series: Serie
     unit = 2.0**FRACTION_BITS
     origin = 0 if below is not None else round((low + high) / 2.0 * unit)
     reach = max(abs(low * unit - origin), abs(high * unit - origin))
-    samples: list[object] = [
+    samples: list[Sample] = [
         Sample(*contextplan.arranged(series, t, w, m), o if below is not None else origin) for t, w, m, o in parts
     ]
     return Prepared(grid.whole, origin, BITS if reach < NARROW_RANGE else WIDE, samples, codes)
@@ -161,7 +160,7 @@ def train(
     if resumed is not None:
         sizes, origin, net = resumed[0].sizes, resumed[0].origin, resumed[1]
     fitted = refining.fit(
-        sizes, ready.samples, steps, seed, refreshes=(0.25, 0.5, 0.75) if final else (), progress=report, resumed=net  # type: ignore[arg-type]
+        sizes, ready.samples, steps, seed, refreshes=(0.25, 0.5, 0.75) if final else (), progress=report, resumed=net
     )
     plan = ContextPlan(sizes, grid.whole, origin, None if below is None else below.plan, series)
     return _count(plan, grid, pieces, share, fitted.net, below, fitted.rate)
