@@ -16,6 +16,7 @@ import numpy.typing as npt
 from . import kernels, residual
 from .errors import CorruptFile
 from .plain import filled
+from .plainbits import unzigzag, zigzag
 from .quantizer import Grid
 
 Int64 = npt.NDArray[np.int64]
@@ -38,14 +39,14 @@ def buckets(value: Int64, context: npt.NDArray[np.uint16]) -> residual.Split:
     bucket = np.where(size >= DIRECT, DIRECT + 2 * (exponent - 4) + ((size >> shift.clip(0)) & 1), size)
     symbol = np.where(value == 0, 0, 1 + 2 * bucket + (value < 0))
     low = np.where(shift > 0, size & ((np.int64(1) << shift) - 1), 0)
-    return residual.Split(np.where(far, value, residual.unzigzag(symbol)), context, low, shift)
+    return residual.Split(np.where(far, value, unzigzag(symbol)), context, low, shift)
 
 
 def from_buckets(reader: residual.Decoder, context: npt.NDArray[np.uint16]) -> Int64:
     """Return the values of one pass; raises CorruptFile for symbols that stand for nothing."""
     high = reader.decode(np.zeros(len(context), np.uint8), context)
     far = (high >= FAR) | (high <= -FAR)
-    symbol = np.where(far, 0, residual.zigzag(high))
+    symbol = np.where(far, 0, zigzag(high))
     if int(symbol.max(initial=0)) > TOP_SYMBOL or int(symbol.min(initial=0)) < 0:
         raise CorruptFile("a distance is impossible: the file is damaged")
     bucket = (symbol - 1).clip(0) >> 1

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from . import ans, residual
 from .bucketed import buckets, from_buckets
 from .errors import CorruptFile
+from .plainbits import unzigzag, zigzag
 
 Int64 = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]
@@ -157,9 +158,9 @@ def _coded(value: Int64, parts: Parts, used: int, groupings: Sequence[Groups]) -
     nothing = np.zeros(0, np.int64)
     return int(classes.max(initial=0)).bit_length(), [
         *(buckets(part, np.zeros(len(part), np.uint16)) for part in (np.array([used, len(starts), starts[0]], np.int64), gaps)),
-        residual.Split(residual.unzigzag(shifts), np.full(len(shifts), SHIFTS_TABLE, np.uint16), nothing, None),
-        residual.Split(residual.unzigzag(classes), np.full(len(classes), CLASS_TABLE, np.uint16), nothing, None),
-        residual.Split(residual.unzigzag(symbol), table, value - starts[symbol], shifts[symbol].astype(np.uint8)),
+        residual.Split(unzigzag(shifts), np.full(len(shifts), SHIFTS_TABLE, np.uint16), nothing, None),
+        residual.Split(unzigzag(classes), np.full(len(classes), CLASS_TABLE, np.uint16), nothing, None),
+        residual.Split(unzigzag(symbol), table, value - starts[symbol], shifts[symbol].astype(np.uint8)),
     ]
 
 
@@ -195,7 +196,7 @@ def read(reader: residual.Decoder, doublings: int, table: int, count: int, group
 
 def _symbols(reader: residual.Decoder, context: npt.NDArray[np.uint16], limit: int) -> Int64:
     """Return symbols below a limit."""
-    symbols = residual.zigzag(reader.decode(np.zeros(len(context), np.uint8), context))
+    symbols = zigzag(reader.decode(np.zeros(len(context), np.uint8), context))
     if not 0 <= int(symbols.min(initial=0)) <= int(symbols.max(initial=0)) < limit:
         raise CorruptFile("a class or a leading part is impossible: the file is damaged")
     return symbols

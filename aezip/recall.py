@@ -26,6 +26,7 @@ from . import classes, kernels, recency, residual
 from .bucketed import buckets, from_buckets
 from .errors import CorruptFile
 from .network import fill_forward
+from .plainbits import unzigzag, zigzag
 from .quantizer import Grid, LinearGrid
 
 Int64 = npt.NDArray[np.int64]
@@ -255,7 +256,7 @@ def _passes(column: Int64, mode: int, table: int) -> list[residual.Split]:
     lag = find_lags(column)
     away = column - np.where(np.arange(len(column)) > 0, column[np.maximum(np.arange(len(column)) - lag, 0)], 0)
     lags = residual.Split(
-        residual.unzigzag(lag - 1), np.full(len(column), table, np.uint16), np.zeros(0, np.int64), None
+        unzigzag(lag - 1), np.full(len(column), table, np.uint16), np.zeros(0, np.int64), None
     )
     return [lags, buckets(away, np.uint16(table + 1) + _octave(lag))]
 
@@ -269,7 +270,7 @@ def _read(reader: residual.Decoder, mode: int, table: int, count: int, groups: S
     if mode != LAG:
         value = from_buckets(reader, context)
         return value.cumsum() if mode == DIFFERENCE else value
-    lag = residual.zigzag(reader.decode(np.zeros(count, np.uint8), context)) + 1
+    lag = zigzag(reader.decode(np.zeros(count, np.uint8), context)) + 1
     if count and not 1 <= int(lag.min()) <= int(lag.max()) <= WINDOW + 1:
         raise CorruptFile("a lag is impossible: the file is damaged")
     return follow(from_buckets(reader, np.uint16(table + 1) + _octave(lag)), lag) if count else lag

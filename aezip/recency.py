@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import kernels, residual
+from .plainbits import unzigzag, zigzag
 
 Int64 = npt.NDArray[np.int64]
 U8 = npt.NDArray[np.uint8]
@@ -117,7 +118,7 @@ def _before(ranks: U8, order: int) -> list[npt.NDArray[np.integer]]:
 
 def passes(ranks: U8, count: int, order: int) -> list[residual.Split]:
     """Return the ranks row by row as symbols, in tables that the ranks before choose."""
-    symbols = residual.unzigzag(ranks.astype(np.int64))
+    symbols = unzigzag(ranks.astype(np.int64))
     table = np.broadcast_to(contexts(_before(ranks, order)), ranks.shape)
     nothing = np.zeros(0, np.int64)
     return [
@@ -134,7 +135,7 @@ def read(reader: residual.Decoder, count: int, order: int, table: int) -> Int64:
     before = [np.zeros(lanes, np.int64) for _ in range(order)]
     for row, some in zip(ranks, steps(count), strict=True):
         context = np.broadcast_to(contexts(before), lanes)[:some] + np.uint16(table)
-        row[:some] = residual.zigzag(reader.decode(level[:some], context))
+        row[:some] = zigzag(reader.decode(level[:some], context))
         before = [row, *before][:order]
     return ranks
 

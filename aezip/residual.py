@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from . import ans
 from .errors import CorruptFile
+from .plainbits import MOST_SHIFT, LowBits, leb128, pack_integers, pack_low, read_leb128, unpack_integers, unzigzag, zigzag
 
 Int64 = npt.NDArray[np.int64]
 U8 = npt.NDArray[np.uint8]
@@ -37,7 +38,7 @@ _EIGHTHS = np.array([65536, 71468, 77936, 84990, 92682, 101070, 110218, 120194],
 
 _LEVEL = np.arange(256)
 SHIFTS: Int64 = np.where(_LEVEL < SHIFT_FROM, 0, (_LEVEL - SHIFT_FROM) // LEVELS_PER_OCTAVE + 1)
-_SHIFTS = int(SHIFTS[LEVELS - 1]) + 1
+assert int(SHIFTS[LEVELS - 1]) == MOST_SHIFT
 _TABLE = np.where(
     _LEVEL < SHIFT_FROM, _LEVEL, TABLE_LEVELS - LEVELS_PER_OCTAVE + (_LEVEL - SHIFT_FROM) % LEVELS_PER_OCTAVE
 )
@@ -49,16 +50,6 @@ def log2_scale_to_level(log2_scale: float) -> int:
     """Return the level of a scale."""
     level = round((log2_scale - LOG2_SCALE_MIN) * LEVELS_PER_OCTAVE)
     return min(max(level, 0), LEVELS - 1)
-
-
-def zigzag(value: Int64) -> Int64:
-    """Map 0, -1, 1, -2, … to 0, 1, 2, 3, …."""
-    return (value << 1) ^ (value >> 63)
-
-
-def unzigzag(value: Int64) -> Int64:
-    """Undo `zigzag`."""
-    return (value >> 1) ^ -(value & 1)
 
 
 def contexts(level: U8, fraction: npt.NDArray[np.integer] | None, fraction_bits: int) -> U8:
@@ -228,7 +219,7 @@ def ideal_bits(tables: ans.Tables, passes: list[Split]) -> float:
         symbols = part.symbols
         symbols[tables.frequencies[part.contexts, symbols] == 0] = ESCAPE
         bits += tables.bits(symbols, part.contexts)
-        bits += 8.0 * len(_pack_integers(part.high[symbols == ESCAPE]))
+        bits += 8.0 * len(pack_integers(part.high[symbols == ESCAPE]))
         bits += 0.0 if part.shifts is None else float(part.shifts.sum())
     return bits
 
@@ -246,9 +237,10 @@ def encode(tables: ans.Tables, passes: list[Split]) -> bytes:
         coded_passes.append((symbols, part.contexts))
         escapes_of.append(part.high[symbols == ESCAPE])
     coded = ans.encode(tables, coded_passes)
-    low = _pack_low(passes)
-    escapes = _pack_integers(np.concatenate(escapes_of or [np.zeros(0, np.int64)]))
-    return _leb128(len(coded)) + _leb128(len(low)) + coded + low + escapes
+    shifted = [p for p in passes if p.shifts is not None]
+    low = pack_low(*(np.concatenate([getattr(p, name) for p in shifted]) for name in ("low", "shifts"))) if shifted else b""
+    escapes = pack_integers(np.concatenate(escapes_of or [np.zeros(0, np.int64)]))
+    return leb128(len(coded)) + leb128(len(low)) + coded + low + escapes
 
 
 class Decoder:
@@ -261,13 +253,13 @@ class Decoder:
     """
 
     def __init__(self, tables: ans.Tables, data: bytes, *, fast: bool = False) -> None:
-        coded, at = _read_leb128(data, 0)
-        low, at = _read_leb128(data, at)
+        coded, at = read_leb128(data, 0)
+        low, at = read_leb128(data, at)
         if at + coded + low > len(data):
             raise CorruptFile("an entropy-coded stream is cut short: the file is damaged")
         self._symbols = ans.Decoder(tables, data[at : at + coded], fast=fast)
-        self._low = _LowBits(data[at + coded : at + coded + low])
-        self._escapes = _unpack_integers(data[at + coded + low :])
+        self._low = LowBits(data[at + coded : at + coded + low])
+        self._escapes = unpack_integers(data[at + coded + low :])
         self._escape_at = 0
 
     def decode(self, level: U8, context: npt.NDArray[np.integer]) -> Int64:
@@ -334,141 +326,6 @@ class Decoder:
 
 
 _UNZIGZAG: Int64 = unzigzag(np.arange(256, dtype=np.int64))
-
-
-def _pack_low(passes: list[Split]) -> bytes:
-    """Pack the low bits: shift by shift a count (LEB128), whole low bytes, then the remaining bits."""
-    present = [p for p in passes if p.shifts is not None]
-    if not present:
-        return b""
-    shifts = np.concatenate([p.shifts for p in present if p.shifts is not None])
-    values = np.concatenate([p.low for p in present])
-    counts = np.bincount(shifts, minlength=int(SHIFTS[LEVELS - 1]) + 1)
-    out = []
-    for shift in range(1, int(SHIFTS[LEVELS - 1]) + 1):
-        out.append(_leb128(int(counts[shift])))
-        if not counts[shift]:
-            continue
-        low = values[shifts == shift].astype(np.int64)
-        for byte in range(shift // 8):
-            out.append(((low >> (8 * byte)) & 0xFF).astype(np.uint8).tobytes())
-        rest = shift % 8
-        if rest:
-            top = (low >> (shift - rest)).astype(np.uint8)
-            bits = (top[:, None] >> np.arange(rest, dtype=np.uint8)) & np.uint8(1)
-            out.append(np.packbits(bits.ravel()).tobytes())
-    return b"".join(out)
-
-
-class _LowBits:
-    """The low bits of all passes, shift by shift."""
-
-    def __init__(self, data: bytes) -> None:
-        self._values: dict[int, Int64] = {}
-        self._at: dict[int, int] = {}
-        at, shift = 0, 0
-        while at < len(data):
-            shift += 1
-            count, at = _read_leb128(data, at)
-            need = (shift // 8) * count + (-(-count * (shift % 8) // 8))
-            if need > len(data) - at or shift > int(SHIFTS[LEVELS - 1]):
-                raise CorruptFile("the low bits are cut short: the file is damaged")
-            if count:
-                self._values[shift] = self._read(data, at, shift, count)
-                self._at[shift] = 0
-            at += need
-
-    @staticmethod
-    def _read(data: bytes, at: int, shift: int, count: int) -> Int64:
-        low = np.zeros(count, np.int64)
-        for byte in range(shift // 8):
-            low |= np.frombuffer(data, np.uint8, count, at).astype(np.int64) << (8 * byte)
-            at += count
-        rest = shift % 8
-        if rest:
-            packed = np.frombuffer(data, np.uint8, -(-count * rest // 8), at)
-            bits = np.unpackbits(packed, count=count * rest).reshape(count, rest)
-            top = (bits << np.arange(rest, dtype=np.uint8)).sum(axis=1, dtype=np.int64)
-            low |= top << (shift - rest)
-        return low
-
-    def take(self, shift: int, count: int) -> Int64:
-        at = self._at.get(shift, 0)
-        values = self._values.get(shift)
-        if values is None or at + count > len(values):
-            raise CorruptFile("low bits are missing: the file is damaged")
-        self._at[shift] = at + count
-        return values[at : at + count]
-
-    def flat(self) -> tuple[Int64, list[int], list[int]]:
-        """Return all values, and for each shift the places of the next one and after the last."""
-        parts = [self._values.get(shift, np.zeros(0, np.int64)) for shift in range(_SHIFTS)]
-        ends = [int(v) for v in np.cumsum([len(p) for p in parts])]
-        starts = [end - len(p) + self._at.get(shift, 0) for shift, (end, p) in enumerate(zip(ends, parts, strict=True))]
-        return np.concatenate(parts), starts, ends
-
-    def resume(self, places: list[int]) -> None:
-        """Go on at places in what `flat` returned."""
-        _, starts, _ = self.flat()
-        for shift in self._at:
-            self._at[shift] += places[shift] - starts[shift]
-
-    def finish(self) -> None:
-        if any(self._at[s] != len(v) for s, v in self._values.items()):
-            raise CorruptFile("low bits are left over: the file is damaged")
-
-
-def _pack_integers(values: npt.NDArray[np.signedinteger]) -> bytes:
-    """Pack rare, large integers: their byte counts, then their bytes by significance."""
-    if not len(values):
-        return b""
-    folded = zigzag(values.astype(np.int64)).astype(np.uint64)
-    widths = np.ones(len(values), np.uint8)
-    for byte in range(1, 8):
-        widths[folded >= np.uint64(1 << (8 * byte))] = byte + 1
-    planes = [
-        ((folded[widths > byte] >> np.uint64(8 * byte)) & np.uint64(0xFF)).astype(np.uint8)
-        for byte in range(8)
-    ]
-    return _leb128(len(values)) + widths.tobytes() + b"".join(p.tobytes() for p in planes)
-
-
-def _unpack_integers(data: bytes) -> Int64:
-    if not data:
-        return np.zeros(0, np.int64)
-    count, at = _read_leb128(data, 0)
-    widths = np.frombuffer(data[at : at + count], np.uint8)
-    at += count
-    if len(widths) < count or (widths > 8).any() or len(data) - at != int(widths.sum(dtype=np.int64)):
-        raise CorruptFile("escaped values are cut short: the file is damaged")
-    folded = np.zeros(count, np.uint64)
-    for byte in range(8):
-        where = widths > byte
-        size = int(where.sum())
-        folded[where] |= np.frombuffer(data, np.uint8, size, at).astype(np.uint64) << np.uint64(8 * byte)
-        at += size
-    return (folded >> np.uint64(1)).astype(np.int64) ^ -(folded & np.uint64(1)).astype(np.int64)
-
-
-def _leb128(value: int) -> bytes:
-    out = bytearray()
-    while value >= 128:
-        out.append(value & 127 | 128)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def _read_leb128(data: bytes, at: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 63, 7):
-        if at >= len(data):
-            raise CorruptFile("a length is cut short: the file is damaged")
-        value |= (data[at] & 127) << shift
-        at += 1
-        if data[at - 1] < 128:
-            return value, at
-    raise CorruptFile("a length is impossible: the file is damaged")
 
 
 def ideal_scale(values: Int64) -> float:

@@ -12,6 +12,7 @@ import aezip
 from aezip import classes, recall, residual
 from aezip.errors import CorruptFile
 from aezip.forms import Whole
+from aezip.plainbits import unzigzag, zigzag
 from aezip.quantizer import HiddenGrid
 
 GRID = HiddenGrid(Whole(1, 0))
@@ -70,7 +71,7 @@ def test_rows_that_are_distributed_alike_share_a_table() -> None:
     doublings, passes = classes.passes(value.reshape(-1), groups) or (0, [])
     assert doublings == 1
     classes_pass = passes[3]
-    of_row = residual.zigzag(classes_pass.high.astype(np.int64))
+    of_row = zigzag(classes_pass.high.astype(np.int64))
     assert len(set(of_row[wide == 0])) == len(set(of_row[wide == 1])) == 1
     assert of_row[wide == 0][0] != of_row[wide == 1][0]
     apart = sum(len(stream(value[wide == w].reshape(-1), [])[0]) for w in (0, 1))
@@ -167,7 +168,7 @@ def test_a_class_or_part_that_does_not_exist_is_refused() -> None:
     doublings, passes = classes.passes(value, groups) or (0, [])
     for number, wrong in ((3, 1 << doublings), (2, classes.DEEPEST + 1), (4, 3)):
         changed = list(passes)
-        high = np.full(len(passes[number].high), residual.unzigzag(np.array([wrong]))[0])
+        high = np.full(len(passes[number].high), unzigzag(np.array([wrong]))[0])
         changed[number] = residual.Split(high, passes[number].contexts, np.zeros(0, np.int64), None)
         _, tables = residual.tables_for(changed, classes.tables(doublings))
         reader = residual.Decoder(tables, residual.encode(tables, changed))
