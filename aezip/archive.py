@@ -18,7 +18,7 @@ from . import features
 from .bounds import Bound, Lossless
 from .codec import Encoder
 from .comparing import matched
-from .container import Reader, Writer
+from .container import Reader
 from .errors import BoundViolated, CorruptFile, DamageWarning, InvalidInput
 from .header import dump
 from .metrics import Metrics
@@ -27,6 +27,7 @@ from .parallel import ordered
 from .progress import Progress, ProgressEvent
 from .report import Report, report
 from .view import ArrayView
+from .writer import Writer
 
 Source = str | os.PathLike[str] | bytes
 Array = npt.NDArray[Any]

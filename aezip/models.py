@@ -16,13 +16,14 @@ import numpy as np
 from .atomic import replacing
 from .bounds import Bound, Lossless
 from .codec import Encoder
-from .container import Reader, Writer
+from .container import Reader
 from .contextplan import ContextPlan, bottleneck, needed
 from .decoder import Decoder
 from .errors import AezipError, CorruptFile, InvalidInput, ModelMismatch
 from .frames import pack
 from .network import NetworkPlan
 from .trained import Trained, encoder_from_bytes, encoder_to_bytes
+from .writer import Writer
 
 if TYPE_CHECKING:
     from .progress import ProgressEvent

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from aezip import header as rules
-from aezip.container import Reader, Writer
+from aezip.container import Reader
 from aezip.frames import pack
+from aezip.writer import Writer
 
 Json = Any
 

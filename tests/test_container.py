@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import aezip
-from aezip import container, frames, header
+from aezip import container, frames, header, writer
 
 X = np.cumsum(np.random.default_rng(1).normal(size=(500, 6)), axis=0).astype("f4")
 
@@ -292,7 +292,7 @@ def test_a_failing_disk_leaves_the_old_file(tmp_path: Path, failing: str, monkey
         raise OSError(28, "No space left on device")
 
     if failing == "write":
-        monkeypatch.setattr(container._Spool, "add", fail)
+        monkeypatch.setattr(writer._Spool, "add", fail)
     elif failing == "fsync":
         monkeypatch.setattr(os, "fsync", fail)
     else:
