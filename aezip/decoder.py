@@ -53,15 +53,14 @@ def decode_chunk(
         return plan.decode(segments["data"], shape, dtype)
     assert grid is not None
     grid = grid.at(start)
+    masked = None if classes is None else classes != 0
     if isinstance(plan, Whole):
         out = plan.decode(grid, segments["data"], shape, dtype)
     elif isinstance(plan, ContextPlan):
         assert isinstance(model, ContextModel)
-        masked = None if classes is None else classes != 0
         out = contextplan.decode(plan, grid, model, segments, shape, dtype, masked, workers)
     else:
         assert isinstance(model, Model)
-        masked = None if classes is None else classes != 0
         out = network.decode(plan, grid, model, segments, shape, dtype, masked)
     if classes is not None:
         specials.restore(classes, out)

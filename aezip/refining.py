@@ -31,8 +31,6 @@ from .resuming import resume_context
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
-Int64 = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 BATCH = 4096
 LN2 = math.log(2.0)
 AVERAGE = 0.99  # of the average of the weights stays at each step

@@ -237,8 +237,8 @@ def encode(tables: ans.Tables, passes: list[Split]) -> bytes:
         coded_passes.append((symbols, part.contexts))
         escapes_of.append(part.high[symbols == ESCAPE])
     coded = ans.encode(tables, coded_passes)
-    shifted = [p for p in passes if p.shifts is not None]
-    low = pack_low(*(np.concatenate([getattr(p, name) for p in shifted]) for name in ("low", "shifts"))) if shifted else b""
+    shifted = [(p.low, p.shifts) for p in passes if p.shifts is not None]
+    low = pack_low(*map(np.concatenate, zip(*shifted, strict=True))) if shifted else b""
     escapes = pack_integers(np.concatenate(escapes_of or [np.zeros(0, np.int64)]))
     return leb128(len(coded)) + leb128(len(low)) + coded + low + escapes
 
