@@ -21,6 +21,7 @@ from . import ans, residual
 from .bucketed import buckets, from_buckets
 from .errors import CorruptFile
 from .plainbits import unzigzag, zigzag
+from .products import by_rows
 
 Int64 = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]
@@ -265,19 +266,21 @@ def _bits(counts: Float64) -> float:
 def _cluster(counts: Float64) -> tuple[float, Int64]:
     """Return the bits that classes of groups with such counts, (groups, symbols), take, and the class of each group."""
     labels = np.zeros(len(counts), np.int64)
+    seen = counts.nonzero()  # few of all: groups are many
+    found = *seen, counts[seen], counts.shape[1]
     best = _bits(counts.sum(axis=0, keepdims=True)), labels
     whole = counts.sum(axis=0) / max(1.0, counts.sum())
     classes = 1
     while classes < min(MOST, len(counts)):
         labels, classes = 2 * labels + _halves(counts, labels, classes), 2 * classes
-        sums = _sums(counts, labels, classes)
+        sums = _sums(found, labels, classes)
         for _ in range(ROUNDS):
             share = (sums + whole) / (sums.sum(axis=1, keepdims=True) + 1.0)  # nothing seen is not impossible
-            moved = (counts @ np.log2(np.maximum(share, 1e-12)).T).argmax(axis=1)
+            moved = by_rows(counts, np.log2(np.maximum(share, 1e-12)).T).argmax(axis=1)
             if (moved == labels).all():
                 break
             labels = moved
-            sums = _sums(counts, labels, classes)
+            sums = _sums(found, labels, classes)
         size = _bits(sums) + _bits(np.bincount(labels, minlength=classes)[None].astype(np.float64))
         if size >= best[0]:
             break
@@ -285,9 +288,11 @@ def _cluster(counts: Float64) -> tuple[float, Int64]:
     return best
 
 
-def _sums(counts: Float64, labels: Int64, classes: int) -> Float64:
-    """Return the counts of each class, (classes, symbols)."""
-    return np.asarray((labels == np.arange(classes)[:, None]).astype(np.float64) @ counts)
+def _sums(found: tuple[Int64, Int64, Float64, int], labels: Int64, classes: int) -> Float64:
+    """Return the counts of each class, (classes, symbols), from groups, symbols, their counts where not zero, and all symbols."""
+    group, symbol, counts, symbols = found
+    sums = np.bincount(labels[group] * symbols + symbol, counts, classes * symbols)
+    return np.asarray(sums, np.float64).reshape(classes, symbols)
 
 
 def _halves(counts: Float64, labels: Int64, classes: int) -> Int64:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from .context import BITS, EXTRAS, MAX_SKIP_EXPONENT, ContextSizes, inputs, reference_pair
 from .integer import FRACTION_BITS
+from .products import by_rows, over_rows
 from .refinement import NARROW, Base, Offset, Refined, Tile, Walk
 from .scan import nearest
 
@@ -63,24 +64,30 @@ class Collector:
         self.sizes, self.share, self.generator = sizes, share, generator
         self.parts: list[list[npt.NDArray[Any]]] = []
 
+    def choose(self, count: int) -> Int64 | None:
+        """Return which of so many values are taken; None: all."""
+        drawn = self.generator.random(count)
+        return None if self.share >= 1.0 else np.flatnonzero(drawn < self.share)
+
     def take(self, tile: Tile, target: Float64, ignore: Mask | None, spike: Mask | None) -> None:
-        """Take rows of a tile; target in 1/64 step, relative to the base."""
+        """Take the rows of a tile of chosen values; target in 1/64 step, relative to the base."""
         if not tile.active:
             return
-        chosen = np.flatnonzero(self.generator.random(len(target)) < self.share)
+        known = tile.neighbours
         if ignore is not None:
-            chosen = chosen[~ignore[chosen]]
-        count = self.sizes.places
-        seen = inputs(tile.neighbours.chosen(chosen), self.sizes.precision)
-        values = np.zeros((len(chosen), count + EXTRAS), np.float32)
+            kept = np.flatnonzero(~ignore)
+            known, target, spike = known.chosen(kept), target[kept], None if spike is None else spike[kept]
+        count, n = self.sizes.places, len(target)
+        seen = inputs(known, self.sizes.precision)
+        values = np.zeros((n, count + EXTRAS), np.float32)
         values[:, list(tile.active)] = (seen.fine * 2.0**-self.sizes.precision).T
         values[:, count:] = seen.values[len(tile.active) :].T * 2.0**-BITS
-        left = (target[chosen] - seen.reference) * 2.0**-FRACTION_BITS
+        left = (target - seen.reference) * 2.0**-FRACTION_BITS
         spread = np.ldexp(1.0, seen.exponent - FRACTION_BITS)
         self.parts.append(
             [
-                values, np.full(len(chosen), tile.kind), left.astype(np.float32), spread.astype(np.float32),
-                np.zeros(len(chosen), np.float32) if spike is None else spike[chosen].astype(np.float32),
+                values, np.full(n, tile.kind), left.astype(np.float32), spread.astype(np.float32),
+                np.zeros(n, np.float32) if spike is None else spike.astype(np.float32),
             ]
         )
 
@@ -97,7 +104,7 @@ class Collector:
 def _watch(sizes: ContextSizes, sample: Sample, collector: Collector, walk: Walk, pairs: object) -> None:
     """Walk over a chunk whose decoded values are known, collecting rows."""
     target = sample.target * 2.0**FRACTION_BITS - sample.base
-    for tile in walk.tiles(pairs):
+    for tile in walk.tiles(pairs, collector.choose):
         ignore = None if sample.ignore is None else tile.of(sample.ignore).reshape(-1)
         spike = None
         if sizes.spike is not None and sample.whole is not None:
@@ -175,11 +182,11 @@ def least_squares(sizes: ContextSizes, rows: Rows) -> Float32:
         share: Float64 = np.ones(len(mine))
         weight: Float64 = np.zeros(count)
         for _ in range(5):
-            square = x.T @ (x * share[:, None])
+            square = over_rows(x, x * share[:, None])
             small = max(1e-5, 0.3 * count / len(mine))  # few values: stay near the reference
             square += np.eye(count) * (small * np.trace(square) / count + 1e-9 * len(mine))
-            weight = np.asarray(np.linalg.solve(square, x.T @ (y * share)), np.float64)
-            share = np.asarray(1.0 / np.maximum(np.abs(y - x @ weight), floor), np.float64)
+            weight = np.asarray(np.linalg.solve(square, over_rows(x, (y * share)[:, None])[:, 0]), np.float64)
+            share = np.asarray(1.0 / np.maximum(np.abs(y - by_rows(x, weight[:, None])[:, 0]), floor), np.float64)
             share = share / share.mean()
         skip[kind] = weight
     return skip
@@ -216,7 +223,7 @@ def needed_bits(sizes: ContextSizes, rows: Rows, skip: Float32, total: int) -> F
         mine = _members(rows, kind)
         if len(mine) < 8:
             continue
-        left = rows.target[mine] / rows.spread[mine] - rows.values[mine, :count] @ skip[kind]
+        left = rows.target[mine] / rows.spread[mine] - by_rows(rows.values[mine, :count], skip[kind][:, None])[:, 0]
         scale = np.maximum(np.abs(left), 0.3 / rows.spread[mine]).mean()
         values = (rows.kind == kind).sum() * total / len(rows.kind)
         bits[kind] = 0.5 * math.log2(values) - math.log2(max(float(scale), 1e-6)) - 1.0

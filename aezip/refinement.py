@@ -45,25 +45,27 @@ class Base:
     level: U8
 
 
+Choose = Callable[[int], Int64 | None]  # of so many values, which are looked at; None: all
 Offset = Base | int  # what contexts are relative to: an autoencoder's prediction, or one number in 1/64 step
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A run of values of one pass, and what is known of their surroundings."""
+    """A run of values of one pass, or some of them, and what is known of their surroundings."""
 
     part: Pass | SeriesPass | Diagonal
     where: tuple[Any, ...]  # of the view of the pass's targets
     kind: int
     active: tuple[int, ...]
     neighbours: Neighbours
+    chosen: Int64 | None = None
 
     def of(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return the tile's values of an array of the chunk's shape."""
         if isinstance(self.part, Diagonal):
             return np.take(array.reshape(-1), self.part.index)
         view: npt.NDArray[Any] = array[self.part.targets][self.where]
-        return view
+        return view if self.chosen is None else view.reshape(-1)[self.chosen]
 
     def put(self, array: npt.NDArray[Any], values: npt.NDArray[Any]) -> None:
         """Write the tile's values, (n,), to a contiguous array of the chunk's shape."""
@@ -98,12 +100,15 @@ class Walk:
         self.limit = float(1 << 22) if narrow else float(1 << 50)
         self.errors = np.zeros(shape, np.float32)
 
-    def tiles(self, pairs: Any) -> Iterator[Tile]:
-        """Yield tile after tile; `store` is to be called for each before the next pass begins."""
+    def tiles(self, pairs: Any, choose: Choose | None = None) -> Iterator[Tile]:
+        """Yield tile after tile, or what is chosen of those that have neighbours.
+
+        Whole tiles: `store` is to be called for each before the next pass begins.
+        """
         if self.sizes.columns:
-            yield from self._series(pairs)
+            yield from self._series(pairs, choose)
             return
-        for make, wheres in self._passes(pairs):
+        for make, wheres in self._passes(pairs, choose):
             yield from map(make, wheres)
 
     def predictions(self, net: ContextNet, workers: int) -> Iterator[tuple[Tile, Prediction]]:
@@ -119,11 +124,11 @@ class Walk:
             for make, wheres in self._passes(net.pair):
                 yield from ahead(partial(_after, make, predicted), wheres, pool, workers)
 
-    def _passes(self, pairs: Any) -> Iterator[tuple[Callable[[Any], Tile], list[Any]]]:
+    def _passes(self, pairs: Any, choose: Choose | None = None) -> Iterator[tuple[Callable[[Any], Tile], list[Any]]]:
         """Yield, pass after pass, what makes a tile of an index, and the indices."""
         if self.sizes.scan:
             for runs in wave(self.sizes.scan, self.shape).diagonals():
-                yield partial(self._scanned, pairs), runs
+                yield partial(self._scanned, pairs, choose), runs
             return
         every = self.sizes.slots
         inner, outer = error_slots(every, len(self.sizes.order))
@@ -137,25 +142,30 @@ class Walk:
                 sum_errors(part, near_views, near_active, list(range(len(inner), len(near)))),
             )
             make = partial(
-                self._tile, part, active, pairs(part.kind, active), part.views(self.context, every), errors
+                self._tile, part, active, pairs(part.kind, active), part.views(self.context, every), errors, choose
             )
             yield make, list(tiles(part.target_shape, TILE_VALUES))
 
     def _tile(
         self, part: Pass, active: tuple[int, ...], pair: tuple[int, int] | None, views: list[Float],
-        errors: tuple[Float, Float], where: Any,
+        errors: tuple[Float, Float], choose: Choose | None, where: Any,
     ) -> Tile:
-        values = np.empty((len(active), errors[0][where].size), self.context.dtype)
+        shape = errors[0][where].shape
+        chosen = choose(math.prod(shape)) if choose is not None and active else None
+        some: Any = ... if chosen is None else np.unravel_index(chosen, shape)
+        values = np.empty((len(active), math.prod(shape) if chosen is None else len(chosen)), self.context.dtype)
         for row, view in zip(values, views, strict=True):
-            row.reshape(view[where].shape)[...] = view[where]
+            row.reshape(shape if chosen is None else -1)[...] = view[where][some]
         level = None
         if isinstance(self.offset, Base):
-            level = self.offset.level[part.targets][where].reshape(-1).astype(np.float32)
-        near = errors[0][where].reshape(-1), errors[1][where].reshape(-1)
-        return Tile(part, where, part.kind, active, Neighbours(values, pair, near, level))
+            level = self.offset.level[part.targets][where][some].reshape(-1).astype(np.float32)
+        near = errors[0][where][some].reshape(-1), errors[1][where][some].reshape(-1)
+        return Tile(part, where, part.kind, active, Neighbours(values, pair, near, level), chosen)
 
-    def _scanned(self, pairs: Any, part: Diagonal) -> Tile:
+    def _scanned(self, pairs: Any, choose: Choose | None, part: Diagonal) -> Tile:
         active = part.active
+        chosen = choose(len(part.index)) if choose is not None and active else None
+        part = part if chosen is None else part.some(chosen)
         values = part.gather(self.context)
         level = None
         if isinstance(self.offset, Base):
@@ -163,14 +173,15 @@ class Walk:
         known = Neighbours(values, pairs(part.kind, active), part.errors(self.errors), level)
         return Tile(part, (), part.kind, active, known)
 
-    def _series(self, pairs: Any) -> Iterator[Tile]:
+    def _series(self, pairs: Any, choose: Choose | None = None) -> Iterator[Tile]:
         columns = self.sizes.columns
         for index in range(self.shape[0]):
             for column in range(columns):
                 part = SeriesPass(index, column, columns)
                 active = part.active
                 known = Neighbours(part.gather(self.context), pairs(part.kind, active), part.errors(self.errors), None)
-                yield Tile(part, (), part.kind, active, known)
+                chosen = choose(known.values.shape[1]) if choose is not None and active else None
+                yield Tile(part, (), part.kind, active, known if chosen is None else known.chosen(chosen), chosen)
 
     def compiled(self, net: ContextNet, ignore: Mask | None, *, whole: bool) -> Chunk | None:
         """Return the chunk for compiled loops; None if it is walked over in NumPy."""

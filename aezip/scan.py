@@ -95,6 +95,12 @@ class Diagonal:
         """Which slots hold decoded values."""
         return () if self.first else tuple(range(self.wave.table.shape[1]))
 
+    def some(self, chosen: npt.NDArray[np.int64]) -> Diagonal:
+        """Return a run of some of the values, in rising order."""
+        inner = int(np.searchsorted(chosen, self.inner))
+        states = self.states[chosen[inner:] - self.inner]
+        return Diagonal(self.first, self.index[chosen], inner, states, self.wave)
+
     def gather(self, context: Float) -> Float:
         """Return the neighbours of all values in all active slots, (slots, n), from a chunk's array."""
         return self._take(context, range(len(self.active)))
