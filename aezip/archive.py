@@ -23,7 +23,7 @@ from .errors import BoundViolated, CorruptFile, DamageWarning, InvalidInput
 from .header import dump
 from .metrics import Metrics
 from .models import AnyModel, Model, as_model
-from .parallel import ordered
+from .parallel import cores, ordered
 from .progress import Progress, ProgressEvent
 from .report import Report, report
 from .view import ArrayView
@@ -37,7 +37,7 @@ DESCRIBED = 1700  # bytes of a header that leave a file within 4 KiB of the raw 
 
 def _threads(threads: int | None) -> int:
     if threads is None:
-        return max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+        return cores()
     if threads < 1:
         raise InvalidInput("the number of threads must be at least 1")
     return threads
@@ -267,7 +267,7 @@ def _write(data: Any, writer: Writer, options: dict[str, Any], threads: int, *, 
     fills = options.pop("fill_value")
     if not isinstance(fills, Mapping):
         fills = dict.fromkeys(named, fills)
-    encoders = {n: Encoder(array, name=n, fill_value=fills.get(n), **options) for n, array in named.items()}
+    encoders = {n: Encoder(array, name=n, fill_value=fills.get(n), threads=threads, **options) for n, array in named.items()}
     for name, encoder in encoders.items():
         _encode(encoder, writer, name, threads, progress)
         encoder.release()

@@ -76,6 +76,8 @@ class Encoder:
         A model whose plan is trained on.
     shared
         What is trained is to serve other arrays as well.
+    threads
+        On which a sample is coded while a plan is chosen; nothing that is encoded depends on them.
 
     Raises
     ------
@@ -100,6 +102,7 @@ class Encoder:
         reference: dict[str, Any] | None = None,
         start: Trained | None = None,
         shared: bool = False,
+        threads: int = 1,
         progress: Callable[[ProgressEvent], None] | None = None,
     ) -> None:
         if preset not in PRESETS:
@@ -113,7 +116,7 @@ class Encoder:
         self._estimates: tuple[bytes, dict[str, float]] | None = None  # recommender, and what the header says of it
         self.preset = preset
         self.seed = seed
-        self.device = device
+        self.device, self.threads = device, threads
         self.asked = bound
         self._admitted = admit(array, fill_value)
         self.values = self._admitted.values
@@ -222,7 +225,10 @@ class Encoder:
     def _selector(self, pieces: list[Piece], fine: Grid | None, wholes: list[Grid]) -> Selector:
         share = self.values.size / max(1, sum(p.x.size for p in pieces))
         preset = PRESETS[self.preset]
-        return Selector(pieces, share, self._context_sample(), fine, wholes, preset, self.seed, self.device, self._progress)
+        return Selector(
+            pieces, share, self._context_sample(), fine, wholes, preset, self.seed, self.device, self._progress,
+            threads=self.threads,
+        )
 
     def _select(self, fine: Grid | None, wholes: list[Grid]) -> Choice:
         pieces = self._sample()

@@ -93,7 +93,7 @@ class ContextTrials(Trials):
         report = self._context_reporter(pieces[0], final=final, name=name)
         refined = contextual.train(
             grid, pieces, share, way.order, hidden, steps, self.seed, below=below, series=series, scan=way.scan, spike=spike,
-            final=final or longer, report=report,
+            final=final or longer, threads=self.threads, report=report,
         )
         self._note(as_choice(refined))
         return refined

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -19,13 +20,17 @@ from .frames import pack
 from .integer import FRACTION_BITS
 from .layout import Piece
 from .model import Model
-from .network import NetworkPlan
+from .network import Coded, NetworkPlan
+from .parallel import ordered
 from .passes import Order
 from .quantizer import Grid
 from .refinement import Offset
 from .residual import TableCounts
 from .scan import Axes
 from .series import Series
+
+if TYPE_CHECKING:
+    from .refining import Fit
 
 WIDE = 20  # precision where float32 cannot hold the contexts
 NARROW_RANGE = 1 << 21  # largest distance from the origin, in 1/64 step, that float32 contexts hold with room to spare
@@ -138,6 +143,7 @@ def train(
     spike: int | None = None,
     final: bool = True,
     resumed: tuple[ContextPlan, ContextNet] | None = None,
+    threads: int = 1,
     report: Callable[[int, int, int, float], None] | None = None,
 ) -> Refinement:
     """Train a context network on sampled chunks, code them, count the bytes.
@@ -150,6 +156,8 @@ def train(
         Refresh the neighbours by coding the sample while training.
     resumed
         Train this network on, with the sizes and the origin of its plan.
+    threads
+        On which chunks are coded.
     """
     from . import refining
 
@@ -160,29 +168,32 @@ def train(
     if resumed is not None:
         sizes, origin, net = resumed[0].sizes, resumed[0].origin, resumed[1]
     fitted = refining.fit(
-        sizes, ready.samples, steps, seed, refreshes=(0.25, 0.5, 0.75) if final else (), progress=report, resumed=net
+        sizes, ready.samples, steps, seed, refreshes=(0.25, 0.5, 0.75) if final else (), progress=report, resumed=net,
+        threads=threads,
     )
     plan = ContextPlan(sizes, grid.whole, origin, None if below is None else below.plan, series)
-    return _count(plan, grid, pieces, share, fitted.net, below, fitted.rate)
+    return _count(plan, grid, pieces, share, fitted, below, threads)
 
 
 def _count(
-    plan: ContextPlan, grid: Grid, pieces: list[Piece], share: float, net: ContextNet, below: Below | None, rate: float
+    plan: ContextPlan, grid: Grid, pieces: list[Piece], share: float, fitted: Fit, below: Below | None, threads: int
 ) -> Refinement:
     """Code the sample with a frozen network and count the bytes, the model's included."""
     encoder = None if below is None else below.encoder
     base = None if below is None else below.model
-    coded = [
-        contextplan.code(plan, grid.at(p.start), net, base, encoder, p.x, p.masked) for p in pieces
-    ]
+
+    def code(piece: Piece) -> Coded:
+        return contextplan.code(plan, grid.at(piece.start), fitted.net, base, encoder, piece.x, piece.masked)
+
+    coded = list(ordered(code, pieces, min(threads, len(pieces))))
     counts = TableCounts(plan.tables)
     for part in coded:
         for split in part.residual:
             counts.add(split.symbols, split.contexts)
-    data = contextplan.model_to_bytes(b"" if below is None else below.model_bytes, net, counts)
+    data = contextplan.model_to_bytes(b"" if below is None else below.model_bytes, fitted.net, counts)
     model = contextplan.model_from_bytes(data, plan, len(pieces[0].x.shape))
     size = sum(len(residual.encode(model.residual_tables, c.residual)) for c in coded)
     if model.base is not None:
         book: CodeBook = model.base.book
         size += sum(len(residual.encode(model.base.code_tables, book.passes(c.codes))) for c in coded)
-    return Refinement(plan, grid, size * share + len(pack(data, 19)), model, data, encoder, rate)
+    return Refinement(plan, grid, size * share + len(pack(data, 19)), model, data, encoder, fitted.rate)

@@ -22,6 +22,7 @@ from .decoder import Decoder
 from .errors import AezipError, CorruptFile, InvalidInput, ModelMismatch
 from .frames import pack
 from .network import NetworkPlan
+from .parallel import cores
 from .trained import Trained, encoder_from_bytes, encoder_to_bytes
 from .writer import Writer
 
@@ -179,6 +180,7 @@ def train(
     encoder = Encoder(
         array, Lossless() if bound is None else bound, fill_value=fill_value, preset=preset, seed=seed, variant=variant,
         device=device, progress=progress, shared=True, start=None if init_from is None else init_from.trained,
+        threads=cores(),
     )  # fmt: skip
     encoder.prepare()
     choice = encoder.chosen

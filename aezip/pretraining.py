@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .adam import Adam
 from .model import CODE_EXPONENT, Sizes
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def _fit_autoencoder(start: Layer, value: Tensor, steps: int, generator: torch.G
     """Train a layer to give its inputs back: squared error for linear units, cross-entropy for logistic ones."""
     parameters = [t.clone().requires_grad_() for t in (start.weight, start.hidden, start.visible)]
     layer = replace(start, weight=parameters[0], hidden=parameters[1], visible=parameters[2])
-    optimizer = torch.optim.Adam(parameters, lr=3e-3)
+    optimizer = Adam(parameters)
     errors = [layer.error(value[:WATCHED])]
     for step in range(steps):
         batch = _batch(value, generator)
@@ -126,7 +127,7 @@ def _fit_autoencoder(start: Layer, value: Tensor, steps: int, generator: torch.G
             loss = functional.binary_cross_entropy_with_logits(out, batch, reduction="none").sum(dim=1).mean()
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+        optimizer.step(3e-3)
         _record(errors, layer, value, step, steps)
     weight, hidden, visible = (p.detach() for p in parameters)
     return replace(start, weight=weight, hidden=hidden, visible=visible, errors=tuple(errors))

@@ -21,10 +21,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from . import residual
+from .adam import Adam
 from .autoencoder import ACTIVATION_BITS, LOG2_SCALE_MAX, LOG2_SCALE_MIN, logistic_bits, residual_bits, round_weight
 from .context import BITS, EMBEDDING, EXTRAS, ContextNet, ContextSizes
 from .contextrows import COLUMNS, Rows, Sample, choose_pairs, collect, least_squares, mixed, needed_bits, skip_exponents, thinned
 from .integer import FLAG_BINS, quantize_odds, quantize_rows
+from .parallel import ordered
 from .refinement import Refined, code
 from .residual import LEVELS_PER_OCTAVE
 from .resuming import resume_context
@@ -81,21 +83,23 @@ class ContextModule(nn.Module):
         return mean * spread, scale.clamp(LOG2_SCALE_MIN, LOG2_SCALE_MAX), odds
 
 
-def run(net: ContextNet, samples: list[Sample]) -> tuple[list[Refined], float]:
+def run(net: ContextNet, samples: list[Sample], threads: int) -> tuple[list[Refined], float]:
     """Code the samples with a network; return what was decoded, without residuals, and the bits that those take."""
-    coded = []
-    counts = residual.TableCounts(residual.CONTEXTS_WHOLE + FLAG_BINS)
-    low = 0.0
-    for sample in samples:
+    def coded(sample: Sample) -> tuple[Refined, npt.NDArray[np.int64], float]:
         part = code(net, sample.target, sample.whole, sample.ignore, sample.offset)
+        counts = residual.TableCounts(residual.CONTEXTS_WHOLE + FLAG_BINS)
+        low = 0.0
         for split in part.residual:
             counts.add(split.symbols, split.contexts)
             low += 0.0 if split.shifts is None else float(split.shifts.sum())
-        coded.append(replace(part, residual=[]))  # one sample's at a time: they take more memory than all else
-        del part
-    table = counts.counts[counts.counts.any(axis=1)].astype(np.float64)
+        return replace(part, residual=[]), counts.counts, low  # residuals take more memory than all else
+
+    done = list(ordered(coded, samples, min(threads, len(samples))))
+    table = np.asarray(np.sum([counts for _, counts, _ in done], axis=0), np.float64)
+    table = table[table.any(axis=1)]
     share = table / table.sum(axis=1, keepdims=True)
-    return coded, low - float((table * np.log2(np.maximum(share, 1e-12))).sum())
+    low = sum(low for *_, low in done)
+    return [part for part, *_ in done], low - float((table * np.log2(np.maximum(share, 1e-12))).sum())
 
 
 @dataclass
@@ -115,6 +119,7 @@ def fit(
     refreshes: tuple[float, ...] = (0.3, 0.7),
     progress: Callable[[int, int, int, float], None] | None = None,
     resumed: ContextNet | None = None,
+    threads: int = 1,
 ) -> Fit:
     """Train and freeze a context network, or train a frozen one on."""
     torch.manual_seed(seed)
@@ -130,7 +135,7 @@ def fit(
     _begin(module, rows, skip)
     if resumed is not None:
         resume_context(module, resumed)
-    steady = _Steady(module, lambda m: freeze(m, pairs, fine), samples)
+    steady = _Steady(module, lambda m: freeze(m, pairs, fine), samples, threads)
     training = _Training(module, rows, whole=samples[0].whole is not None, seed=seed)
     del rows
     at = sorted(int(r * steps) for r in refreshes)
@@ -176,7 +181,7 @@ class _Training:
     def __init__(self, module: ContextModule, rows: Rows, *, whole: bool, seed: int) -> None:
         self.module, self.rows, self.whole = module, rows, whole
         self.tensors = _tensors(rows)
-        self.optimizer = torch.optim.Adam(module.parameters())
+        self.optimizer = Adam(module.parameters())
         self.generator = torch.Generator().manual_seed(seed)
         self.smooth = math.nan  # bits a value
 
@@ -192,14 +197,12 @@ class _Training:
 
     def step(self, learning_rate: float) -> None:
         """Take one step."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate
         count = len(self.tensors[0])
         loss = self._price(torch.randint(0, count, (min(BATCH, count),), generator=self.generator)).mean()
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.module.parameters(), 1.0)
-        self.optimizer.step()
+        self.optimizer.step(learning_rate)
         value = float(loss.detach())
         self.smooth = value if math.isnan(self.smooth) else 0.98 * self.smooth + 0.02 * value
 
@@ -222,8 +225,10 @@ class _Steady:
     feed on each other along the passes, averages hardly ever. Where one does, training goes back to the best so far.
     """
 
-    def __init__(self, module: ContextModule, frozen: Callable[[ContextModule], ContextNet], samples: list[Sample]) -> None:
-        self.module, self.frozen, self.samples = module, frozen, samples
+    def __init__(
+        self, module: ContextModule, frozen: Callable[[ContextModule], ContextNet], samples: list[Sample], threads: int
+    ) -> None:
+        self.module, self.frozen, self.samples, self.threads = module, frozen, samples, threads
         self.average = copy.deepcopy(module)
         self.bits, self.net = math.inf, frozen(module)
         self._best = copy.deepcopy(module.state_dict())
@@ -240,7 +245,7 @@ class _Steady:
         """Code the samples with the average; return what was decoded, or None where it went astray and training goes back."""
         self.average.quantize = self.module.quantize
         net = self.frozen(self.average)
-        coded, bits = run(net, self.samples)
+        coded, bits = run(net, self.samples, self.threads)
         if bits > ASTRAY * self.bits:
             self.module.load_state_dict(self._best)
             self.average.load_state_dict(self._best)

@@ -24,6 +24,7 @@ from . import kernels
 Axes = tuple[int, ...]
 Float = npt.NDArray[Any]
 Int32 = npt.NDArray[np.int32]
+TOGETHER = 1 << 15  # neighbours taken at once; of more, those of one slot after the other
 RUN = 1 << 12  # most values of a run: the unit of threads and of entropy coding
 MOST_AXES = 4
 KINDS = 2  # classes of passes: the first values, all others
@@ -116,9 +117,12 @@ class Diagonal:
     def _take(self, array: Float, slots: Any) -> Float:
         flat = array.reshape(-1)
         out = np.empty((len(slots), len(self.index)), flat.dtype)
-        inside = self.index[: self.inner]
-        for row, slot in zip(out, slots, strict=True):
-            np.take(flat, inside + self.wave.interior[slot], out=row[: self.inner], mode="clip")
+        inside, distances = self.index[: self.inner], self.wave.interior[list(slots)]
+        if out.size <= TOGETHER:
+            out[:, : self.inner] = flat[inside + distances[:, None]]
+        else:
+            for row, distance in zip(out, distances, strict=True):
+                np.take(flat, inside + distance, out=row[: self.inner], mode="clip")
         if self.inner < len(self.index):
             places = self.index[self.inner :, None] + self.wave.table[:, list(slots)][self.states]
             out[:, self.inner :] = flat[places].T
@@ -190,9 +194,9 @@ class Wave:
         return np.asarray(moved @ np.array([self._strides[axis] for axis in self.scan]), np.int32)
 
     @cached_property
-    def interior(self) -> list[int]:
-        """Distances to the neighbours where all are within the chunk."""
-        return [int(d) for d in self.table[self._middle]]
+    def interior(self) -> Int32:
+        """Distances to the neighbours where all are within the chunk, (slots,)."""
+        return np.asarray(self.table[self._middle])
 
     @cached_property
     def compiled(self) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""The only optimizer: fits an autoencoder to rows and freezes it.
+"""Fits an autoencoder to rows and freezes it.
 
     rows in steps -> normalize -> Adam on bits of codes + bits of residual -> int8 weights in the last part
                   -> hard rounding of the codes at the end -> FloatEncoder, IntegerDecoder
@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from .adam import Adam
 from .autoencoder import ACTIVATION_BITS, Autoencoder, Decoder
 from .crops import crops
 from .encoder import FloatEncoder
@@ -330,8 +331,7 @@ def _optimize(
 ) -> None:
     slow = network.encoding() if schedule.faithful else []
     others = [p for p in network.parameters() if all(p is not q for q in slow)]
-    shares = (1.0, FAITHFUL_RATE)
-    optimizer = torch.optim.Adam([{"params": part} for part in (others, slow)], lr=schedule.learning_rate)
+    optimizers = (Adam(others), 1.0), (Adam(slow), FAITHFUL_RATE)
     generator = torch.Generator().manual_seed(schedule.seed)
     values = VALUES_PER_STEP if len(network.decoders) == 1 else VALUES_PER_STEP_GROUPS
     least = 32 if data.crops is None else 4
@@ -343,8 +343,6 @@ def _optimize(
         network.set_quantize(part >= QUANTIZE_FROM)
         network.corrupting = network.variant == "denoising" and part < CORRUPT_UNTIL
         rate = schedule.learning_rate * min(1.0, (step + 1) / 50) * (0.495 * (1 + math.cos(math.pi * part)) + 0.01)
-        for group, share in zip(optimizer.param_groups, shares, strict=True):
-            group["lr"] = rate * share
         chosen = torch.randint(0, len(data.trained), (batch,), generator=generator)
         index = data.trained[chosen.to(data.trained.device)]
         total, count = data.bits(network, index, hard=part >= HARD_FROM)
@@ -353,10 +351,12 @@ def _optimize(
             norm = network.contraction(data.target[index[:CONTRACTED]] / data.spread)
             weight = weight or CONTRACTION / max(float(norm.detach()), 1e-9)
             loss = loss + weight * norm
-        optimizer.zero_grad()
+        for optimizer, _ in optimizers:
+            optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
+        for optimizer, share in optimizers:
+            optimizer.step(rate * share)
         if progress is not None and step % 20 == 0:
             value = float(loss.detach())
             smooth = value if math.isnan(smooth) else 0.8 * smooth + 0.2 * value

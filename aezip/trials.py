@@ -97,6 +97,8 @@ class Trials:
         Values of the array over values sampled in `pieces`.
     fine, wholes
         Grids: the fine one of a lossy bound, or None; whole ones, the preferred first.
+    threads
+        On which a trained network codes the sample: the bytes do not depend on them.
     """
 
     pieces: list[Piece]
@@ -109,6 +111,7 @@ class Trials:
     device: str
     progress: Progress
     tried: list[tuple[str, float]] = field(default_factory=list)
+    threads: int = 1
     faithful: ClassVar[bool] = False  # codes are wanted as features
 
     @property

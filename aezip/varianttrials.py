@@ -117,7 +117,7 @@ class VariantTrials(ContextTrials):
             contextual.train(
                 grid, self.context_pieces, share, plan.sizes.order, plan.sizes.hidden, steps.context_steps, self.seed,
                 below=below, series=plan.series, scan=plan.sizes.scan, spike=plan.sizes.spike,
-                resumed=(plan, start.model.net), report=report,
+                resumed=(plan, start.model.net), threads=self.threads, report=report,
             )
         )  # fmt: skip
 
