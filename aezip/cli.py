@@ -19,7 +19,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import click
 
 from . import __version__, arguments, asking, benchcommand, modelcommand, reportcommand, variants
-from .errors import AezipError, CorruptFile, FillWarning, InvalidInput
+from .errors import AezipError, CorruptFile, FillWarning, InvalidInput, meaningful
 from .terminal import check_source, read_original
 from .terminal import json_option as _json_option
 from .terminal import open_archive as _open
@@ -39,6 +39,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 _UNUSABLE = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 _SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+_AGAIN = 0.1  # seconds
 _pending: list[int] = []  # signals that came
 
 
@@ -54,11 +55,34 @@ def _stop(number: int, frame: FrameType | None) -> NoReturn:
     for other in _SIGNALS:
         signal.signal(other, signal.SIG_IGN)  # a second one must not interrupt the clearing up
     _pending.append(number)
+    if hasattr(signal, "setitimer"):
+        signal.signal(signal.SIGALRM, _again)
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN, _AGAIN)
     raise _Stopped(number)
 
 
+def _again(number: int, frame: FrameType | None) -> None:
+    """Raise once more what foreign code swallowed: Cython does so while a module of its kind is imported.
+
+    Whatever clears up meanwhile does so under the exception, which is how that is told from going on as if nothing was.
+    """
+    error = sys.exc_info()[1]
+    while error is not None:
+        if isinstance(error, _Stopped):
+            return
+        error = error.__context__
+    raise _Stopped(_pending[0])
+
+
+def _calm() -> None:
+    """Raise nothing once more."""
+    if _pending and hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
+
+
 def _swallowed(problem: sys.UnraisableHookArgs) -> None:
-    """Say nothing of a signal that fell into a destructor: `watching` raises it again."""
+    """Say nothing of a signal that fell into a destructor: `_again` and `watching` raise it once more."""
     if not isinstance(problem.exc_value, _Stopped):
         sys.__unraisablehook__(problem)
 
@@ -95,9 +119,11 @@ def run(words: Sequence[str] | None = None) -> int:
     try:
         result = cli.main(None if words is None else list(words), prog_name="aezip", standalone_mode=False)
         sys.stdout.flush()
+        _calm()
         return result if isinstance(result, int) else 0
     except BaseException as error:
-        return _failed(error)
+        _calm()
+        return _failed(_Stopped(_pending[0]) if _pending else error)  # whatever became of it on its way
 
 
 def _failed(error: BaseException) -> int:
@@ -360,7 +386,8 @@ def info(source: str, as_json: bool) -> None:
         return
     from . import render
 
-    render.show(report, source)
+    with meaningful("the header of an array"):
+        render.show(report, source)
 
 
 @cli.command()

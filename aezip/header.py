@@ -214,10 +214,10 @@ def _check_descriptive(header: dict[str, Any]) -> None:
     texts = header.get("dtype"), header.get("name", ""), header.get("preset", "")
     good = all(isinstance(value, dict) for value in described.values()) and all(isinstance(text, str) for text in texts)
     if good:
-        numbers = [*described["achieved"].values(), *described["rates"].values()]
         amounts = [value for key, value in described["bound"].items() if key not in ("kind", "per_feature")]
+        amounts += [*described["rates"].values(), described["achieved"].get("exceptions", 0)]
         kinds = described["bound"].get("kind"), described["plan"].get("kind")
-        good = all(n is None or _is_number(n) for n in numbers) and all(map(_is_number, amounts))
+        good = all(n is None or _is_number(n) for n in described["achieved"].values()) and all(map(_is_number, amounts))
         good = good and all(isinstance(kind, str) for kind in kinds)
     candidates = header.get("candidates", [])
     if not good or not isinstance(candidates, list) or not all(isinstance(text, str) for text in candidates):

@@ -187,6 +187,49 @@ def test_a_signal_leaves_nothing_behind(folder: Path, number: signal.Signals, co
     assert not [p for p in folder.iterdir() if "big.npy." in p.name]
 
 
+SWALLOWING = """
+import os, signal, time
+from aezip import codec
+
+def swallow(*_):
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)
+    except BaseException:
+        pass
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        pass
+
+codec.grids_for = swallow
+"""
+SLOW_TO_CLEAR = """
+import os, signal, time
+from aezip import atomic, codec
+unlink = os.unlink
+
+def slowly(*words, **more):
+    end = time.monotonic() + 0.5
+    while time.monotonic() < end:
+        pass
+    unlink(*words, **more)
+    open("cleared", "w").close()
+
+os.unlink = os.remove = slowly
+codec.grids_for = lambda *_: os.kill(os.getpid(), signal.SIGTERM) or time.sleep(1)
+"""
+
+
+@pytest.mark.parametrize("change", [SWALLOWING, SLOW_TO_CLEAR])
+def test_a_signal_ends_what_swallows_it_and_leaves_clearing_up_alone(folder: Path, change: str) -> None:
+    program = f"{change}\nfrom aezip import cli\ncli.main()"
+    child = subprocess.run([sys.executable, "-c", program, "compress", "x.npy", "-o", "z.aez"], capture_output=True, timeout=50)
+    assert child.returncode == 143
+    assert child.stderr == b"aezip: error: terminated\n"
+    assert not [p for p in folder.iterdir() if "z.aez" in p.name]
+    assert (folder / "cleared").exists() == (change == SLOW_TO_CLEAR)
+
+
 def test_decoding_works_where_torch_cannot_be_imported(folder: Path) -> None:
     program = (
         "import sys; sys.modules['torch'] = None\n"

@@ -5,18 +5,22 @@ The work is done by `fuzz.py` in a few children that limit their own memory; man
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import fuzz
+import hostile
 import pytest
 
 import aezip
+from aezip import inspection, page, render
 
 HERE = Path(__file__).parent
 GOLDEN = sorted((HERE / "golden").glob("v*.aez"))
@@ -115,3 +119,32 @@ def test_the_fuzzer_sees_what_it_looks_for(monkeypatch: pytest.MonkeyPatch) -> N
             assert fuzz.outcome(data, data, good)[0] == kind
     finally:
         signal.signal(signal.SIGALRM, old)
+
+
+ODD: list[Any] = [None, True, "", "x", [], {}, [None], -1, 0.5, 10**400]
+
+
+@pytest.mark.parametrize("name", ["v1_1_context_autoencoder", "v1_2_static_spikes", "v1_autoencoder_range"])
+def test_what_only_describes_is_shown_or_refused(name: str) -> None:
+    """Every value of the header that no decoding needs, replaced by odd ones: shown by `info` and on the page, or refused."""
+    parts = hostile.take_apart((HERE / "golden" / f"{name}.aez").read_bytes())
+    describing = ("achieved", "rates", "candidates", "bound", "preset", "seed")
+    paths = [path for path in hostile.places(parts.header) if path[0] in describing]
+    paths += [("recommender",), ("trained",), ("rates", "new"), ("achieved", "exceptions")]
+    shown, refused = 0, []
+    for path in paths:
+        for value in ODD:
+            changed = parts.copy()
+            hostile.at(changed.header, path[:-1])[path[-1]] = value
+            try:
+                with aezip.open(hostile.put_together(changed), threads=1) as archive, redirect_stdout(io.StringIO()):
+                    report = archive.report()
+                    render.show(report, "x")
+                    page.page(report, inspection.Inspection(False, {}), "x")
+                    json.dumps(report.to_json())
+                shown += 1
+            except aezip.AezipError as error:
+                refused.append(str(error))
+    assert refused
+    assert not any("\n" in line for line in refused)
+    assert shown > len(paths)
