@@ -32,7 +32,7 @@ from .frames import pack
 from .layout import Chunks, Piece, cut
 from .metrics import Accumulator, Metrics
 from .model import Model
-from .network import NetworkPlan
+from .networkplan import NetworkPlan
 from .plain import BytesPlan
 from .plan import PRESETS, Choice, Plan, Selector
 from .progress import Progress, ProgressEvent

@@ -15,7 +15,7 @@ from .convolutiontrials import is_image
 from .errors import InvalidInput
 from .layout import Layout, candidates
 from .model import Sizes
-from .network import NetworkPlan
+from .networkplan import NetworkPlan
 from .plan import Selector
 from .quantizer import Grid
 from .trials import Choice

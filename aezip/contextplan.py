@@ -21,7 +21,8 @@ from .encoder import FloatEncoder
 from .errors import CorruptFile
 from .integer import FLAG_BINS, FRACTION_BITS
 from .model import Cursor, Model, from_bytes
-from .network import Coded, NetworkPlan
+from .network import Coded
+from .networkplan import NetworkPlan
 from .passes import MOST_KINDS, Order, kinds
 from .quantizer import Grid
 from .recall import RecallPlan

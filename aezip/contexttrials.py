@@ -12,7 +12,7 @@ from .contextplan import way_name
 from .contextual import Below, Refinement
 from .layout import Layout, Piece, activity, crop
 from .model import Model, from_bytes, to_bytes
-from .network import NetworkPlan
+from .networkplan import NetworkPlan
 from .passes import Order
 from .quantizer import Grid
 from .scan import Axes, scans

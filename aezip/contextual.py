@@ -20,7 +20,8 @@ from .frames import pack
 from .integer import FRACTION_BITS
 from .layout import Piece
 from .model import Model
-from .network import Coded, NetworkPlan
+from .network import Coded
+from .networkplan import NetworkPlan
 from .parallel import ordered
 from .passes import Order
 from .quantizer import Grid

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from .layout import Layout
 from .model import Sizes
-from .network import NetworkPlan
+from .networkplan import NetworkPlan
 from .trials import Choice
 from .varianttrials import VariantTrials
 

@@ -18,7 +18,7 @@ from .contextplan import ContextModel, ContextPlan, bottleneck, model_from_bytes
 from .errors import CorruptFile, UnsupportedVersion
 from .layout import Chunks
 from .model import Model, from_bytes
-from .network import NetworkPlan
+from .networkplan import NetworkPlan
 from .plain import BytesPlan, DifferencePlan
 from .quantizer import Grid, grid_from_json
 from .recall import RecallPlan

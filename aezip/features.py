@@ -20,7 +20,7 @@ from .integer import FRACTION_BITS
 if TYPE_CHECKING:
     from .decoder import Decoder
     from .model import Model
-    from .network import NetworkPlan
+    from .networkplan import NetworkPlan
 
 Int64 = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]

@@ -21,7 +21,7 @@ from .contextplan import ContextPlan, bottleneck, needed
 from .decoder import Decoder
 from .errors import AezipError, CorruptFile, InvalidInput, ModelMismatch
 from .frames import pack
-from .network import NetworkPlan
+from .networkplan import NetworkPlan
 from .parallel import cores
 from .trained import Trained, encoder_from_bytes, encoder_to_bytes
 from .writer import Writer

@@ -16,7 +16,7 @@ from .contextual import Refinement
 from .convolutiontrials import ConvolutionTrials, is_image
 from .layout import Layout, candidates
 from .model import Sizes
-from .network import Difference, NetworkPlan
+from .networkplan import Difference, NetworkPlan
 from .plain import BytesPlan, DifferencePlan
 from .quantizer import Grid
 from .trials import PRESETS, Choice, Plan, Preset, network_sizes

@@ -25,7 +25,7 @@ import numpy.typing as npt
 from . import classes, kernels, recency, residual
 from .bucketed import buckets, from_buckets
 from .errors import CorruptFile
-from .network import fill_forward
+from .networkplan import fill_forward
 from .plainbits import unzigzag, zigzag
 from .quantizer import Grid, LinearGrid
 

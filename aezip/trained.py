@@ -20,7 +20,7 @@ from .encoder import FloatEncoder
 from .errors import CorruptFile, ModelMismatch
 from .integer import FRACTION_BITS
 from .model import Cursor, Model, Sizes, split_bytes
-from .network import NetworkPlan
+from .networkplan import NetworkPlan
 from .quantizer import Grid, HiddenGrid, LinearGrid, linear_grid
 from .selection import grids_for
 from .trials import Choice

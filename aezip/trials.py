@@ -22,7 +22,7 @@ from .frames import pack
 from .integer import IntegerDecoder
 from .layout import Layout, Piece
 from .model import NARROW_BITS, Model, Norm, Sizes, Spikes, from_bytes, to_bytes
-from .network import Difference, NetworkPlan
+from .networkplan import Difference, NetworkPlan
 from .plain import BytesPlan, DifferencePlan
 from .progress import Progress
 from .quantizer import Grid, HiddenGrid, LinearGrid

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from .layout import Piece
-from .network import NetworkPlan
+from .networkplan import NetworkPlan
 from .plan import Selector
 from .quantizer import Grid, LinearGrid
 from .trials import PRESETS, Choice

@@ -9,7 +9,7 @@ from . import contextual
 from .contextplan import ContextModel, ContextPlan, bottleneck
 from .contexttrials import ContextTrials, as_choice
 from .layout import candidates
-from .network import NetworkPlan
+from .networkplan import NetworkPlan
 from .quantizer import Grid
 from .trials import Choice, network_sizes
 from .variants import OVERCOMPLETE, VARIANTS, fits, width_for

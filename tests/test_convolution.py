@@ -20,7 +20,7 @@ from aezip.errors import CorruptFile, UnsafeFile, UnsupportedVersion
 from aezip.forms import Whole
 from aezip.layout import Layout, Piece
 from aezip.model import Model, Sizes, from_bytes
-from aezip.network import Difference, NetworkPlan
+from aezip.networkplan import Difference, NetworkPlan
 from aezip.progress import Progress
 from aezip.quantizer import Grid, HiddenGrid, LinearGrid
 

@@ -13,7 +13,7 @@ from aezip import codec, plan
 from aezip.errors import CorruptFile
 from aezip.layout import candidates
 from aezip.model import Sizes, Spikes
-from aezip.network import NetworkPlan
+from aezip.networkplan import NetworkPlan
 from aezip.trials import network_sizes
 
 

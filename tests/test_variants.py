@@ -202,7 +202,7 @@ def test_an_unknown_variant_is_refused(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 def test_a_file_of_an_unknown_variant_is_refused_by_name() -> None:
-    from aezip.network import NetworkPlan
+    from aezip.networkplan import NetworkPlan
 
     known = {"layout": [1, 8], "difference": None, "width": 2, "hidden": 8, "scale_hidden": 4, "groups": None}
     known["by_feature"] = False
