@@ -1,6 +1,7 @@
 """Products of long matrices in blocks that BLAS multiplies on one thread.
 
-Its threads wait for each other: where another process keeps a core busy, what takes milliseconds takes up to half a second.
+Its threads wait for each other: where another process keeps a core busy, what takes milliseconds takes up to half a second. The
+command line leaves BLAS one thread for everything; a library cannot, its user may want them.
 """
 
 from __future__ import annotations
