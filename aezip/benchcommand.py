@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import arguments
+from . import arguments, signals
 from .errors import AezipError, BoundViolated
 from .terminal import json_option, print_json, threads_option
 
@@ -47,14 +47,14 @@ def bench(source: str, **options: Any) -> int:
     bound = arguments.bound(options)
     fill = arguments.fill_value(options["fill_value"])
 
-    from . import cli, formats, render
+    from . import formats, render
 
     inputs = formats.read(source, datasets=options["datasets"], dtype=options["dtype"], shape=options["shape"])
     fills = inputs.fills if fill is None else dict.fromkeys(inputs.arrays, fill)
     found = {}
     with render.progress(not options["no_progress"]) as progress:
         for name, array in inputs.arrays.items():
-            found[name] = _measure(name, array, bound, fills.get(name), options, cli.watching(progress))
+            found[name] = _measure(name, array, bound, fills.get(name), options, signals.watching(progress))
     rows = [row for made in found.values() for row in made["codecs"]]
     for warning in dict.fromkeys(text for row in rows for text in row.pop("warnings", ())):
         click.echo(f"aezip: warning: {warning}", err=True)

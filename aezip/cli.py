@@ -18,7 +18,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import click
 
-from . import __version__, arguments, asking, benchcommand, modelcommand, reportcommand, variants
+from . import __version__, arguments, asking, benchcommand, modelcommand, reportcommand, signals, variants
 from .errors import AezipError, CorruptFile, FillWarning, InvalidInput, meaningful
 from .terminal import check_source, read_original
 from .terminal import json_option as _json_option
@@ -27,84 +27,19 @@ from .terminal import print_json as _print_json
 from .terminal import threads_option as _threads_option
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     import numpy.typing as npt
 
-    from .progress import ProgressEvent
     from .report import Report
     from .view import ArrayView
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _UNUSABLE = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
-_SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
-_AGAIN = 0.1  # seconds
-_pending: list[int] = []  # signals that came
-
-
-class _Stopped(BaseException):
-    """A signal asked to stop: unwinds the stack, so that temporary files go."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
-
-
-def _stop(number: int, frame: FrameType | None) -> NoReturn:
-    for other in _SIGNALS:
-        signal.signal(other, signal.SIG_IGN)  # a second one must not interrupt the clearing up
-    _pending.append(number)
-    if hasattr(signal, "setitimer"):
-        signal.signal(signal.SIGALRM, _again)
-        signal.setitimer(signal.ITIMER_REAL, _AGAIN, _AGAIN)
-    raise _Stopped(number)
-
-
-def _again(number: int, frame: FrameType | None) -> None:
-    """Raise once more what foreign code swallowed: Cython does so while a module of its kind is imported.
-
-    Whatever clears up meanwhile does so under the exception, which is how that is told from going on as if nothing was.
-    """
-    error = sys.exc_info()[1]
-    while error is not None:
-        if isinstance(error, _Stopped):
-            return
-        error = error.__context__
-    raise _Stopped(_pending[0])
-
-
-def _calm() -> None:
-    """Raise nothing once more."""
-    if _pending and hasattr(signal, "setitimer"):
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, signal.SIG_IGN)
-
-
-def _swallowed(problem: sys.UnraisableHookArgs) -> None:
-    """Say nothing of a signal that fell into a destructor: `_again` and `watching` raise it once more."""
-    if not isinstance(problem.exc_value, _Stopped):
-        sys.__unraisablehook__(problem)
-
-
-def watching(progress: Callable[[ProgressEvent], None] | None) -> Callable[[ProgressEvent], None]:
-    """Return a callback that also ends the job if a signal was swallowed."""
-
-    def report(event: ProgressEvent) -> None:
-        if _pending:
-            raise _Stopped(_pending[0])
-        if progress is not None:
-            progress(event)
-
-    return report
 
 
 def main() -> NoReturn:
     """Run the command line of this process and exit with its code."""
-    for number in _SIGNALS:
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _stop)
-    sys.unraisablehook = _swallowed
+    signals.listen()
     sys.exit(run())
 
 
@@ -119,19 +54,19 @@ def run(words: Sequence[str] | None = None) -> int:
     try:
         result = cli.main(None if words is None else list(words), prog_name="aezip", standalone_mode=False)
         sys.stdout.flush()
-        _calm()
+        signals.calm()
         return result if isinstance(result, int) else 0
     except BaseException as error:
-        _calm()
-        return _failed(_Stopped(_pending[0]) if _pending else error)  # whatever became of it on its way
+        signals.calm()
+        return _failed(signals.came() or error)  # whatever became of a signal on its way
 
 
 def _failed(error: BaseException) -> int:
     """Print one line on what went wrong; return the exit code."""
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else 1
-    if isinstance(error, _Stopped):
-        return _fail(_SIGNALS[signal.Signals(error.number)], 128 + error.number)
+    if isinstance(error, signals.Stopped):
+        return _fail(signals.NAMES[signal.Signals(error.number)], 128 + error.number)
     if isinstance(error, KeyboardInterrupt | click.Abort):
         return _fail("interrupted", 130)
     if isinstance(error, click.UsageError):
@@ -222,7 +157,7 @@ def compress(source: str, output: str | None, **options: Any) -> None:
     from . import render
 
     with _told(quiet=options["quiet"]), render.progress(not (options["quiet"] or options["no_progress"])) as progress:
-        report = _compress(inputs.arrays, target, options, bound=bound, fill_value=fills, progress=watching(progress))
+        report = _compress(inputs.arrays, target, options, bound=bound, fill_value=fills, progress=signals.watching(progress))
     if options["remove"]:
         os.unlink(source)
     if options["as_json"]:

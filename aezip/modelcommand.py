@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from . import arguments, variants
+from . import arguments, signals, variants
 from .errors import InvalidInput
 from .terminal import json_option, print_json
 
@@ -43,7 +43,7 @@ def train(sources: tuple[str, ...], output: str, **options: Any) -> None:
     fill = arguments.fill_value(options["fill_value"])
     variants.check(options["variant"])
 
-    from . import cli, formats, models, render
+    from . import formats, models, render
 
     start = None if options["start"] is None else models.Model.load(options["start"])
     arrays: list[Any] = []
@@ -59,7 +59,7 @@ def train(sources: tuple[str, ...], output: str, **options: Any) -> None:
     with render.progress(not (options["quiet"] or options["no_progress"])) as progress:
         made = models.train(
             arrays if len(arrays) > 1 else arrays[0], bound=bound, fill_value=fill, init_from=start,
-            progress=cli.watching(progress), **settings,
+            progress=signals.watching(progress), **settings,
         )  # fmt: skip
     made.save(output, overwrite=options["force"])
     if options["as_json"]:
