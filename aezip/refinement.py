@@ -76,6 +76,11 @@ class Tile:
         view[...] = values.reshape(view.shape)
 
 
+def _some(choose: Choose | None, active: tuple[int, ...], count: int) -> Int64 | None:
+    """Return which of a tile's values are looked at; None: all, as where nothing is known around them."""
+    return choose(count) if choose is not None and active else None
+
+
 def _after(make: Callable[[Any], Tile], then: Callable[[Tile], Item], where: Any) -> Item:
     return then(make(where))
 
@@ -151,7 +156,7 @@ class Walk:
         errors: tuple[Float, Float], choose: Choose | None, where: Any,
     ) -> Tile:
         shape = errors[0][where].shape
-        chosen = choose(math.prod(shape)) if choose is not None and active else None
+        chosen = _some(choose, active, math.prod(shape))
         some: Any = ... if chosen is None else np.unravel_index(chosen, shape)
         values = np.empty((len(active), math.prod(shape) if chosen is None else len(chosen)), self.context.dtype)
         for row, view in zip(values, views, strict=True):
@@ -164,7 +169,7 @@ class Walk:
 
     def _scanned(self, pairs: Any, choose: Choose | None, part: Diagonal) -> Tile:
         active = part.active
-        chosen = choose(len(part.index)) if choose is not None and active else None
+        chosen = _some(choose, active, len(part.index))
         part = part if chosen is None else part.some(chosen)
         values = part.gather(self.context)
         level = None
@@ -180,7 +185,7 @@ class Walk:
                 part = SeriesPass(index, column, columns)
                 active = part.active
                 known = Neighbours(part.gather(self.context), pairs(part.kind, active), part.errors(self.errors), None)
-                chosen = choose(known.values.shape[1]) if choose is not None and active else None
+                chosen = _some(choose, active, known.values.shape[1])
                 yield Tile(part, (), part.kind, active, known if chosen is None else known.chosen(chosen), chosen)
 
     def compiled(self, net: ContextNet, ignore: Mask | None, *, whole: bool) -> Chunk | None:

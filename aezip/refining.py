@@ -3,8 +3,7 @@
     sample + noise of half a step -> least squares for each class of passes -> Adam on bits of the residual
       -> freeze, code the sample -> true decoded neighbours -> train on -> ... -> freeze
 
-Same sample, seed and number of steps give the same network on one machine. Only this module and `training`
-optimize anything.
+Same sample, seed and number of steps give the same network on one machine.
 """
 
 from __future__ import annotations
