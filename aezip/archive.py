@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from . import features
 from .bounds import Bound, Lossless
-from .codec import Encoder
+from .codec import Encoder, PlanFailed
 from .comparing import matched
 from .container import Reader
 from .errors import BoundViolated, CorruptFile, DamageWarning, InvalidInput
@@ -26,6 +26,7 @@ from .models import AnyModel, Model, as_model
 from .parallel import cores, ordered
 from .progress import Progress, ProgressEvent
 from .report import Report, report
+from .surroundings import undisturbed
 from .view import ArrayView
 from .writer import Writer
 
@@ -170,10 +171,12 @@ class Archive(Mapping[str, ArrayView]):
         """
         return self._named(name).recommend(row, count)
 
+    @undisturbed
     def report(self) -> Report:
         """Return the ledger and the achieved errors."""
         return report(self._reader)
 
+    @undisturbed
     def damage(self) -> list[str]:
         """Decode everything and check every digest; return what is wrong, a line each."""
         found = []
@@ -209,18 +212,28 @@ def _named(data: Any) -> dict[str, Any]:
     return {DEFAULT_NAME: data}
 
 
+def _chunks(encoder: Encoder, writer: Writer, name: str, threads: int, progress: Progress) -> int:
+    """Encode and write the chunks of an array; return their bytes."""
+    size, count = 0, encoder.chunk_count
+    for index, chunk in enumerate(ordered(encoder.encode_chunk, range(count), threads)):
+        writer.add_chunk(chunk.segments, chunk.digest)
+        size += sum(map(len, chunk.segments.values()))
+        progress("encode", index + 1, count, encoder.raw_bytes * (index + 1) / count / max(1, size), name)
+    return size
+
+
 def _encode(encoder: Encoder, writer: Writer, name: str, threads: int, progress: Progress) -> None:
     """Encode an array; where that does not pay after all, store its bytes."""
     encoder.prepare()
     while True:
         writer.begin(name)
-        size = 0
-        count = encoder.chunk_count
-        for index, chunk in enumerate(ordered(encoder.encode_chunk, range(count), threads)):
-            writer.add_chunk(chunk.segments, chunk.digest)
-            size += sum(map(len, chunk.segments.values()))
-            progress("encode", index + 1, count, encoder.raw_bytes * (index + 1) / count / max(1, size), name)
-        size += sum(map(len, encoder.shared.values()))
+        try:
+            size = _chunks(encoder, writer, name, threads, progress) + sum(map(len, encoder.shared.values()))
+        except PlanFailed as failure:
+            if failure.__cause__ is None or not encoder.fall_back(failure.__cause__):
+                raise (failure.__cause__ or failure) from None
+            writer.drop()
+            continue
         described = len(dump(encoder.header()))  # steps by column and special values may outweigh a small array
         pays = size <= encoder.raw_bytes + 256 and size + described <= encoder.raw_bytes + DESCRIBED
         if not encoder.tighten() and (pays or not encoder.fall_back()):
@@ -280,6 +293,7 @@ def _write(data: Any, writer: Writer, options: dict[str, Any], threads: int, *, 
     return made
 
 
+@undisturbed
 def compress(
     data: Any,
     path: str | os.PathLike[str] | None = None,
@@ -370,6 +384,7 @@ def compress(
     return made if path is not None else (writer.getvalue(), made)
 
 
+@undisturbed
 def decompress(
     source: Source, *, name: str | None = None, threads: int | None = None, salvage: bool = False, model: AnyModel = None
 ) -> Any:
@@ -410,11 +425,13 @@ def decompress(
     return next(iter(arrays.values())) if len(arrays) == 1 else arrays
 
 
+@undisturbed
 def open(source: Source, *, threads: int | None = None, model: AnyModel = None) -> Archive:
     """Open an archive for reading in slices; see `Archive`."""
     return Archive(source, threads=threads, model=model)
 
 
+@undisturbed
 def verify(
     original: Any, source: Source, *, threads: int | None = None, model: AnyModel = None
 ) -> dict[str, Metrics]:

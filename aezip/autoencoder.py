@@ -19,13 +19,13 @@ Bengio et al., arXiv:1308.3432.
 from __future__ import annotations
 
 import math
-import warnings
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .chance import Chance
 from .model import CODE_EXPONENT, Sizes
 from .variants import CORRUPTED, PRETRAINED, winners
 
@@ -53,31 +53,25 @@ def round_weight(weight: Tensor) -> Tensor:
     return _rounded(weight / unit) * unit
 
 
-def _linear(inputs: int, outputs: int, *, bias: bool = True) -> nn.Linear:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # that there is nothing to start if there are no inputs
-        return nn.Linear(inputs, outputs, bias=bias)
-
-
 class Decoder(nn.Module):
     """Codes and values already decoded to mean and log2 scale of a group of features."""
 
-    def __init__(self, inputs: int, hidden: int, features: int, seen: int, spiked: bool = False) -> None:
+    def __init__(self, inputs: int, hidden: int, features: int, seen: int, chance: Chance, *, spiked: bool = False) -> None:
         super().__init__()
         self.seen = seen
-        self.first = _linear(inputs, hidden)
-        self.second = nn.Linear(hidden, hidden)
-        self.mean = nn.Linear(hidden, features)
-        self.skip = _linear(inputs, features, bias=False)
-        self.scale = nn.Linear(seen, features)
-        self.flag = nn.Linear(seen, features) if spiked else None
+        self.first = chance.linear(inputs, hidden)
+        self.second = chance.linear(hidden, hidden)
+        self.mean = chance.linear(hidden, features)
+        self.skip = chance.linear(inputs, features, bias=False)
+        self.scale = chance.linear(seen, features)
+        self.flag = chance.linear(seen, features) if spiked else None
         self.quantize = False
         for zero in (self.mean.weight, self.mean.bias, self.scale.weight, self.scale.bias, self.skip.weight):
             nn.init.zeros_(zero)
         if self.flag is not None:
             nn.init.zeros_(self.flag.weight)
-        nn.init.uniform_(self.first.bias, 0.1, 0.5)
-        nn.init.uniform_(self.second.bias, 0.1, 0.5)
+        chance.uniform_(self.first.bias, 0.1, 0.5)
+        chance.uniform_(self.second.bias, 0.1, 0.5)
 
     def _linear(self, layer: nn.Linear, value: Tensor) -> Tensor:
         weight = round_weight(layer.weight) if self.quantize else layer.weight
@@ -114,11 +108,14 @@ class Autoencoder(nn.Module):
         Shape (features,): log2 of the scale each feature starts from, in steps.
     variant
         Kind of autoencoder, of `variants.VARIANTS`.
+    chance
+        Draws starting values, and noise in training.
     """
 
-    def __init__(self, sizes: Sizes, spread: Tensor, base_scale: Tensor, variant: str = "deep") -> None:
+    def __init__(self, sizes: Sizes, spread: Tensor, base_scale: Tensor, variant: str, chance: Chance) -> None:
         super().__init__()
         self.sizes = sizes
+        self.chance = chance
         self.variant = variant
         features, width = sizes.features, sizes.width
         inner = min(256, max(32, 2 * sizes.hidden, features // 2))
@@ -131,13 +128,13 @@ class Autoencoder(nn.Module):
         self.hidden_layers = nn.ModuleList()
         if width:
             seen = features * sizes.near  # a convolution sees the blocks around a row
-            self.hidden_layers.extend([nn.Linear(seen, inner), nn.Linear(inner, inner), nn.Linear(inner, width)])
-            self.encoder_skip = nn.Linear(seen, width, bias=False)
+            self.hidden_layers.extend(chance.linear(*ends) for ends in ((seen, inner), (inner, inner), (inner, width)))
+            self.encoder_skip = chance.linear(seen, width, bias=False)
         self.gain = nn.Parameter(torch.zeros(width))  # log of a factor of each latent
         self.prior_mean = nn.Parameter(torch.zeros(width))
         self.prior_scale = nn.Parameter(torch.full((width,), 1.5))
         self.decoders = nn.ModuleList(
-            Decoder(sizes.inputs(g), sizes.hidden, len(group), sizes.scale_hidden, sizes.spiked)
+            Decoder(sizes.inputs(g), sizes.hidden, len(group), sizes.scale_hidden, chance, spiked=sizes.spiked)
             for g, group in enumerate(sizes.groups)
         )
         self.order = [f for group in sizes.groups for f in group]
@@ -189,7 +186,7 @@ class Autoencoder(nn.Module):
             for near in range(self.sizes.near):
                 first = decoder.first.weight[:, near * width : (near + 1) * width]
                 size = 0.5 if near == middle else 0.15
-                first.copy_(torch.randn_like(first) * 2.0**CODE_EXPONENT * size / deviation.clamp(min=0.5))
+                first.copy_(self.chance.randn_like(first) * 2.0**CODE_EXPONENT * size / deviation.clamp(min=0.5))
         self.prior_scale.copy_(torch.log2(deviation.clamp(min=0.3) * 0.55) * math.log(2.0))
 
     @torch.no_grad()
@@ -317,13 +314,13 @@ class Autoencoder(nn.Module):
         known = rows
         if len(self.decoders) > 1 and not self.sizes.whole:
             # what will be known is decoded: off by up to half a step
-            known = rows + (torch.rand_like(rows) - 0.5) / self.spread
+            known = rows + (self.chance.rand_like(rows) - 0.5) / self.spread
         if self.sizes.width:
             seen = rows
             if self.corrupting:
-                seen = corrupt(rows)
+                seen = corrupt(rows, self.chance)
             latent = self.latent(seen)
-            code = _rounded(latent) if hard else latent + torch.rand_like(latent) - 0.5
+            code = _rounded(latent) if hard else latent + self.chance.rand_like(latent) - 0.5
             if self.winners and not hard:
                 code = torch.where(latent == 0, latent, code)
         else:
@@ -339,9 +336,9 @@ class Autoencoder(nn.Module):
         return self.code_bits(code), bits
 
 
-def corrupt(rows: Tensor) -> Tensor:
+def corrupt(rows: Tensor, chance: Chance) -> Tensor:
     """Return rows with a part of the inputs, chosen by chance, set to zero: the centre of their feature."""
-    return rows * (torch.rand_like(rows) >= CORRUPTED)
+    return rows * (chance.rand_like(rows) >= CORRUPTED)
 
 
 def keep_largest(latent: Tensor, count: int) -> Tensor:

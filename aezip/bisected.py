@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ import numpy.typing as npt
 from . import kernels
 from .context import ContextNet, ContextSizes, error_slots
 from .fused import ready
-from .parallel import ahead
+from .parallel import ahead, pool_of
 from .passes import Pass, passes, tiles
 
 Int64 = npt.NDArray[np.int64]
@@ -43,7 +42,7 @@ def predictions(
     """
     sizes, shape = net.sizes, context.shape
     slots, arrays, done = _slots(sizes, len(shape)), (context.reshape(-1), errors.reshape(-1)), 0
-    with ThreadPoolExecutor(workers) as pool:
+    with pool_of(workers) as pool:
         for part in passes(shape, sizes.order, sizes.corner):
             active = tuple(part.active(sizes.slots))
             frozen = ready(net, ((part.kind, active),), context.dtype, level=level)

@@ -38,8 +38,9 @@ from .plan import PRESETS, Choice, Plan, Selector
 from .progress import Progress, ProgressEvent
 from .quantizer import Grid, LinearGrid
 from .selection import grids_for, native_steps
+from .surroundings import restored
 from .trained import Trained
-from .trials import Whole
+from .trials import Whole, dropped_out
 from .undeclared import undeclared
 
 CHUNK_VALUES = 1 << 20
@@ -47,6 +48,7 @@ CHUNK_VALUES_CONTEXT = 1 << 22  # context never crosses a chunk: larger ones pre
 CHUNK_BYTES_PLAIN = 1 << 24
 SAMPLE_VALUES = 1 << 21
 LISTED = 4  # candidates that the header names
+TIGHTENED = 4  # times that the steps are shrunk for a PSNR, before values are stored exactly
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,10 @@ class EncodedChunk:
 
     segments: dict[str, bytes]
     digest: bytes
+
+
+class PlanFailed(Exception):  # noqa: N818 - it never leaves the package
+    """The plan that was chosen cannot encode a chunk: another has to."""
 
 
 class Encoder:
@@ -134,6 +140,7 @@ class Encoder:
         self._warned = False
         self._ideal: dict[int, float] = {}
         self._shrink = 0.998  # of the step for a PSNR, which is an average: rounding errors fluctuate
+        self._tightened = 0
         self.shared: dict[str, bytes] = {}
 
     def prepare(self) -> None:
@@ -156,9 +163,21 @@ class Encoder:
             self._pack_model()
             self._choice = self._choice if self.codes else self._suited()
         else:
-            self._choice = self._select(*grids_for(values, self.statistics, self.tolerance, self._shrink))
+            self._choice = self._select(*self._grids())
         self._cut(self._choice.plan)
         self._pack_model()
+
+    def _grids(self) -> tuple[Grid | None, list[Grid]]:
+        """Return the grids that suit the array; none where the search for them fails: plain bytes need none."""
+        try:
+            return grids_for(self.values, self.statistics, self.tolerance, self._shrink)
+        except Exception as error:
+            self._dropped("grids", error)
+            return None, []
+
+    def _dropped(self, name: str, error: BaseException) -> None:
+        """Remember what dropped out, and why."""
+        self.tried.append(dropped_out(name, error))
 
     def _warn_of_fill(self) -> None:
         """Warn where a bound relative to the range would lose everything beside a fill value that nobody declared."""
@@ -200,7 +219,8 @@ class Encoder:
 
     def _rated(self) -> tuple[bytes, dict[str, float]]:
         """Train on the array as a ratings matrix; return the recommender and what is known of it."""
-        from . import ratings  # torch is needed here
+        with restored():
+            from . import ratings  # torch is needed here
 
         values = native(self.values[:])
         matrix = ratings.check(values, self._specials.masked(self._specials.classify(values)))
@@ -218,8 +238,12 @@ class Encoder:
             return sum(len(pack(data, 3)) for data in streams.values())
 
         selector = self._selector(self._sample(), *unsuited.grids_like(self.grid))
-        other = unsuited.untrained(selector, encoded, sum(map(len, self.shared.values())))
-        self.tried = selector.tried
+        try:
+            other = unsuited.untrained(selector, encoded, sum(map(len, self.shared.values())))
+        except Exception as error:
+            other = None
+            selector.tried.append(dropped_out("plans without the model", error))
+        self.tried += selector.tried
         return self._choice if other is None else other
 
     def _selector(self, pieces: list[Piece], fine: Grid | None, wholes: list[Grid]) -> Selector:
@@ -235,8 +259,11 @@ class Encoder:
         if isinstance(fine, LinearGrid) and self.tolerance.kind == "absolute":
             sample = np.concatenate([p.x for p in pieces])
             keep = np.concatenate([np.ones(p.x.shape, np.bool_) if p.masked is None else ~p.masked for p in pieces])
-            with np.errstate(all="ignore"):  # near the largest floats
+            try:
                 native_grid = native_steps(sample, keep, fine)
+            except Exception as error:
+                native_grid = None
+                self._dropped("steps of the data", error)
             wholes = wholes if native_grid is None else [native_grid, *wholes]
         selector = self._selector(pieces, fine, wholes)
         if self.codes:
@@ -246,9 +273,9 @@ class Encoder:
             choice = selector.resumed(self._from.choice(self.values, self.statistics, self.tolerance, self._shrink))
         elif variants.insisted(self.variant):
             choice = selector.of_variant(self.variant)
-        if choice is None:
+        if choice is None or not math.isfinite(choice.size):
             choice = selector.choose(every_variant=self.variant == variants.AUTO, learned_only=self._shared)
-        self.tried = selector.tried
+        self.tried += selector.tried
         del selector, pieces
         gc.collect()  # networks and their optimizers are circles: what they hold would stay while chunks are encoded
         return choice
@@ -304,10 +331,12 @@ class Encoder:
             return self._specials
         return Specials(self._specials.patterns[: self._specials.fills], self._specials.fills)
 
-    def fall_back(self) -> bool:
-        """Go over to plain bytes where the plan turned out larger than those; tell whether that changes anything."""
+    def fall_back(self, failure: BaseException | None = None) -> bool:
+        """Go over to plain bytes where the plan is larger than those, or failed; tell whether that changes anything."""
         if self.codes or self.plan == BytesPlan(False):
             return False
+        if failure is not None:
+            self._dropped(self.plan.describe(), failure)
         self._choice = Choice(BytesPlan(False), None, float(self.raw_bytes))
         self._errors, self._exceptions, self._ideal, self._needs = {}, 0, {}, set()
         self._cut(self._choice.plan)
@@ -315,13 +344,16 @@ class Encoder:
         return True
 
     def tighten(self) -> bool:
-        """Shrink the steps if the PSNR asked for was missed; tell whether everything is to be encoded again."""
+        """Shrink the steps if the PSNR asked for was missed, in the end to nothing; tell whether all is to be encoded again."""
         if self.tolerance.kind != "psnr":
             return False
         achieved = self._achieved().rmse ** 2
         if achieved <= self.tolerance.mse:
             return False
+        self._tightened += 1
         self._shrink *= 0.98 * math.sqrt(self.tolerance.mse / achieved)
+        if self._tightened > TIGHTENED or not self._shrink > 0.0:
+            self.bound = Lossless()  # rounding to the type, or of float64, is more than the bound allows
         self._errors, self._exceptions, self._ideal, self._needs = {}, 0, {}, set()
         self.prepare()
         return True
@@ -344,7 +376,19 @@ class Encoder:
         return int(wrong.sum())
 
     def encode_chunk(self, index: int) -> EncodedChunk:
-        """Encode one chunk, check every value, store what breaks the bound exactly."""
+        """Encode one chunk, check every value, store what breaks the bound exactly.
+
+        Raises
+        ------
+        PlanFailed
+            If the plan cannot encode it.
+        """
+        try:
+            return self._encoded(index)
+        except Exception as error:
+            raise PlanFailed from error
+
+    def _encoded(self, index: int) -> EncodedChunk:
         start, stop = self._chunks.bounds(index)
         x = native(self.values[start:stop])
         classes = self._specials.classify(x)
@@ -434,7 +478,13 @@ class Encoder:
 
 def _shortened(tried: list[tuple[str, float]]) -> list[str]:
     """Return the candidates with the fewest bytes, in the order tried; the best with codes among them."""
-    lines = list(dict.fromkeys(f"{name}: {size:.0f}" for name, size in tried))
+    lines = dict.fromkeys(candidate_line(*one) for one in tried if math.isfinite(one[1]))
     ranked = sorted(lines, key=lambda line: float(line.rpartition(" ")[2]))
-    kept = {*ranked[:LISTED], *[line for line in ranked if " codes" in line][:1]}
-    return [line for line in lines if line in kept]
+    dropped = dict.fromkeys(candidate_line(*one) for one in tried if not math.isfinite(one[1]))
+    kept = {*ranked[:LISTED], *[line for line in ranked if " codes" in line][:1], *list(dropped)[:LISTED]}
+    return [line for line in dict.fromkeys(candidate_line(*one) for one in tried) if line in kept]
+
+
+def candidate_line(name: str, size: float) -> str:
+    """Return what is said of a candidate: what it is and its bytes, or why it dropped out."""
+    return f"{name}: {size:.0f}" if math.isfinite(size) else name

@@ -58,7 +58,7 @@ class CodedSelector(Selector):
         InvalidInput
             If no autoencoder can be trained on the array, or none of that width.
         """
-        self.wholes = [g for g in self.wholes if self._fits(g)]
+        self._drop_wide()
         layout = row_layout(self.shape)
         rows = sum(math.prod(layout.grid(p.x.shape)) for p in self.pieces)
         if rows < 4 or layout.features < 2 or not self.wholes:
@@ -67,11 +67,15 @@ class CodedSelector(Selector):
             raise InvalidInput(
                 f"{self.width} codes are no bottleneck for rows of {layout.features} values: give a smaller width"
             )
-        learned = self._sized(self._started(layout))
+        started = self._started(layout)
+        if not math.isfinite(started.size):
+            raise InvalidInput(f"no autoencoder could be trained on the array ({self.tried[-1][0]}): {REMEDY}")
+        learned = self._sized(started)
         if self.width is None and len(self.shape) == 3 and is_image(layout):
             learned = self._convolved(learned)  # the codes of an image are those of all its blocks
         learned = self._finish(learned)
-        return min([learned, *self._above(learned)], key=lambda c: c.size)
+        above = self._attempt("context networks", lambda: self._above(learned), list[Choice]())
+        return min([learned, *above], key=lambda c: c.size)
 
     def _try(self, layout: Layout, grid: Grid, width: int, hidden: int) -> Choice:
         sizes = Sizes((tuple(range(layout.features)),), width, hidden, min(hidden, 16), grid.whole)
@@ -118,15 +122,17 @@ class CodedSelector(Selector):
         width = self.width or (1 if learned.plan.sizes.axes else _fewest(learned.plan.sizes.features))
         belows = [b for b in self._belows(learned, refined) if b.plan.sizes.width >= width]
         way, spike = way_of(refined), refined.plan.sizes.spike
-        trials = [
+        tried = (
             (self._context(refined.grid, way, 16, 3 * self.preset.context_trial, below=b, spike=spike, final=True), b)
             for b in belows
-        ]
+        )
+        trials = [(made, below) for made, below in tried if made is not None]
         best, below = min(trials, key=lambda t: t[0].size, default=(None, None))
         if best is None or best.size > learned.size * 1.05:
             return []
         steps = self.preset.context_steps
-        return [as_choice(self._context(refined.grid, way, 16, steps, below=below, spike=spike, final=True))]
+        full = self._context(refined.grid, way, 16, steps, below=below, spike=spike, final=True)
+        return [as_choice(best if full is None else full)]
 
 
 def _fewest(features: int) -> int:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
 from . import contextual, network, residual
@@ -65,25 +65,40 @@ class ContextTrials(Trials):
         ways = [Way(order) for order in contextual.orders(self.context_pieces[0].x.shape)[: self.preset.context_trials]]
         ways += [Way((), scan) for scan in scans(self._crop.x.shape)]
         ways += [Way(())] if series_for(self._crop.x.shape) else []
-        done = [self._context(grids[0], way, 16, few) for way in ways]
+        done = self._made(self._context(grids[0], way, 16, few) for way in ways)
         if len(grids) > 1 and done:  # which grid is better shows late: train longer
             ranked = [way_of(r) for r in sorted(done, key=lambda r: r.size)]
             longer = [(grid, ranked[0]) for grid in grids]
             if not ranked[0].scan:  # scans are better on whole numbers than beside them
                 longer += [(grids[1], way) for way in ranked if way.scan][:1]
-            done = [self._context(grid, way, 16, more, longer=True) for grid, way in longer]
+            done = self._made(self._context(grid, way, 16, more, longer=True) for grid, way in longer)
         if done:
             way = way_of(min(done, key=lambda r: r.size))
             spike = contextual.find_spike(grids[-1], self._crop)
             if spike is not None:
                 if len(grids) == 1:
-                    done = [self._context(grids[0], way, 16, more, longer=True)]
-                done.append(self._context(grids[-1], way, 16, more, spike=spike, longer=True))
+                    done = self._made([self._context(grids[0], way, 16, more, longer=True)])
+                done += self._made([self._context(grids[-1], way, 16, more, spike=spike, longer=True)])
         return min(done, key=lambda r: r.size, default=None)
+
+    @staticmethod
+    def _made(tried: Iterable[Refinement | None]) -> list[Refinement]:
+        """Return those that did not drop out."""
+        return [refined for refined in tried if refined is not None]
 
     def _context(
         self, grid: Grid, way: Way, hidden: int, steps: int, *, below: Below | None = None,
         spike: int | None = None, final: bool = False, longer: bool = False,
+    ) -> Refinement | None:
+        """Train a context network, code the sample or the part for trials, count bytes; None if that fails."""
+        name = f"context {way_name(*way) or 'along a signal'}, hidden {hidden}"
+        make = partial(
+            self._trained_context, grid, way, hidden, steps, below=below, spike=spike, final=final, longer=longer
+        )
+        return self._attempt(name, make, None)
+
+    def _trained_context(
+        self, grid: Grid, way: Way, hidden: int, steps: int, *, below: Below | None, spike: int | None, final: bool, longer: bool
     ) -> Refinement:
         pieces = self.context_pieces if final else [self._crop]
         whole = sum(p.x.size for p in self.context_pieces)
@@ -112,23 +127,23 @@ class ContextTrials(Trials):
         sizes = refined.plan.sizes
         steps = self.preset.context_steps
 
-        def full(size: float, below: Below | None) -> Choice:
+        def full(size: float, below: Below | None) -> list[Choice]:
             hidden = next((units for most, units in HIDDEN if size < most), 64)
-            return as_choice(
-                self._context(refined.grid, way_of(refined), hidden, steps, below=below, spike=sizes.spike, final=True)
-            )
+            made = self._context(refined.grid, way_of(refined), hidden, steps, below=below, spike=sizes.spike, final=True)
+            return [] if made is None else [as_choice(made)]
 
         trials = []
         few = 3 * self.preset.context_trial
         for below in self._belows(learned, refined) if refined.plan.series is None else []:
             trial = self._context(refined.grid, way_of(refined), 16, few, below=below, spike=sizes.spike, final=True)
-            trials.append((trial, below))
-        out = []
+            if trial is not None:
+                trials.append((trial, below))
+        out: list[Choice] = []
         with_codes, chosen = min(trials, key=lambda t: t[0].size, default=(None, None))
         if with_codes is not None and with_codes.size < refined.size * 1.05:
-            out.append(full(with_codes.size, chosen))
+            out += full(with_codes.size, chosen)
         if (with_codes is None or with_codes.size > refined.size * 0.9) and refined.size < best * WORTH:
-            out.append(full(refined.size, None))
+            out += full(refined.size, None)
         return out
 
     def _below(self, learned: Choice, refined: Refinement | Choice) -> Below | None:

@@ -29,6 +29,7 @@ from .refinement import Offset
 from .residual import TableCounts
 from .scan import Axes
 from .series import Series
+from .surroundings import restored
 
 if TYPE_CHECKING:
     from .refining import Fit
@@ -160,7 +161,8 @@ def train(
     threads
         On which chunks are coded.
     """
-    from . import refining
+    with restored():
+        from . import refining  # torch is needed here alone
 
     ready = _samples(grid, pieces, below, series)
     columns = 0 if series is None else series.count(pieces[0].x.shape)

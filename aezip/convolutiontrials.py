@@ -32,6 +32,9 @@ class ConvolutionTrials(VariantTrials):
 
     def _convolved(self, rival: Choice, hopeless: float = math.inf) -> Choice:
         """Return the best convolutional autoencoder of short trainings, or the rival if none is smaller, or so many bytes."""
+        return self._attempt("convolutions", lambda: self._smaller_convolved(rival, hopeless), rival)
+
+    def _smaller_convolved(self, rival: Choice, hopeless: float) -> Choice:
         axes, grid, best = image_axes(self.shape), rival.grid, rival
         if not axes or grid is None:
             return rival

@@ -23,6 +23,7 @@ from .errors import AezipError, CorruptFile, InvalidInput, ModelMismatch
 from .frames import pack
 from .networkplan import NetworkPlan
 from .parallel import cores
+from .surroundings import undisturbed
 from .trained import Trained, encoder_from_bytes, encoder_to_bytes
 from .writer import Writer
 
@@ -141,6 +142,7 @@ def _trained(header: dict[str, Any], shared: dict[str, bytes]) -> Trained:
     return trained
 
 
+@undisturbed
 def train(
     data: Any,
     *,

@@ -17,12 +17,24 @@ def cores() -> int:
     return max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
+def pool_of(threads: int) -> ThreadPoolExecutor:
+    """Return a pool of threads that compute as `surroundings.own_arithmetic` does."""
+    return ThreadPoolExecutor(threads, initializer=_calmly)
+
+
+def _calmly() -> None:
+    """Ignore floating-point errors: a thread does not inherit what NumPy was told to do about them."""
+    import numpy as np
+
+    np.seterr(all="ignore")
+
+
 def ordered(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
     """Map over items on several threads, in order."""
     if threads == 1:
         yield from map(function, items)
         return
-    with ThreadPoolExecutor(threads) as pool:
+    with pool_of(threads) as pool:
         yield from ahead(function, items, pool, threads)
 
 

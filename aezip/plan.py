@@ -45,29 +45,37 @@ class Selector(ConvolutionTrials):
         learned_only
             Take a plan without a network only if no other can be had: what is trained will serve other arrays too.
         """
-        plain = self._plain()
+        plain = self._attempt("plans of zstd alone", self._plain, Choice(BytesPlan(False), None, self._raw))
         count = sum(p.x.size if p.masked is None else int((~p.masked).sum()) for p in self.pieces)
-        self.wholes = [g for g in self.wholes if self._fits(g)]
+        self._drop_wide()
         if count < 256 or not self.wholes:
             return plain
-        best = self._static(plain)
+        best = self._attempt("plans without networks", lambda: self._static(plain), plain)
         if best.size < SMALL and not learned_only:
             return best
-        refined = self._contexts()
-        learned = self._learned(math.inf if refined is None else refined.size * WORTH)
+        trained = self._attempt("networks", lambda: self._networks(best, every_variant, learned_only), list[Choice]())
+        options = [c for c in trained if math.isfinite(c.size)]
+        return min(options if learned_only and options else [best, *options], key=lambda c: c.size)
+
+    def _networks(self, best: Choice, every_variant: bool, learned_only: bool) -> list[Choice]:
+        """Return plans with networks trained at full length, those that may be smaller than the best plan without one."""
+        refined = self._attempt("context networks", self._contexts, None)
+        context = math.inf if refined is None else refined.size
+        learned = self._attempt("autoencoders", lambda: self._learned(context * WORTH), None)
         options = [] if learned_only else [best]
         if learned is not None and self._worth_convolving(learned, refined):
-            learned = self._convolved(learned, math.inf if refined is None else refined.size * PROMISING_COLUMNS)
+            learned = self._convolved(learned, context * PROMISING_COLUMNS)
         if learned is not None and (refined is None or learned.size < refined.size * _promise(learned)):
             options.append(self._finish(learned))
         if every_variant and learned is not None:
-            other = self._best_variant()
-            if other is not None and other.size < PROMISING * min(learned.size, math.inf if refined is None else refined.size):
+            other = self._attempt("variants", self._best_variant, None)
+            if other is not None and other.size < PROMISING * min(learned.size, context):
                 options.append(self._finish(other))
         if refined is not None:
             below = min((c for c in options if c is not best), key=lambda c: c.size, default=best)
-            options += self._refined(refined, below, min((c.size for c in options), default=math.inf))
-        return min(options, key=lambda c: c.size, default=best)
+            least = min((c.size for c in options), default=math.inf)
+            options += self._attempt("context networks at length", lambda: self._refined(refined, below, least), list[Choice]())
+        return [c for c in options if c is not best]
 
     @staticmethod
     def _worth_convolving(learned: Choice, refined: Refinement | None) -> bool:
@@ -138,6 +146,8 @@ class Selector(ConvolutionTrials):
         if not done:
             return None
         best = min(done, key=lambda c: c.size)
+        if not math.isfinite(best.size):
+            return None
         if best.size > 1.5 * hopeless:
             return best
         assert isinstance(best.plan, NetworkPlan)

@@ -19,6 +19,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from .chance import Chance
 from .raters import Ratings, biases
 
 Float64 = npt.NDArray[np.float64]
@@ -116,13 +117,13 @@ def estimates(ratings: Float64, base: Float64, seed: int, epochs: int, networks:
         So many corrections are averaged; 0: the linear part alone.
     """
     data = _Standard.of(ratings, base)
-    torch.manual_seed(seed)
-    linear = fit(data.x, data.mask)
+    chance = Chance(seed)
+    linear = fit(data.x, data.mask, chance)
     if not networks:
         return data.back(torch.cat([linear.latents(x, m) for x, m in _parts(data.x, data.mask)]) @ linear.weight.T)
     out = torch.zeros_like(data.x)
     for _ in range(networks):
-        out += _corrected(data, linear, epochs) / networks
+        out += _corrected(data, linear, epochs, chance) / networks
     return data.back(out)
 
 
@@ -130,7 +131,7 @@ def _parts(x: Tensor, mask: Tensor) -> zip[tuple[Tensor, Tensor]]:
     return zip(torch.split(x, ROWS), torch.split(mask, ROWS), strict=True)
 
 
-def fit(x: Tensor, mask: Tensor) -> Linear:
+def fit(x: Tensor, mask: Tensor, chance: Chance) -> Linear:
     """Return the linear part, by variational expectation maximization.
 
     Rows' latents and columns' weights each have a Gaussian posterior given the other; the variance that a column's weights have
@@ -138,7 +139,7 @@ def fit(x: Tensor, mask: Tensor) -> Linear:
     """
     rows, columns = x.shape
     rank = max(1, min(LATENTS, columns - 1, rows - 1))
-    _, values, vectors = torch.svd_lowrank(x, q=rank, niter=3)
+    values, vectors = chance.principal(x, rank)
     weight = vectors * values / math.sqrt(rows)
     ratings = float(mask.sum())
     variance = float(x.square().sum()) / ratings
@@ -175,13 +176,13 @@ def _outer(rows: Tensor) -> Tensor:
 class _Correction(nn.Module):
     """Latents, what they leave of each rating, and which ratings there are, to a correction of all estimates."""
 
-    def __init__(self, linear: Linear) -> None:
+    def __init__(self, linear: Linear, chance: Chance) -> None:
         super().__init__()
         columns, latents = linear.weight.shape
         self.linear = linear
         self.unit = math.sqrt(linear.noise)
-        self.first = nn.Linear(latents + 2 * columns, min(HIDDEN, 6 * columns))
-        self.last = nn.Linear(self.first.out_features, columns)
+        self.first = chance.linear(latents + 2 * columns, min(HIDDEN, 6 * columns))
+        self.last = chance.linear(self.first.out_features, columns)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
 
@@ -193,16 +194,16 @@ class _Correction(nn.Module):
         return out
 
 
-def _corrected(data: _Standard, linear: Linear, epochs: int) -> Tensor:
+def _corrected(data: _Standard, linear: Linear, epochs: int, chance: Chance) -> Tensor:
     """Train a correction on ratings that are hidden from it; return all estimates."""
-    network = _Correction(linear)
+    network = _Correction(linear, chance)
     optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=DECAY)
     steps, step = epochs * math.ceil(len(data.x) / BATCH), 0
     for _ in range(epochs):
-        for index in torch.split(torch.randperm(len(data.x)), BATCH):
+        for index in torch.split(chance.permutation(len(data.x)), BATCH):
             x, mask = data.x[index], data.mask[index]
-            share = HIDE_LEAST + (HIDE_MOST - HIDE_LEAST) * torch.rand(len(index), 1)
-            kept = mask * (torch.rand_like(mask) >= share)
+            share = HIDE_LEAST + (HIDE_MOST - HIDE_LEAST) * chance.rand(len(index), 1)
+            kept = mask * (chance.rand_like(mask) >= share)
             hidden = mask - kept  # a rating that is seen is estimated all too well
             loss = ((network(x * kept, kept) - x).square() * hidden).sum() / hidden.sum().clamp(min=1.0) / linear.noise
             optimizer.param_groups[0]["lr"] = RATE * min(1.0, (step + 1) / 100) * (0.5 + 0.5 * math.cos(math.pi * step / steps))

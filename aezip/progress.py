@@ -30,14 +30,19 @@ class ProgressEvent:
 
 
 class Progress:
-    """Passes events on to a callback, if there is one."""
+    """Passes events on to a callback, if there is one; `raised` is what that raised last."""
 
     def __init__(self, callback: Callable[[ProgressEvent], None] | None = None) -> None:
         self._callback = callback
+        self.raised: BaseException | None = None
 
     def __call__(
         self, phase: str, step: int, total: int, ratio: float | None = None, message: str = ""
     ) -> None:
         """Report."""
         if self._callback is not None:
-            self._callback(ProgressEvent(phase, step, total, ratio, message))
+            try:
+                self._callback(ProgressEvent(phase, step, total, ratio, message))
+            except BaseException as error:
+                self.raised = error
+                raise

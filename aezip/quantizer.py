@@ -182,7 +182,7 @@ def linear_grid(
     else:
         # whole numbers: 2 floor(bound) + 1 of them share one representative
         step = (2.0 * np.floor(bound) + 1.0) * MARGIN
-        tight = (bound < 1.0) & ~constant
+        tight = ((bound < 1.0) | (np.spacing(top) > bound)) & ~constant  # float64 may not tell whole numbers apart
     if not np.isfinite(step).all() or tight.mean() > 0.5:
         return None
     step = np.where(constant | (step <= 0), np.maximum(ulp if dtype.kind == "f" else 1.0, 2.0**-1000), step)

@@ -17,7 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from .chance import Chance
 
 Float64 = npt.NDArray[np.float64]
 USERS, ITEMS = 10.0, 15.0  # ratings that a user's or an item's bias is worth before any were seen (Koren 2008)
@@ -84,7 +86,7 @@ class Denoised:
         return estimates, best
 
     def _run(self, data: Ratings, decay: float, checks: int | None) -> tuple[Float64, int]:
-        torch.manual_seed(self.seed)
+        chance = Chance(self.seed)
         mean, rows, columns = biases(data.values)
         base = mean + rows[:, None] + columns
         left = data.values - base
@@ -93,13 +95,13 @@ class Denoised:
         x = torch.from_numpy(np.nan_to_num(left / scale).astype(np.float32))
         keep = known.float()
         hidden = max(2, min(self.hidden, x.shape[1] // 5))
-        encoder, decoder = nn.Linear(x.shape[1], hidden), nn.Linear(hidden, x.shape[1])
+        encoder, decoder = chance.linear(x.shape[1], hidden), chance.linear(hidden, x.shape[1])
         optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=self.rate)
 
         def epochs() -> None:
-            for index in torch.split(torch.cat([torch.randperm(len(x)) for _ in range(EPOCHS)]), self.batch):
+            for index in torch.split(torch.cat([chance.permutation(len(x)) for _ in range(EPOCHS)]), self.batch):
                 part = x[index]
-                out = decoder(torch.sigmoid(encoder(nn.functional.dropout(part, self.drop))))
+                out = decoder(torch.sigmoid(encoder(chance.dropped(part, self.drop))))
                 penalty = encoder.weight.square().sum() + decoder.weight.square().sum()
                 loss = ((out - part).square() * keep[index]).sum() + 0.5 * decay * penalty * (len(index) / len(x))
                 optimizer.zero_grad()
@@ -127,12 +129,13 @@ class Kernelized:
 
     def __call__(self, data: Ratings, checks: int | None) -> tuple[Float64, int]:
         """Return the estimates, and after how many checks they were best; with `checks`, those after so many."""
-        torch.manual_seed(self.seed)
+        chance = Chance(self.seed)
         low, high = data.limits
         x = torch.from_numpy(np.nan_to_num((data.values - low) * (4.0 / (high - low)) + 1.0).astype(np.float32))
         keep = torch.from_numpy(~np.isnan(data.values)).float()
         features = x.shape[1]
-        layers = [self._layer(a, b) for a, b in ((features, self.hidden), (self.hidden, self.hidden), (self.hidden, features))]
+        shapes = ((features, self.hidden), (self.hidden, self.hidden), (self.hidden, features))
+        layers = [self._layer(a, b, chance) for a, b in shapes]
         parameters = [p.requires_grad_() for layer in layers for p in layer]
         optimizer = torch.optim.LBFGS(parameters, max_iter=10, history_size=10, line_search_fn="strong_wolfe")
 
@@ -153,10 +156,11 @@ class Kernelized:
 
         return _best(advance, estimates, data, checks)
 
-    def _layer(self, inputs: int, outputs: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def _layer(self, inputs: int, outputs: int, chance: Chance) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return weights (inputs, outputs), places of inputs and of outputs, and bias."""
-        weight = torch.randn(inputs, outputs) * math.sqrt(2.0 / (inputs + outputs))
-        return weight, torch.randn(inputs, self.places) * 1e-3, torch.randn(outputs, self.places) * 1e-3, torch.zeros(outputs)
+        weight = chance.randn(inputs, outputs) * math.sqrt(2.0 / (inputs + outputs))
+        left, right = (chance.randn(n, self.places) * 1e-3 for n in (inputs, outputs))
+        return weight, left, right, torch.zeros(outputs)
 
     def _forward(self, value: Tensor, layers: list[tuple[Tensor, Tensor, Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
         penalty = torch.zeros(())

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from . import recommender
+from .chance import trains
 from .errors import InvalidInput
 from .posterior import Probabilistic
 from .raters import Denoised, Kernelized, Ratings
@@ -71,6 +71,7 @@ def check(values: npt.NDArray[np.generic], missing: Mask | None) -> Float64:
     return ratings
 
 
+@trains
 def train(
     ratings: Float64, seed: int, *, thorough: bool, report: Callable[[int, int, float], None] | None = None
 ) -> Trained:
@@ -88,7 +89,6 @@ def train(
     limits = (float(np.nanmin(whole)), float(np.nanmax(whole)))
     split = _split(whole, limits, seed)
     kinds = _kinds(float((~np.isnan(whole)).mean()), seed, thorough=thorough)
-    torch.set_num_threads(1)
     tried = []
     for number, kind in enumerate(kinds):
         estimates, best = kind(split, None)

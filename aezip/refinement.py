@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -23,7 +22,7 @@ from .bisected import TILE_VALUES
 from .context import ERROR_TOP, HALF, ContextNet, ContextSizes, Neighbours, Prediction, error_slots, sum_errors
 from .fused import exact
 from .integer import FRACTION_BITS
-from .parallel import Item, ahead
+from .parallel import Item, ahead, pool_of
 from .passes import Pass, passes, tiles
 from .scan import Diagonal, wave
 from .series import SeriesPass
@@ -119,13 +118,12 @@ class Walk:
     def predictions(self, net: ContextNet, workers: int) -> Iterator[tuple[Tile, Prediction]]:
         """Yield each tile with what the network says of it; tiles of a pass are predicted on several threads."""
         def predicted(tile: Tile) -> tuple[Tile, Prediction]:
-            with np.errstate(all="ignore"):  # not inherited by threads; see `ArrayView.chunk`
-                return tile, net.predict(tile.kind, tile.active, tile.neighbours)
+            return tile, net.predict(tile.kind, tile.active, tile.neighbours)
 
         if workers == 1 or self.sizes.columns:
             yield from map(predicted, self.tiles(net.pair))
             return
-        with ThreadPoolExecutor(workers) as pool:
+        with pool_of(workers) as pool:
             for make, wheres in self._passes(net.pair):
                 yield from ahead(partial(_after, make, predicted), wheres, pool, workers)
 

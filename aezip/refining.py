@@ -22,6 +22,7 @@ from torch.nn import functional
 from . import residual
 from .adam import Adam
 from .autoencoder import ACTIVATION_BITS, LOG2_SCALE_MAX, LOG2_SCALE_MIN, logistic_bits, residual_bits, round_weight
+from .chance import Chance, trains
 from .context import BITS, EMBEDDING, EXTRAS, ContextNet, ContextSizes
 from .contextrows import COLUMNS, Rows, Sample, choose_pairs, collect, least_squares, mixed, needed_bits, skip_exponents, thinned
 from .integer import FLAG_BINS, quantize_odds, quantize_rows
@@ -45,22 +46,22 @@ LONG = 1000  # steps from which those looks are a small part of the time
 class ContextModule(nn.Module):
     """What is trained; `freeze` makes the integer network of it."""
 
-    def __init__(self, sizes: ContextSizes) -> None:
+    def __init__(self, sizes: ContextSizes, chance: Chance) -> None:
         super().__init__()
         self.sizes = sizes
         count = sizes.places
-        self.first = nn.Linear(count + EXTRAS + EMBEDDING, sizes.hidden)
-        self.second = nn.Linear(sizes.hidden, sizes.hidden)
-        self.mean = nn.Linear(sizes.hidden, 1)
-        self.scale = nn.Linear(sizes.hidden + EXTRAS, 1)
-        self.flag = None if sizes.spike is None else nn.Linear(sizes.hidden + EXTRAS, 1)
+        self.first = chance.linear(count + EXTRAS + EMBEDDING, sizes.hidden)
+        self.second = chance.linear(sizes.hidden, sizes.hidden)
+        self.mean = chance.linear(sizes.hidden, 1)
+        self.scale = chance.linear(sizes.hidden + EXTRAS, 1)
+        self.flag = None if sizes.spike is None else chance.linear(sizes.hidden + EXTRAS, 1)
         self.skip = nn.Parameter(torch.zeros(sizes.kinds, count))
-        self.embedding = nn.Parameter(torch.randn(sizes.kinds, EMBEDDING) * 0.3)
+        self.embedding = nn.Parameter(chance.randn(sizes.kinds, EMBEDDING) * 0.3)
         self.quantize = False
         for zero in (self.mean.weight, self.mean.bias, self.scale.weight, self.scale.bias):
             nn.init.zeros_(zero)
-        nn.init.uniform_(self.first.bias, 0.1, 0.5)
-        nn.init.uniform_(self.second.bias, 0.1, 0.5)
+        chance.uniform_(self.first.bias, 0.1, 0.5)
+        chance.uniform_(self.second.bias, 0.1, 0.5)
 
     def _linear(self, layer: nn.Linear, value: Tensor) -> Tensor:
         weight = round_weight(layer.weight) if self.quantize else layer.weight
@@ -109,6 +110,7 @@ class Fit:
     rate: float
 
 
+@trains
 def fit(
     sizes: ContextSizes,
     samples: list[Sample],
@@ -121,8 +123,6 @@ def fit(
     threads: int = 1,
 ) -> Fit:
     """Train and freeze a context network, or train a frozen one on."""
-    torch.manual_seed(seed)
-    torch.set_num_threads(1)
     none = np.full((sizes.kinds, 2), -1, np.int16)
     rows = collect(sizes, samples, None, none, seed)
     pairs = choose_pairs(sizes, rows) if resumed is None else resumed.pairs
@@ -130,7 +130,7 @@ def fit(
     rows = collect(sizes, samples, None, pairs, seed)
     skip = least_squares(sizes, rows)
     fine = needed_bits(sizes, rows, skip, sum(s.target.size for s in samples))
-    module = ContextModule(sizes)
+    module = ContextModule(sizes, Chance(seed))
     _begin(module, rows, skip)
     if resumed is not None:
         resume_context(module, resumed)

@@ -20,6 +20,7 @@ import torch
 
 from .adam import Adam
 from .autoencoder import ACTIVATION_BITS, Autoencoder, Decoder
+from .chance import Chance, trains
 from .crops import crops
 from .encoder import FloatEncoder
 from .errors import InvalidInput
@@ -96,6 +97,7 @@ def device_for(name: str) -> torch.device:
     return torch.device("cuda" if available and name in ("auto", "cuda") else "cpu")
 
 
+@trains
 def fit(
     rows: Rows,
     sizes: Sizes,
@@ -118,9 +120,6 @@ def fit(
     start
         Train these on.
     """
-    torch.manual_seed(schedule.seed)
-    # these networks are too small to gain from threads, which on a busy machine wait for each other
-    torch.set_num_threads(1)
     device = device_for(schedule.device)
     centre, spread, scale = statistics(rows)
     if start is not None and start.encoder is not None:
@@ -128,7 +127,9 @@ def fit(
     elif start is not None and len(sizes.groups) > 1:
         centre = np.asarray(start.norm.centre * 2.0**-FRACTION_BITS, np.float64)
         spread = np.exp2((start.norm.exponent - FRACTION_BITS).astype(np.float32))
-    network = Autoencoder(sizes, torch.from_numpy(spread * 1.0), torch.from_numpy(scale * 1.0), schedule.variant).to(device)
+    chance = Chance(schedule.seed)
+    network = Autoencoder(sizes, torch.from_numpy(spread * 1.0), torch.from_numpy(scale * 1.0), schedule.variant, chance)
+    network.to(device)
     data = _Data(rows, centre, spread, device)
     layers: tuple[Layer, ...] = ()
     if start is None:
@@ -251,7 +252,7 @@ def _start(network: Autoencoder, data: _Data, schedule: Schedule) -> tuple[Layer
     elif sizes.width:
         rank = min(sizes.width, len(target), features)
         middle = target.mean(dim=0)
-        _, _, basis = torch.svd_lowrank(target - middle, q=min(rank + 4, features, len(target)), niter=3)
+        _, basis = network.chance.principal(target - middle, min(rank + 4, features, len(target)))
         if network.winners:
             basis = _widened(basis[:, :rank], target - middle, sizes.width)
         basis = torch.nn.functional.pad(basis[:, : sizes.width], (0, max(0, sizes.width - basis.shape[1])))

@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from functools import partial
+from typing import ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from .bucketed import BucketPlan
 from .codes import CodeBook
 from .contextplan import ContextModel, ContextPlan
 from .encoder import FloatEncoder
+from .errors import InvalidInput
 from .frames import pack
 from .integer import IntegerDecoder
 from .layout import Layout, Piece
@@ -30,9 +32,11 @@ from .ranks import Ranks
 from .recall import RecallPlan, is_table, moved
 from .rows import join, with_spikes
 from .static import static_decoders
+from .surroundings import restored
 
 Whole = DifferencePlan | RecallPlan | BucketPlan  # plans of whole numbers in one stream, without a model
 Plan = NetworkPlan | ContextPlan | BytesPlan | Whole
+Made = TypeVar("Made")
 MANY_SPIKES = 0.1  # of the features must have one, for flags to be tried
 WIDEST = 1 << 50  # integers beyond this are left to plans without a network
 FEW = 1 << 16  # values by which it is told whether coding by column may pay
@@ -85,7 +89,7 @@ class Choice:
 
 @dataclass
 class Trials:
-    """Tries candidates and remembers their bytes.
+    """Tries candidates and remembers their bytes; one that fails drops out: its bytes are infinite.
 
     Parameters
     ----------
@@ -110,7 +114,7 @@ class Trials:
     seed: int
     device: str
     progress: Progress
-    tried: list[tuple[str, float]] = field(default_factory=list)
+    tried: list[tuple[str, float]] = field(default_factory=list)  # an infinite size: dropped out, and why is in the name
     threads: int = 1
     faithful: ClassVar[bool] = False  # codes are wanted as features
 
@@ -133,31 +137,61 @@ class Trials:
                 return False
         return True
 
+    def _drop_wide(self) -> None:
+        """Leave out whole grids on which networks cannot compute."""
+        self.wholes = [grid for grid in self.wholes if self._attempt("a grid", partial(self._fits, grid), False)]
+
     def _note(self, choice: Choice) -> Choice:
-        fine = choice.grid is not None and not choice.grid.whole
-        self.tried.append((f"{choice.plan.describe()}{', fine' if fine else ''}", choice.size))
+        self.tried.append((_called(choice.plan, choice.grid), choice.size))
         return choice
+
+    def _attempt(self, name: str, make: Callable[[], Made], otherwise: Made) -> Made:
+        """Return what is made, or something else where that fails: no candidate ends a command.
+
+        What the caller's callback raises, and what asks to stop, goes on.
+        """
+        try:
+            return make()
+        except InvalidInput:  # an option that cannot be met
+            raise
+        except Exception as error:
+            if error is self.progress.raised:
+                raise
+            self.tried.append(dropped_out(name, error))
+            return otherwise
 
     def _plain(self) -> Choice:
         """Return the best plan of zstd alone."""
-        options: list[Choice] = []
-        level = self.preset.zstd
         small = self._head(1 << 19)
-        scale = self.share * sum(p.x.size for p in self.pieces) / max(1, sum(p.x.size for p in small))
-        for shuffled, changes in ((False, False), (True, False), (True, True)):
-            plan = BytesPlan(shuffled, changes)
-            size = sum(len(pack(plan.encode(p.x), level)) for p in small)
-            options.append(self._note(Choice(plan, None, size * scale)))
+        options = [self._plainly(BytesPlan(*how), small) for how in ((False, False), (True, False), (True, True))]
+        axes = (None, *(a for a, n in enumerate(self.shape) if n > 1))
         for grid in self.wholes:
-            for axis in (None, *range(len(self.shape))):
-                if axis is not None and self.shape[axis] < 2:
-                    continue
-                options.append(self._note(Choice(DifferencePlan(axis), grid, self._coded(DifferencePlan(axis), grid, small))))
-        options += self._bucketed(options, small)
-        options += self._recalled(options, small)
+            options += [self._of(DifferencePlan(axis), grid, small) for axis in axes]
+        options += self._attempt("buckets", lambda: self._bucketed(options, small), [])
+        options += self._attempt("columns", lambda: self._recalled(options, small), [])
         kinds = {type(c.plan): c for c in sorted(options, key=lambda c: -c.size)}  # the smallest of each
         most = CLOSE * min(c.size for c in options)
-        return min((self._measured(c) for c in kinds.values() if c.size <= most), key=lambda c: c.size)
+        close = (self._measured(c) for c in kinds.values() if c.size <= most)
+        return min(close, key=lambda c: c.size, default=Choice(BytesPlan(False), None, self._raw))
+
+    @property
+    def _raw(self) -> float:
+        """Bytes of the whole array."""
+        return self._values * self.pieces[0].x.dtype.itemsize
+
+    def _plainly(self, plan: BytesPlan, pieces: list[Piece]) -> Choice:
+        """Return a plan of zstd alone, its bytes measured on pieces."""
+
+        def packed() -> Choice:
+            size = sum(len(pack(plan.encode(p.x), self.preset.zstd)) for p in pieces)
+            return self._note(Choice(plan, None, size * self._values / max(1, sum(p.x.size for p in pieces))))
+
+        return self._attempt(_called(plan, None), packed, Choice(plan, None, math.inf))
+
+    def _of(self, plan: Whole, grid: Grid, pieces: list[Piece]) -> Choice:
+        """Return a plan without a model, its bytes measured on pieces."""
+        coded = lambda: self._note(Choice(plan, grid, self._coded(plan, grid, pieces)))  # noqa: E731
+        return self._attempt(_called(plan, grid), coded, Choice(plan, grid, math.inf))
 
     def _bucketed(self, options: list[Choice], small: list[Piece]) -> list[Choice]:
         """Return plans by buckets on the grid and along the axis that suit zstd best, and along a second axis, if they fit."""
@@ -169,7 +203,7 @@ class Trials:
         first = () if best.plan.axis is None else (best.plan.axis,)
         ways = [first, *[(*first, a) for a, n in enumerate(self.shape) if n > 1 and first and a not in first]]
         plans = [BucketPlan(axes) for axes in ways]
-        return [self._note(Choice(plan, best.grid, self._coded(plan, best.grid, small))) for plan in plans]
+        return [self._of(plan, best.grid, small) for plan in plans]
 
     def _recalled(self, options: list[Choice], small: list[Piece]) -> list[Choice]:
         """Return plans that code by column: on grids that suit, where columns repeat most, and on ranks by frequency."""
@@ -198,17 +232,20 @@ class Trials:
     def _measured(self, plain: Choice) -> Choice:
         """Return a plan without a network with the bytes of the whole sample: a part of it may mislead."""
         pieces = self.pieces if sum(p.x.size for p in self.pieces) <= MEASURED else self._head(MEASURED // 2)
-        level, plan = self.preset.zstd, plain.plan
+        plan = plain.plan
         if isinstance(plan, BytesPlan):
-            packed = sum(len(pack(plan.encode(p.x), level)) for p in pieces)
-            size = packed * self._values / sum(p.x.size for p in pieces)
-        else:
-            assert isinstance(plan, Whole)
-            assert plain.grid is not None
-            streams = [self._stream(plan, plain.grid, p) for p in pieces]
-            size = sum(len(pack(data, level)) for data in streams) * self._values / sum(p.x.size for p in pieces)
-            plan = plan.needed(streams, self.shape) if isinstance(plan, RecallPlan) else plan
-        return self._note(replace(plain, plan=plan, size=size))
+            return self._plainly(plan, pieces)
+        assert isinstance(plan, Whole)
+        assert plain.grid is not None
+        grid, whole = plain.grid, plan
+
+        def measured() -> Choice:
+            streams = [self._stream(whole, grid, p) for p in pieces]
+            size = sum(len(pack(data, self.preset.zstd)) for data in streams) * self._values / sum(p.x.size for p in pieces)
+            slim = whole.needed(streams, self.shape) if isinstance(whole, RecallPlan) else whole
+            return self._note(replace(plain, plan=slim, size=size))
+
+        return self._attempt(_called(plan, grid), measured, replace(plain, size=math.inf))
 
     def _coded(self, plan: Whole, grid: Grid, pieces: list[Piece]) -> float:
         """Return the bytes of pieces under a plan without a model, scaled to the array."""
@@ -283,6 +320,10 @@ class Trials:
         self, plan: NetworkPlan, grid: Grid, steps: int, *, final: bool = False, start: Choice | None = None
     ) -> Choice:
         """Train, or train on, code the sample, count bytes."""
+        failed = Choice(plan, grid, math.inf)
+        return self._attempt(_called(plan, grid), lambda: self._trained(plan, grid, steps, final=final, start=start), failed)
+
+    def _trained(self, plan: NetworkPlan, grid: Grid, steps: int, *, final: bool, start: Choice | None) -> Choice:
         prepared = self._rows(plan, grid)
         rows = join(prepared, whole=grid.whole)
         if plan.sizes.spiked:
@@ -292,7 +333,8 @@ class Trials:
         encoder: FloatEncoder | None = None
         rates: dict[str, float] = {}
         if steps:
-            from . import training  # torch is needed here alone
+            with restored():
+                from . import training  # torch is needed here alone
 
             faithful = self.faithful and plan.variant == "deep" and bool(plan.sizes.width)
             schedule = training.Schedule(steps, self.seed, device=self.device, variant=plan.variant, faithful=faithful)
@@ -366,6 +408,17 @@ class Trials:
             size += len(residual.encode(model.code_tables, book.passes(part.codes)))
         total = size * self.share + len(pack(data, 19))
         return Choice(plan, grid, total if math.isfinite(total) else math.inf, model, data, encoder, rates)
+
+
+def dropped_out(name: str, error: BaseException) -> tuple[str, float]:
+    """Return how a candidate that failed is listed among those tried."""
+    reason = " ".join(str(error).split())[:100] or "nothing was said"
+    return f"{name} dropped out, {type(error).__name__}, {reason}", math.inf
+
+
+def _called(plan: Plan, grid: Grid | None) -> str:
+    """Return what a candidate is called."""
+    return f"{plan.describe()}{', fine' if grid is not None and not grid.whole else ''}"
 
 
 def network_sizes(layout: Layout, width: int, hidden: int, grid: Grid) -> Sizes:

@@ -28,17 +28,18 @@ class VariantTrials(ContextTrials):
 
         None if the array cannot be stored so: it is too small, its integers leave networks no room, or its rows are too short.
         """
-        self.wholes = [g for g in self.wholes if self._fits(g)]
+        self._drop_wide()
         if sum(p.x.size for p in self.pieces) < LEAST_VALUES or not self.wholes:
             return None
-        trial = self._variant(variant, math.inf)
+        trial = self._attempt(variant, lambda: self._variant(variant, math.inf), None)
         if trial is None:
             return None
         best = self._finish(trial)
         options = [best]
-        refined = self._contexts() if self.refine_variants else None
+        refined = self._attempt("context networks", self._contexts, None) if self.refine_variants else None
         if refined is not None:
-            inside = [(c, bottleneck(c.plan)) for c in self._refined(refined, best, 0.0)]
+            above = self._attempt("context networks at length", lambda: self._refined(refined, best, 0.0), list[Choice]())
+            inside = [(c, bottleneck(c.plan)) for c in above]
             options += [c for c, below in inside if below is not None and below.variant == variant]
         return min(options, key=lambda c: c.size)
 
@@ -55,6 +56,8 @@ class VariantTrials(ContextTrials):
         most = max(2, self.preset.trials // 2) if thorough else 2
         done = [self._train(plan, grid, self.preset.trial_steps) for plan, grid in starts[:most]]
         best = min(done, key=lambda c: c.size)
+        if not math.isfinite(best.size):
+            return None
         return self._resized(best, self.preset.trials - len(done)) if thorough else best
 
     def _starts(self, variant: str) -> list[tuple[NetworkPlan, Grid]]:
@@ -100,7 +103,10 @@ class VariantTrials(ContextTrials):
         return replace(plan, sizes=replace(sizes, width=width, spiked=old.spiked, axes=old.axes))
 
     def resumed(self, start: Choice) -> Choice:
-        """Train the networks of a plan on, the autoencoder below a context network first."""
+        """Train the networks of a plan on, the autoencoder below a context network first; of infinite size if that fails."""
+        return self._attempt("the model trained on", lambda: self._resumed(start), Choice(start.plan, start.grid, math.inf))
+
+    def _resumed(self, start: Choice) -> Choice:
         plan, grid, steps = start.plan, start.grid, self.preset
         assert grid is not None
         if isinstance(plan, NetworkPlan):
@@ -122,9 +128,10 @@ class VariantTrials(ContextTrials):
         )  # fmt: skip
 
     def _finish(self, learned: Choice) -> Choice:
-        """Train an autoencoder, or columns, at full length."""
+        """Train an autoencoder, or columns, at full length; where that fails, what was tried will do."""
         assert isinstance(learned.plan, NetworkPlan)
         assert learned.grid is not None
         # column by column, a step costs more and convergence is faster
         steps = self.preset.steps if len(learned.plan.sizes.groups) == 1 else self.preset.steps * 3 // 5
-        return self._train(learned.plan, learned.grid, steps, final=True)
+        full = self._train(learned.plan, learned.grid, steps, final=True)
+        return full if math.isfinite(full.size) else learned

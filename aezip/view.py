@@ -20,6 +20,7 @@ from .parallel import ordered
 from .recommender import Recommender
 from .salvage import Lost, stand_in
 from .selecting import Selection
+from .surroundings import undisturbed
 
 Array = npt.NDArray[Any]
 
@@ -64,6 +65,7 @@ class ArrayView:
         """The bound that was asked for."""
         return bound_from_json(self.header["bound"])
 
+    @undisturbed
     def chunk(self, index: int) -> Array:
         """Decode one chunk and check its digest.
 
@@ -72,8 +74,8 @@ class ArrayView:
         CorruptFile
             If it is damaged.
         """
-        # damaged streams may overflow any arithmetic: that is no news, their digest tells
-        with meaningful(f"chunk {index}"), np.errstate(all="ignore"):
+        # damaged streams may overflow any arithmetic: their digest tells
+        with meaningful(f"chunk {index}"):
             out = self.decoder.decode_chunk(index, self._reader.segments(self.name, index))
         digest = hashlib.sha256(np.ascontiguousarray(out).reshape(-1).view(np.uint8).data).digest()
         if digest != self._reader.digest(self.name, index):
@@ -111,6 +113,7 @@ class ArrayView:
         for number, out in zip(numbers, ordered(decode, numbers, self._threads), strict=True):
             yield (*self.decoder.chunk_range(number), out)
 
+    @undisturbed
     def read(self, out: Array | None = None) -> Array:
         """Decode everything, into `out` if given (same shape and type; may be a memory map)."""
         if out is None:
@@ -128,6 +131,7 @@ class ArrayView:
     def _code_stream(self, index: int) -> bytes:
         return self._reader.segments(self.name, index, "codes").get("codes", b"")
 
+    @undisturbed
     def codes(self) -> npt.NDArray[np.int32]:
         """Return the bottleneck codes, int32, shape (rows, width); reads their stream alone.
 
@@ -148,6 +152,7 @@ class ArrayView:
         for index in range(self.decoder.chunk_count):
             yield features.predictions(self.decoder, index, self._code_stream(index), self.name)
 
+    @undisturbed
     def nearest(self, row: Any, k: int = 10, metric: str = "euclidean") -> features.Neighbours:
         """Return the rows nearest to a row; see `Archive.nearest`."""
         features.check_query(k, metric)
@@ -182,6 +187,7 @@ class ArrayView:
             raise InvalidInput(f"{self.name!r} was stored without a recommender: compress it with --recommend (recommend=True)")
         return found
 
+    @undisturbed
     def predict(self, rows: Any = None) -> npt.NDArray[np.float64]:
         """Return estimates of all entries of rows; see `Archive.predict`."""
         model = self.recommender
@@ -196,6 +202,7 @@ class ArrayView:
             raise InvalidInput(f"row {wrong[0]} is out of range: {self.name!r} has rows 0 to {len(model.rows) - 1}")
         return model.estimate(chosen.astype(np.int64))
 
+    @undisturbed
     def recommend(self, row: int, count: int = 10) -> features.Recommended:
         """Return what a row would rate highest of what it did not rate; see `Archive.recommend`."""
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
@@ -206,6 +213,7 @@ class ArrayView:
         missing = ~np.isfinite(rated) if fill is None else ~np.isfinite(rated) | np.isin(rated, fill)
         return features.highest(estimates, missing, count)
 
+    @undisturbed
     def __getitem__(self, key: Any) -> Any:
         """Return what NumPy basic indexing returns (integers, slices, Ellipsis)."""
         selection = Selection.parse(key, self.shape)

@@ -15,7 +15,7 @@ import aezip
 PACKAGE = Path(aezip.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 TORCH_ALLOWED = {"aezip.autoencoder", "aezip.training", "aezip.refining", "aezip.pretraining", "aezip.resuming"}
-TORCH_ALLOWED |= {"aezip.ratings", "aezip.raters", "aezip.posterior", "aezip.adam"}
+TORCH_ALLOWED |= {"aezip.raters", "aezip.posterior", "aezip.adam", "aezip.chance"}
 CONTAINER_MAY_KNOW = {"aezip.atomic", "aezip.errors", "aezip.frames", "aezip.header"}
 COMMAND_LINE = {"aezip.cli", "aezip.arguments", "aezip.modelcommand", "aezip.render", "aezip.demo", "aezip.__main__"}
 COMMAND_LINE |= {"aezip.asking", "aezip.terminal", "aezip.benchcommand", "aezip.reportcommand", "aezip.page"}

@@ -11,6 +11,7 @@ import pytest
 
 import aezip
 from aezip import cli, plan, pretraining, residual, training, variants
+from aezip.chance import Chance
 from aezip.codec import Encoder
 from aezip.codes import CodeBook
 from aezip.model import Sizes
@@ -84,7 +85,8 @@ def test_the_jacobian_is_exact() -> None:
 
     torch.manual_seed(0)
     for variant in ("contractive", "stacked"):
-        network = Autoencoder(Sizes((tuple(range(7)),), 3, 8, 4, False), torch.ones(7), torch.zeros(7), variant).double()
+        sizes = Sizes((tuple(range(7)),), 3, 8, 4, False)
+        network = Autoencoder(sizes, torch.ones(7), torch.zeros(7), variant, Chance(0)).double()
         torch.nn.init.normal_(network.encoder_skip.weight)
         rows = torch.randn(5, 7, dtype=torch.float64)
         whole = torch.autograd.functional.jacobian(network.latent, rows)  # (5, 3, 5, 7)
@@ -149,7 +151,7 @@ def test_unrolled_layers_are_where_fine_tuning_starts(variant: str) -> None:
     x = torch.from_numpy(curved()).float()
     spread = torch.full((FEATURES,), 16.0)
     sizes = Sizes((tuple(range(FEATURES)),), 6, 24, 16, False)
-    network = Autoencoder(sizes, spread, torch.zeros(FEATURES), variant)
+    network = Autoencoder(sizes, spread, torch.zeros(FEATURES), variant, Chance(0))
     layers = pretraining.pretrain(x / spread, sizes, variant, 800, 0)
     left = pretraining.unroll(network, layers, x)
     assert torch.equal(network.hidden_layers[0].weight, layers[0].weight)

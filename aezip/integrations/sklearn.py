@@ -14,10 +14,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..surroundings import restored, undisturbed
+
 try:
-    from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-    from sklearn.utils import check_random_state
-    from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+    with restored():
+        from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+        from sklearn.utils import check_random_state
+        from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 except ImportError as error:
     raise ImportError("scikit-learn 1.6 or later is missing: install it with pip install 'aezip[sklearn]'") from error
 
@@ -72,6 +75,7 @@ class AutoencoderCodes(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         self.steps = steps
         self.random_state = random_state
 
+    @undisturbed
     def fit(self, X: Any, y: Any = None) -> AutoencoderCodes:  # noqa: N803 - scikit-learn's name
         """Train on rows, shape (samples, features); labels are not looked at.
 
@@ -80,7 +84,8 @@ class AutoencoderCodes(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         ValueError
             If rows or parameters cannot be used.
         """
-        from .. import training  # torch is needed here alone
+        with restored():
+            from .. import training  # torch is needed here alone
 
         rows = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
         self._check_parameters()
@@ -108,6 +113,7 @@ class AutoencoderCodes(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     def _steps_of(self, rows: Float64) -> Float64:
         return np.asarray((rows - self.offset_) / self.step_)
 
+    @undisturbed
     def transform(self, X: Any) -> Float64:  # noqa: N803
         """Return the codes of rows: whole numbers as float64, shape (samples, n_components_)."""
         check_is_fitted(self)
@@ -116,6 +122,7 @@ class AutoencoderCodes(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         normal = (self._steps_of(rows) - self.encoder_.centre) / self.encoder_.spread.astype(np.float64)
         return np.asarray(np.rint(self.encoder_.forward(normal)).clip(-(2.0**20), 2.0**20) + 0.0, np.float64)
 
+    @undisturbed
     def inverse_transform(self, X: Any) -> Float64:  # noqa: N803
         """Return the rows that the decoder makes of codes, float64, shape (samples, features)."""
         check_is_fitted(self)
