@@ -8,7 +8,8 @@ import click
 
 from . import arguments, signals
 from .errors import AezipError, BoundViolated
-from .terminal import json_option, print_json, threads_option
+from .names import shown
+from .terminal import json_option, print_json, say, threads_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,7 +58,7 @@ def bench(source: str, **options: Any) -> int:
             found[name] = _measure(name, array, bound, fills.get(name), options, signals.watching(progress))
     rows = [row for made in found.values() for row in made["codecs"]]
     for warning in dict.fromkeys(text for row in rows for text in row.pop("warnings", ())):
-        click.echo(f"aezip: warning: {warning}", err=True)
+        say(warning, "warning")
     if options["as_json"]:
         print_json({"input": source, "bound": bound.to_json(), "arrays": found})
     else:
@@ -104,7 +105,7 @@ def _show(name: str, made: dict[str, Any], bound: str) -> None:
     out = render.console()
     shape = " x ".join(map(str, made["shape"])) or "one value"
     words = f"  {made['dtype']}, {shape}, {render.size(made['raw_bytes'])}, {bound}"
-    out.print(Text.assemble((render.plain(name), "bold"), words), soft_wrap=True)
+    out.print(Text.assemble((shown(name), "bold"), words), soft_wrap=True)
     table = Table(box=None, pad_edge=False)
     for number, head in enumerate(HEAD):
         table.add_column(head, justify="right" if 0 < number < len(HEAD) - 1 else "left", overflow="fold")

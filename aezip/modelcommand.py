@@ -9,7 +9,8 @@ import click
 
 from . import arguments, signals, variants
 from .errors import InvalidInput
-from .terminal import json_option, print_json
+from .names import shown
+from .terminal import json_option, once, print_json
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -43,8 +44,9 @@ def train(sources: tuple[str, ...], output: str, **options: Any) -> None:
     fill = arguments.fill_value(options["fill_value"])
     variants.check(options["variant"])
 
-    from . import formats, models, render
+    from . import atomic, formats, models, render
 
+    once(*sources)
     start = None if options["start"] is None else models.Model.load(options["start"])
     arrays: list[Any] = []
     for source in sources:
@@ -61,9 +63,10 @@ def train(sources: tuple[str, ...], output: str, **options: Any) -> None:
             arrays if len(arrays) > 1 else arrays[0], bound=bound, fill_value=fill, init_from=start,
             progress=signals.watching(progress), **settings,
         )  # fmt: skip
-    made.save(output, overwrite=options["force"])
+    with atomic.sources(*sources):
+        made.save(output, overwrite=options["force"])
     if options["as_json"]:
         found = {"id": made.id, "file_bytes": len(made.data), "model_bytes": made.stream_bytes, "plan": made.plan}
         print_json({"input": list(sources), "output": output, **found})
     elif not options["quiet"]:
-        click.echo(f"{output}: {made.describe()}, {render.size(len(made.data))}, id {made.id[:16]}")
+        click.echo(f"{shown(output)}: {made.describe()}, {render.size(len(made.data))}, id {made.id[:16]}")
