@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aezip.errors import CorruptFile, InvalidInput
-from aezip.header import MAX_VALUES
+from aezip.header import MAX_AXES, MAX_VALUES
 from aezip.specials import EXCEPTION, Specials, values_of_fill
 from aezip.statistics import Statistics, scan
 
@@ -80,16 +80,16 @@ def admissible(dtype: np.dtype[Any]) -> bool:
 
 
 def check_shape(shape: tuple[int, ...]) -> None:
-    """Check that a file can hold an array of that shape, which matters where an axis of length 0 hides absurd ones.
+    """Check that a file can hold an array of that shape: an axis of length 0 may hide absurd ones.
 
     Raises
     ------
     InvalidInput
         If not.
     """
-    if math.prod(n for n in shape if n) > MAX_VALUES:
-        raise InvalidInput(f"the shape {shape} is beyond what a file can hold, 2^{MAX_VALUES.bit_length() - 1} values along "
-                           "all axes that are not empty: reshape the array")
+    if len(shape) > MAX_AXES or math.prod(n for n in shape if n) > MAX_VALUES:
+        raise InvalidInput(f"the shape {shape} is beyond what a file holds: {MAX_AXES} axes, 2^{MAX_VALUES.bit_length() - 1} "
+                           "values along all those that are not empty: reshape the array")
 
 
 def admit(array: ArrayLike, fill_value: Any = None) -> Admitted:

@@ -9,7 +9,7 @@ import click
 from . import arguments, signals
 from .errors import AezipError, BoundViolated
 from .names import shown
-from .terminal import json_option, print_json, say, threads_option
+from .terminal import json_option, print_json, say, skip_option, threads_option, warn_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,8 @@ NOTE = (
 @click.option("--fill-value", metavar="X", help="Masked: must come back exactly, kept out of the range.")
 @click.option("--dtype", metavar="f4", help="Type of raw binary.")
 @click.option("--shape", metavar="744,33,49", help="Sizes of raw binary, outer axis first.")
-@click.option("--max-seconds", type=click.IntRange(1), default=3600, show_default=True, metavar="S", help="For each codec.")
+@click.option("--max-seconds", type=click.IntRange(1, 10**8), default=3600, show_default=True, metavar="S", help="For each codec.")
+@skip_option
 @threads_option
 @json_option
 @click.option("--no-progress", is_flag=True, help="No progress bar.")
@@ -50,7 +51,8 @@ def bench(source: str, **options: Any) -> int:
 
     from . import formats, render
 
-    inputs = formats.read(source, datasets=options["datasets"], dtype=options["dtype"], shape=options["shape"])
+    inputs = formats.read(source, **{name: options[name] for name in ("datasets", "dtype", "shape", "skip")})
+    warn_of(source, inputs)
     fills = inputs.fills if fill is None else dict.fromkeys(inputs.arrays, fill)
     found = {}
     with render.progress(not options["no_progress"]) as progress:

@@ -22,7 +22,7 @@ import click
 from . import __version__, arguments, asking, benchcommand, decompresscommand, modelcommand, reportcommand, signals, variants
 from .errors import AezipError, CorruptFile, FillWarning, InvalidInput, meaningful
 from .names import shown
-from .terminal import check_source, once, read_original
+from .terminal import check_source, once, read_original, skip_option, warn_of
 from .terminal import json_option as _json_option
 from .terminal import open_archive as _open
 from .terminal import print_json as _print_json
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+_LONGEST = 10**8  # seconds: clocks of the system hold little more
 _UNUSABLE = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 
 
@@ -135,7 +136,7 @@ def _raw_options(function: Command) -> Command:
 @click.option("--no-verify", is_flag=True, help="Do not decode and compare before the file gets its name.")
 @click.option("--rm/-k", "remove", default=False, help="Remove IN once OUT is verified, or keep it (default).")
 @click.option("-f", "--force", is_flag=True, help="Replace an existing output.")
-@click.option("--skip-unsupported", "skip", is_flag=True, help="Leave out arrays of IN that hold no numbers; says which.")
+@skip_option
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 @click.option("-v", "--verbose", is_flag=True, help="Print the candidates that were tried, with the bytes expected of each.")
 @_json_option
@@ -155,7 +156,7 @@ def compress(source: str, output: str | None, **options: Any) -> None:
         raise InvalidInput(f"--rm would lose {_left_out(source, inputs)}")
     formats.check_output(target, source=source, overwrite=options["force"])
     if not options["quiet"]:
-        _warn(source, inputs)
+        warn_of(source, inputs)
     fills = inputs.fills if fill is None else dict.fromkeys(inputs.arrays, fill)
 
     from . import render
@@ -181,14 +182,6 @@ def _left_out(source: str, inputs: Inputs) -> str:
     if inputs.skipped:
         return f"{next(iter(inputs.skipped))!r} of {source}, which is left out: leave --rm away"
     return f"the other data sets of {source}: leave it away, or name all with --dataset"
-
-
-def _warn(source: str, inputs: Inputs) -> None:
-    """Say what is odd about arrays, and what is left out."""
-    for name, words in inputs.skipped.items():
-        _say(f"{name!r} of {source} is left out: it holds {words}", "warning")
-    for name, words in inputs.lossy.items():
-        _say(f"{name!r} of {source} was compressed lossily before ({words}): errors add up, use the original", "warning")
 
 
 @contextmanager
@@ -272,8 +265,8 @@ def info(source: str, as_json: bool) -> None:
 @cli.command()
 @click.argument("sources", metavar="IN.aez...", nargs=-1, required=True)
 @click.option("--sandbox", is_flag=True, help="In a child process with limits: for files from strangers.")
-@click.option("--max-memory", type=click.IntRange(256), default=4096, show_default=True, metavar="MB", help="Of the sandbox.")
-@click.option("--max-seconds", type=click.IntRange(1), default=600, show_default=True, metavar="S", help="Of the sandbox.")
+@click.option("--max-memory", type=click.IntRange(256, 1 << 40), default=4096, show_default=True, metavar="MB", help="Of the sandbox.")
+@click.option("--max-seconds", type=click.IntRange(1, _LONGEST), default=600, show_default=True, metavar="S", help="Of the sandbox.")
 @modelcommand.model_option
 @_threads_option
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")

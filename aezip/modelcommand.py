@@ -10,7 +10,7 @@ import click
 from . import arguments, signals, variants
 from .errors import InvalidInput
 from .names import shown
-from .terminal import json_option, once, print_json
+from .terminal import json_option, once, print_json, skip_option, warn_of
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -34,6 +34,7 @@ def model_option(function: Command) -> Command:
 @click.option("--shape", metavar="744,33,49", help="Sizes of raw binary, outer axis first.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Same input and seed, same model.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@skip_option
 @click.option("-f", "--force", is_flag=True, help="Replace an existing output.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 @json_option
@@ -50,7 +51,9 @@ def train(sources: tuple[str, ...], output: str, **options: Any) -> None:
     start = None if options["start"] is None else models.Model.load(options["start"])
     arrays: list[Any] = []
     for source in sources:
-        inputs = formats.read(source, datasets=options["datasets"], dtype=options["dtype"], shape=options["shape"])
+        inputs = formats.read(source, **{name: options[name] for name in ("datasets", "dtype", "shape", "skip")})
+        if not options["quiet"]:
+            warn_of(source, inputs)
         arrays += inputs.arrays.values()
         fill = next(iter(inputs.fills.values()), None) if fill is None else fill
     if output == "-":

@@ -16,6 +16,7 @@ from .names import shown, stored
 
 if TYPE_CHECKING:
     from .archive import Archive
+    from .formats import Inputs
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -23,6 +24,12 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 def json_option(function: Command) -> Command:
     """Add the option --json."""
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")(function)
+
+
+def skip_option(function: Command) -> Command:
+    """Add the option --skip-unsupported."""
+    text = "Leave out arrays that hold no numbers; says which."
+    return click.option("--skip-unsupported", "skip", is_flag=True, help=text)(function)
 
 
 def threads_option(function: Command) -> Command:
@@ -33,6 +40,14 @@ def threads_option(function: Command) -> Command:
 def say(message: str, what: str = "") -> None:
     """Print one line on standard error; `what` it is: an error, a warning."""
     click.echo(shown(f"aezip: {what}: {message}" if what else message), err=True)
+
+
+def warn_of(source: str, inputs: Inputs) -> None:
+    """Say what is left out of a file, and what is odd about the rest."""
+    for name, words in inputs.skipped.items():
+        say(f"{name!r} of {source} is left out: it holds {words}", "warning")
+    for name, words in inputs.lossy.items():
+        say(f"{name!r} of {source} was compressed lossily before ({words}): errors add up, use the original", "warning")
 
 
 def once(*paths: str | None) -> None:
