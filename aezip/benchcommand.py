@@ -9,7 +9,7 @@ import click
 from . import arguments, signals
 from .errors import AezipError, BoundViolated
 from .names import shown
-from .terminal import json_option, print_json, say, skip_option, threads_option, warn_of
+from .terminal import SECONDS, json_option, print_json, say, skip_option, threads_option, warn_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,7 @@ NOTE = (
 @click.option("--fill-value", metavar="X", help="Masked: must come back exactly, kept out of the range.")
 @click.option("--dtype", metavar="f4", help="Type of raw binary.")
 @click.option("--shape", metavar="744,33,49", help="Sizes of raw binary, outer axis first.")
-@click.option("--max-seconds", type=click.IntRange(1, 10**8), default=3600, show_default=True, metavar="S", help="For each codec.")
+@click.option("--max-seconds", type=SECONDS, default=3600, show_default=True, metavar="S", help="For each codec.")
 @skip_option
 @threads_option
 @json_option

@@ -22,7 +22,7 @@ import click
 from . import __version__, arguments, asking, benchcommand, decompresscommand, modelcommand, reportcommand, signals, variants
 from .errors import AezipError, CorruptFile, FillWarning, InvalidInput, meaningful
 from .names import shown
-from .terminal import check_source, once, read_original, skip_option, warn_of
+from .terminal import MEGABYTES, SECONDS, check_source, once, read_original, skip_option, warn_of
 from .terminal import json_option as _json_option
 from .terminal import open_archive as _open
 from .terminal import print_json as _print_json
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_LONGEST = 10**8  # seconds: clocks of the system hold little more
 _UNUSABLE = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 
 
@@ -265,8 +264,8 @@ def info(source: str, as_json: bool) -> None:
 @cli.command()
 @click.argument("sources", metavar="IN.aez...", nargs=-1, required=True)
 @click.option("--sandbox", is_flag=True, help="In a child process with limits: for files from strangers.")
-@click.option("--max-memory", type=click.IntRange(256, 1 << 40), default=4096, show_default=True, metavar="MB", help="Of the sandbox.")
-@click.option("--max-seconds", type=click.IntRange(1, _LONGEST), default=600, show_default=True, metavar="S", help="Of the sandbox.")
+@click.option("--max-memory", type=MEGABYTES, default=4096, show_default=True, metavar="MB", help="Of the sandbox.")
+@click.option("--max-seconds", type=SECONDS, default=600, show_default=True, metavar="S", help="Of the sandbox.")
 @modelcommand.model_option
 @_threads_option
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")

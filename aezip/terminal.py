@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .formats import Inputs
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+SECONDS = click.IntRange(1, 10**8)  # limits that clocks, and sizes of memory, can hold
+MEGABYTES = click.IntRange(256, 1 << 40)
 
 
 def json_option(function: Command) -> Command:
