@@ -7,6 +7,7 @@ every value.  Knows nothing of layout, networks or files; works in blocks, so th
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aezip.errors import CorruptFile, InvalidInput
+from aezip.header import MAX_AXES, MAX_VALUES
 from aezip.specials import EXCEPTION, Specials, values_of_fill
 from aezip.statistics import Statistics, scan
 
@@ -72,6 +74,24 @@ def parse_dtype(text: str) -> np.dtype[Any]:
     raise CorruptFile(f"the dtype {str(text)[:40]!r} in the header is none that aezip writes: get another copy")
 
 
+def admissible(dtype: np.dtype[Any]) -> bool:
+    """Tell whether `admit` takes arrays of a type."""
+    return bool(_PLAIN.fullmatch(dtype.str)) and dtype.kind != "V"
+
+
+def check_shape(shape: tuple[int, ...]) -> None:
+    """Check that a file can hold an array of that shape: an axis of length 0 may hide absurd ones.
+
+    Raises
+    ------
+    InvalidInput
+        If not.
+    """
+    if len(shape) > MAX_AXES or math.prod(n for n in shape if n) > MAX_VALUES:
+        raise InvalidInput(f"the shape {shape} is beyond what a file holds: {MAX_AXES} axes, 2^{MAX_VALUES.bit_length() - 1} "
+                           "values along all those that are not empty: reshape the array")
+
+
 def admit(array: ArrayLike, fill_value: Any = None) -> Admitted:
     """Take in an array without copying it, masked arrays and odd complex strides excepted.
 
@@ -90,7 +110,8 @@ def admit(array: ArrayLike, fill_value: Any = None) -> Admitted:
     """
     plain, fill_value = _unmask(array, fill_value)
     dtype = plain.dtype
-    if not _PLAIN.fullmatch(dtype.str) or dtype.kind == "V":
+    check_shape(plain.shape)
+    if not admissible(dtype):
         raise InvalidInput(f"arrays of type {_describe(dtype)} cannot be compressed: "
                            "give a numeric array (float16/32/64, integers, bool, complex64/128, dates)")
     fill = None if fill_value is None else values_of_fill(fill_value, dtype)

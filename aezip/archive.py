@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
@@ -290,7 +291,7 @@ def _write(data: Any, writer: Writer, options: dict[str, Any], threads: int, *, 
     with Reader(writer.source()) as reader:
         made = report(reader)
     writer.publish()
-    return made
+    return replace(made, tried={name: list(encoder.tried) for name, encoder in encoders.items()})
 
 
 @undisturbed
@@ -445,12 +446,17 @@ def verify(
         If the arrays do not correspond.
     """
     with Archive(source, threads=threads, model=model) as archive:
-        compared = matched(_named(original), archive)
-        for comparison in compared.values():
-            for _ in comparison.pairs():
-                pass
-            comparison.check()
-    return {name: comparison.metrics for name, comparison in compared.items()}
+        return compared(original, archive)
+
+
+def compared(original: Any, archive: Archive) -> dict[str, Metrics]:
+    """Do what `verify` does with an open file."""
+    found = matched(_named(original), archive)
+    for comparison in found.values():
+        for _ in comparison.pairs():
+            pass
+        comparison.check()
+    return {name: comparison.metrics for name, comparison in found.items()}
 
 
 class Codec:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .errors import InvalidInput
-from .terminal import json_option, open_archive, print_json
+from .terminal import array_name, json_option, once, open_archive, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,14 +56,15 @@ def add_to(group: click.Group) -> None:
 @json_option
 def features(source: str, output: str, name: str | None, force: bool, as_json: bool) -> None:
     """Write the bottleneck codes as a feature matrix; the array is not decoded."""
-    from . import formats
+    from . import atomic, formats
 
     if as_json and output == "-":
         raise InvalidInput("--json and the codes cannot both go to standard output: name a file with -o")
     with open_archive(source) as archive:
         formats.check_output(output, source=source, overwrite=force)
-        codes = archive.codes(name)
-    formats.write(output, {"codes": _Array(codes)}, overwrite=force)
+        codes = archive.codes(array_name(archive, name))
+    with atomic.sources(source):
+        formats.write(output, {"codes": _Array(codes)}, overwrite=force)
     if as_json:
         print_json({"input": source, "output": output, "rows": codes.shape[0], "width": codes.shape[1]})
 
@@ -82,13 +83,14 @@ def nearest(
     """List the rows nearest to a row, by the codes alone; the array is not decoded."""
     if (row is None) == (like is None):
         raise InvalidInput("name the row with --row R, or a file that holds a new one with --like ROW.npy")
+    once(source, like)
     query: Any = row
     if like is not None:
         from . import formats
 
         (query,) = formats.read(like).arrays.values()
     with open_archive(source) as archive:
-        found = archive.nearest(name, query, count, metric)
+        found = archive.nearest(array_name(archive, name), query, count, metric)
     if as_json:
         print_json({"file": source, "rows": found.rows.tolist(), "distances": found.distances.tolist()})
         return
@@ -106,7 +108,7 @@ def nearest(
 def recommend(source: str, user: int, count: int, name: str | None, as_json: bool) -> None:
     """List what a user would rate highest of what the user did not rate."""
     with open_archive(source) as archive:
-        found = archive.recommend(name, user, count)
+        found = archive.recommend(array_name(archive, name), user, count)
     if as_json:
         print_json({"file": source, "user": user, "items": found.columns.tolist(), "estimates": found.estimates.tolist()})
         return

@@ -8,7 +8,8 @@ import click
 
 from . import arguments, signals
 from .errors import AezipError, BoundViolated
-from .terminal import json_option, print_json, threads_option
+from .names import shown
+from .terminal import SECONDS, json_option, print_json, say, skip_option, threads_option, warn_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +35,8 @@ NOTE = (
 @click.option("--fill-value", metavar="X", help="Masked: must come back exactly, kept out of the range.")
 @click.option("--dtype", metavar="f4", help="Type of raw binary.")
 @click.option("--shape", metavar="744,33,49", help="Sizes of raw binary, outer axis first.")
-@click.option("--max-seconds", type=click.IntRange(1), default=3600, show_default=True, metavar="S", help="For each codec.")
+@click.option("--max-seconds", type=SECONDS, default=3600, show_default=True, metavar="S", help="For each codec.")
+@skip_option
 @threads_option
 @json_option
 @click.option("--no-progress", is_flag=True, help="No progress bar.")
@@ -49,7 +51,8 @@ def bench(source: str, **options: Any) -> int:
 
     from . import formats, render
 
-    inputs = formats.read(source, datasets=options["datasets"], dtype=options["dtype"], shape=options["shape"])
+    inputs = formats.read(source, **{name: options[name] for name in ("datasets", "dtype", "shape", "skip")})
+    warn_of(source, inputs)
     fills = inputs.fills if fill is None else dict.fromkeys(inputs.arrays, fill)
     found = {}
     with render.progress(not options["no_progress"]) as progress:
@@ -57,7 +60,7 @@ def bench(source: str, **options: Any) -> int:
             found[name] = _measure(name, array, bound, fills.get(name), options, signals.watching(progress))
     rows = [row for made in found.values() for row in made["codecs"]]
     for warning in dict.fromkeys(text for row in rows for text in row.pop("warnings", ())):
-        click.echo(f"aezip: warning: {warning}", err=True)
+        say(warning, "warning")
     if options["as_json"]:
         print_json({"input": source, "bound": bound.to_json(), "arrays": found})
     else:
@@ -104,7 +107,7 @@ def _show(name: str, made: dict[str, Any], bound: str) -> None:
     out = render.console()
     shape = " x ".join(map(str, made["shape"])) or "one value"
     words = f"  {made['dtype']}, {shape}, {render.size(made['raw_bytes'])}, {bound}"
-    out.print(Text.assemble((render.plain(name), "bold"), words), soft_wrap=True)
+    out.print(Text.assemble((shown(name), "bold"), words), soft_wrap=True)
     table = Table(box=None, pad_edge=False)
     for number, head in enumerate(HEAD):
         table.add_column(head, justify="right" if 0 < number < len(HEAD) - 1 else "left", overflow="fold")

@@ -5,6 +5,7 @@ Heavy modules load only in the command that needs them; torch only when a networ
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -18,19 +19,19 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import click
 
-from . import __version__, arguments, asking, benchcommand, modelcommand, reportcommand, signals, variants
+from . import __version__, arguments, asking, benchcommand, decompresscommand, modelcommand, reportcommand, signals, variants
 from .errors import AezipError, CorruptFile, FillWarning, InvalidInput, meaningful
-from .terminal import check_source, read_original
+from .names import shown
+from .terminal import MEGABYTES, SECONDS, check_source, once, read_original, skip_option, warn_of
 from .terminal import json_option as _json_option
 from .terminal import open_archive as _open
 from .terminal import print_json as _print_json
+from .terminal import say as _say
 from .terminal import threads_option as _threads_option
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
+    from .formats import Inputs
     from .report import Report
-    from .view import ArrayView
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -39,6 +40,9 @@ _UNUSABLE = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirector
 
 def main() -> NoReturn:
     """Run the command line of this process and exit with its code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # what the locale has no letter for is told all the same
     signals.listen()
     sys.exit(run())
 
@@ -52,7 +56,9 @@ def run(words: Sequence[str] | None = None) -> int:
         The arguments; None: those of the process.
     """
     try:
-        result = cli.main(None if words is None else list(words), prog_name="aezip", standalone_mode=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what libraries say to programmers, and -W error makes of it, is not for users
+            result = cli.main(None if words is None else list(words), prog_name="aezip", standalone_mode=False)
         sys.stdout.flush()
         signals.calm()
         return result if isinstance(result, int) else 0
@@ -86,18 +92,13 @@ def _failed(error: BaseException) -> int:
     if isinstance(error, MemoryError):
         return _fail("out of memory: use fewer --threads, or cut the array into parts", 1)
     # a defect, still one line
-    return _fail(f"internal error, {type(error).__name__}: {error}: please report it with the command that you gave", 1)
+    words = " ".join(str(error).split())
+    return _fail(f"internal error, {type(error).__name__}: {words}: please report it with the command that you gave", 1)
 
 
 def _fail(message: str, code: int) -> int:
-    _say("error", message)
+    _say(message, "error")
     return code
-
-
-def _say(what: str, message: str) -> None:
-    """Print one line on standard error."""
-    line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(message.split()))
-    print(f"aezip: {what}: {line}", file=sys.stderr)  # names in files may hold what commands a terminal
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
@@ -134,7 +135,9 @@ def _raw_options(function: Command) -> Command:
 @click.option("--no-verify", is_flag=True, help="Do not decode and compare before the file gets its name.")
 @click.option("--rm/-k", "remove", default=False, help="Remove IN once OUT is verified, or keep it (default).")
 @click.option("-f", "--force", is_flag=True, help="Replace an existing output.")
+@skip_option
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+@click.option("-v", "--verbose", is_flag=True, help="Print the candidates that were tried, with the bytes expected of each.")
 @_json_option
 @click.option("--no-progress", is_flag=True, help="No progress bar.")
 def compress(source: str, output: str | None, **options: Any) -> None:
@@ -144,26 +147,40 @@ def compress(source: str, output: str | None, **options: Any) -> None:
     target = output or ("-" if source == "-" else f"{source}.aez")
     _check_compress(source, target, options)
 
-    from . import formats
+    from . import atomic, formats
 
-    inputs = formats.read(source, datasets=options["datasets"], dtype=options["dtype"], shape=options["shape"])
+    kept = {name: options[name] for name in ("datasets", "dtype", "shape", "skip")}
+    inputs = formats.read(source, **kept)
     if options["remove"] and not inputs.whole:
-        raise InvalidInput(f"--rm would lose the other data sets of {source}: leave it away, or name all with --dataset")
+        raise InvalidInput(f"--rm would lose {_left_out(source, inputs)}")
     formats.check_output(target, source=source, overwrite=options["force"])
-    for name, words in inputs.lossy.items() if not options["quiet"] else ():
-        _say("warning", f"{name!r} of {source} was compressed lossily before ({words}): errors add up, use the original")
+    if not options["quiet"]:
+        warn_of(source, inputs)
     fills = inputs.fills if fill is None else dict.fromkeys(inputs.arrays, fill)
 
     from . import render
 
     with _told(quiet=options["quiet"]), render.progress(not (options["quiet"] or options["no_progress"])) as progress:
-        report = _compress(inputs.arrays, target, options, bound=bound, fill_value=fills, progress=signals.watching(progress))
+        with atomic.sources(source):
+            report = _compress(inputs.arrays, target, options, bound=bound, fill_value=fills, progress=signals.watching(progress))
     if options["remove"]:
         os.unlink(source)
+    if options["verbose"] and not options["quiet"]:
+        for line in render.tried(report):
+            click.echo(line, err=True)
     if options["as_json"]:
-        _print_json({"input": source, "output": target, "lossy_before": inputs.lossy, **report.to_json()})
+        told = {"lossy_before": inputs.lossy, "skipped": inputs.skipped}
+        _print_json({"input": source, "output": target, **told, **report.to_json()})
     elif not options["quiet"]:
-        click.echo(render.summary(report, target), err=target == "-")
+        unused = options["model"] if options["model"] is not None else ""
+        click.echo(render.summary(report, target) + render.unused(report, unused), err=target == "-")
+
+
+def _left_out(source: str, inputs: Inputs) -> str:
+    """Return what of a file is not compressed, and what to do about it."""
+    if inputs.skipped:
+        return f"{next(iter(inputs.skipped))!r} of {source}, which is left out: leave --rm away"
+    return f"the other data sets of {source}: leave it away, or name all with --dataset"
 
 
 @contextmanager
@@ -174,7 +191,7 @@ def _told(*, quiet: bool) -> Iterator[None]:
         warnings.simplefilter("always", FillWarning)
         yield
     for warning in () if quiet else caught:
-        _say("warning", str(warning.message))
+        _say(str(warning.message), "warning")
 
 
 def _check_compress(source: str, target: str, options: dict[str, Any]) -> None:
@@ -207,41 +224,6 @@ def _compress(arrays: dict[str, Any], target: str, options: dict[str, Any], **se
     return report
 
 
-class _Whole:
-    """A whole array of an archive, decoded while it is written."""
-
-    def __init__(self, view: ArrayView) -> None:
-        self.shape, self.dtype, self.lossy = view.shape, view.dtype, _lossy(view)
-        self._view = view
-
-    def pieces(self) -> Iterator[npt.NDArray[Any]]:
-        """Yield the chunks."""
-        for _, _, values in self._view.chunks():
-            yield values
-        if self._view.lost and len(self._view.lost) == self._view.decoder.chunk_count:
-            raise CorruptFile(f"nothing of {self._view.name!r} can be restored: get another copy of the file")
-
-
-class _Part:
-    """A slice of an array of an archive."""
-
-    def __init__(self, view: ArrayView, key: tuple[Any, ...]) -> None:
-        import numpy as np
-
-        self._values = np.asarray(view[key])
-        self.shape, self.dtype, self.lossy = self._values.shape, view.dtype, _lossy(view)
-
-    def pieces(self) -> Iterator[npt.NDArray[Any]]:
-        """Yield the values."""
-        yield self._values
-
-
-def _lossy(view: ArrayView) -> dict[str, Any] | None:
-    """Return the bound of an array if anything was lost."""
-    exact = view.header.get("achieved", {}).get("max_abs_error") == 0
-    return None if exact or view.header["bound"]["kind"] == "lossless" else view.header["bound"]
-
-
 def _damage(source: str, threads: int | None, model: str | None) -> list[str]:
     """Test an archive or a model in this process; return problems."""
     from . import models
@@ -265,52 +247,6 @@ def _sandboxed(source: str, memory: int, seconds: int) -> tuple[int, list[str]]:
 
 @cli.command()
 @click.argument("source", metavar="IN.aez")
-@click.option("-o", "--output", metavar="OUT", help="Default: IN without .aez; .npy, .npz or raw by the name.")
-@click.option("--dataset", "names", multiple=True, metavar="PATH", help="Only this array; repeatable.")
-@click.option("--slice", "part", metavar="'0:10,:,3'", help="Only this part; decodes only the chunks it touches.")
-@click.option("--salvage", is_flag=True, help="Restore what a damaged file still holds, fill the rest; exit 3 if any is lost.")
-@modelcommand.model_option
-@_threads_option
-@click.option("-f", "--force", is_flag=True, help="Replace an existing output.")
-@_json_option
-def decompress(
-    source: str, output: str | None, names: tuple[str, ...], part: str | None, salvage: bool, model: str | None,
-    threads: int | None, force: bool, as_json: bool,
-) -> int:
-    """Decompress IN.aez (- for standard input) to .npy, .npz or raw values."""
-    from . import formats
-
-    key = None if part is None else arguments.slices(part)
-    with _open(source, threads, model) as archive:
-        wanted = names or tuple(archive.names)
-        if not wanted:
-            raise InvalidInput(f"{source} holds no arrays: there is nothing to write")
-        target = output or ("-" if source == "-" else formats.output_name(source, len(wanted)))
-        if as_json and target == "-":
-            raise InvalidInput("--json and the array cannot both go to standard output: name a file with -o")
-        formats.check_output(target, source=source, overwrite=force)
-        views = [archive[name] for name in wanted]
-        if salvage:
-            for view in views:
-                view.salvage()
-        try:
-            arrays = {view.name: _Whole(view) if key is None else _Part(view, key) for view in views}
-        except IndexError as error:
-            raise InvalidInput(f"--slice {part}: {error}: choose a part inside the array") from None
-        formats.write(target, arrays, overwrite=force)
-        lost = {view.name: [str(run) for _, run in sorted((view.lost or {}).items())] for view in views}
-    code = CorruptFile.exit_code if any(lost.values()) else 0
-    if as_json:
-        shapes = {name: {"shape": array.shape, "dtype": array.dtype.str} for name, array in arrays.items()}
-        _print_json({"input": source, "output": target, "arrays": shapes, **({"lost": lost} if salvage else {})})
-    for name, runs in lost.items():
-        for run in runs:
-            _fail(f"{source}: {name}: {run}", code)
-    return code
-
-
-@cli.command()
-@click.argument("source", metavar="IN.aez")
 @_json_option
 def info(source: str, as_json: bool) -> None:
     """Show the size ledger, bound asked and achieved, plan and candidates."""
@@ -328,8 +264,8 @@ def info(source: str, as_json: bool) -> None:
 @cli.command()
 @click.argument("sources", metavar="IN.aez...", nargs=-1, required=True)
 @click.option("--sandbox", is_flag=True, help="In a child process with limits: for files from strangers.")
-@click.option("--max-memory", type=click.IntRange(256), default=4096, show_default=True, metavar="MB", help="Of the sandbox.")
-@click.option("--max-seconds", type=click.IntRange(1), default=600, show_default=True, metavar="S", help="Of the sandbox.")
+@click.option("--max-memory", type=MEGABYTES, default=4096, show_default=True, metavar="MB", help="Of the sandbox.")
+@click.option("--max-seconds", type=SECONDS, default=600, show_default=True, metavar="S", help="Of the sandbox.")
 @modelcommand.model_option
 @_threads_option
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
@@ -339,6 +275,7 @@ def test(
     threads: int | None, quiet: bool, as_json: bool
 ) -> int:
     """Decode every IN.aez and check every digest, of models (.aezm) too; write nothing."""
+    once(*sources)
     found: dict[str, list[str]] = {}
     codes = []
     for source in sources:
@@ -356,7 +293,7 @@ def test(
         for line in lines:
             _fail(line, code)
         if not (lines or quiet or as_json):
-            click.echo(f"{source}: good")
+            click.echo(f"{shown(source)}: good")
     if as_json:
         _print_json({"good": not any(codes), "files": found})
     return next((code for code in codes if code), 0)
@@ -374,12 +311,13 @@ def verify(
     original: str, source: str, datasets: tuple[str, ...], dtype: str | None, shape: str | None,
     model: str | None, threads: int | None, as_json: bool,
 ) -> None:
-    """Recompute the errors of IN.aez against ORIGINAL; exit 4 beyond the bound."""
+    """Recompute the errors of IN.aez against ORIGINAL (- for standard input); exit 4 beyond the bound."""
     from . import archive
 
-    with _open(source, model=model) as opened:
+    once(original, source)
+    with _open(source, threads, model) as opened:
         arrays = read_original(original, opened, datasets=datasets, dtype=dtype, shape=shape)
-    found = archive.verify(arrays, source, threads=threads, model=model)
+        found = archive.compared(arrays, opened)
     errors = {name: metrics.to_json() for name, metrics in found.items()}
     if as_json:
         _print_json({"original": original, "file": source, "within_bound": True, "arrays": errors})
@@ -387,9 +325,10 @@ def verify(
     from . import render
 
     for name, values in errors.items():
-        click.echo(f"{name}: within the bound; {render.errors(values)}")
+        click.echo(f"{shown(name)}: within the bound; {render.errors(values)}")
 
 
+cli.add_command(decompresscommand.decompress)
 cli.add_command(modelcommand.train)
 cli.add_command(benchcommand.bench)
 cli.add_command(reportcommand.report)

@@ -41,8 +41,9 @@ _DAMAGED = "the file is damaged, get another copy"
 
 
 def dump(header: dict[str, Any]) -> bytes:
-    """Return a header as compact JSON, UTF-8."""
-    return json.dumps(header, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    """Return a header as compact JSON, UTF-8; lone surrogates, which UTF-8 has not, as JSON escapes them."""
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "backslashreplace")
 
 
 def parse(raw: bytes) -> dict[str, Any]:

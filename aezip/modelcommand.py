@@ -9,7 +9,8 @@ import click
 
 from . import arguments, signals, variants
 from .errors import InvalidInput
-from .terminal import json_option, print_json
+from .names import shown
+from .terminal import json_option, once, print_json, skip_option, warn_of
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -33,6 +34,7 @@ def model_option(function: Command) -> Command:
 @click.option("--shape", metavar="744,33,49", help="Sizes of raw binary, outer axis first.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Same input and seed, same model.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@skip_option
 @click.option("-f", "--force", is_flag=True, help="Replace an existing output.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 @json_option
@@ -43,12 +45,15 @@ def train(sources: tuple[str, ...], output: str, **options: Any) -> None:
     fill = arguments.fill_value(options["fill_value"])
     variants.check(options["variant"])
 
-    from . import formats, models, render
+    from . import atomic, formats, models, render
 
+    once(*sources)
     start = None if options["start"] is None else models.Model.load(options["start"])
     arrays: list[Any] = []
     for source in sources:
-        inputs = formats.read(source, datasets=options["datasets"], dtype=options["dtype"], shape=options["shape"])
+        inputs = formats.read(source, **{name: options[name] for name in ("datasets", "dtype", "shape", "skip")})
+        if not options["quiet"]:
+            warn_of(source, inputs)
         arrays += inputs.arrays.values()
         fill = next(iter(inputs.fills.values()), None) if fill is None else fill
     if output == "-":
@@ -61,9 +66,10 @@ def train(sources: tuple[str, ...], output: str, **options: Any) -> None:
             arrays if len(arrays) > 1 else arrays[0], bound=bound, fill_value=fill, init_from=start,
             progress=signals.watching(progress), **settings,
         )  # fmt: skip
-    made.save(output, overwrite=options["force"])
+    with atomic.sources(*sources):
+        made.save(output, overwrite=options["force"])
     if options["as_json"]:
         found = {"id": made.id, "file_bytes": len(made.data), "model_bytes": made.stream_bytes, "plan": made.plan}
         print_json({"input": list(sources), "output": output, **found})
     elif not options["quiet"]:
-        click.echo(f"{output}: {made.describe()}, {render.size(len(made.data))}, id {made.id[:16]}")
+        click.echo(f"{shown(output)}: {made.describe()}, {render.size(len(made.data))}, id {made.id[:16]}")

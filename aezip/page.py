@@ -10,6 +10,7 @@ import html
 from typing import TYPE_CHECKING, Any
 
 from . import __version__, render
+from .names import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,7 +55,7 @@ svg line { stroke: var(--line) } footer { margin-top: 3rem }
 
 def text(value: Any) -> str:
     """Escape whatever a file holds, without characters that no reader sees."""
-    return html.escape(render.plain(str(value)), quote=True)
+    return html.escape(shown(str(value)), quote=True)
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> str:

@@ -177,11 +177,13 @@ def linear_grid(
         with np.errstate(over="ignore", invalid="ignore"):
             ulp = np.nan_to_num(np.spacing(top.astype(dtype)).astype(np.float64), nan=1e300, posinf=1e300)
         # the cast to the output type may move a value by half an ulp
-        step = 2.0 * (bound - 0.5 * ulp - 1e-15 * top) * MARGIN
+        with np.errstate(over="ignore"):  # bounds near the largest float
+            step = 2.0 * (bound - 0.5 * ulp - 1e-15 * top) * MARGIN
         tight = (bound < MIN_ULPS * ulp) & ~constant
     else:
         # whole numbers: 2 floor(bound) + 1 of them share one representative
-        step = (2.0 * np.floor(bound) + 1.0) * MARGIN
+        with np.errstate(over="ignore"):
+            step = (2.0 * np.floor(bound) + 1.0) * MARGIN
         tight = ((bound < 1.0) | (np.spacing(top) > bound)) & ~constant  # float64 may not tell whole numbers apart
     if not np.isfinite(step).all() or tight.mean() > 0.5:
         return None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from .names import shown
+
 if TYPE_CHECKING:
+    from .formats import Source
     from .progress import ProgressEvent
     from .report import ArrayReport, Report
 
@@ -43,11 +47,6 @@ def size(count: float) -> str:
     return ""
 
 
-def plain(text: str) -> str:
-    """Return text of a file without the characters that command a terminal."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-
-
 def number(value: float | None) -> str:
     """Return a measurement, or a dash."""
     return "-" if value is None else f"{value:.6g}"
@@ -64,7 +63,33 @@ def bound_text(bound: dict[str, Any]) -> str:
 def summary(report: Report, path: str) -> str:
     """Return one line on a compressed file."""
     error = "no error" if not report.max_abs_error else f"max error {report.max_abs_error:.6g}"
-    return f"{path}: {size(report.raw_bytes)} -> {size(report.file_bytes)}, ratio {report.ratio:.2f}, {error}"
+    return f"{shown(path)}: {size(report.raw_bytes)} -> {size(report.file_bytes)}, ratio {report.ratio:.2f}, {error}"
+
+
+def unused(report: Report, model: str) -> str:
+    """Return a word on a model that was given and left away, to be put after a summary; "" where there is none."""
+    without = [array.name for array in report.arrays if array.trained is None]
+    if not model or not without:
+        return ""
+    where = "" if len(without) == len(report.arrays) else f" for {', '.join(map(shown, without))}"
+    return f"; without the model {shown(model)}{where}, with which the file would be no smaller"
+
+
+def tried(report: Report) -> Iterator[str]:
+    """Yield a line for each candidate that was tried: its array, what it is, the bytes expected."""
+    for name, candidates in report.tried.items():
+        for candidate, count in dict.fromkeys(candidates):
+            yield shown(f"{name}: {candidate}" + (f": {count:,.0f} bytes" if math.isfinite(count) else ""))
+
+
+def written(path: str, arrays: Mapping[str, Source]) -> str:
+    """Return one line on what was decompressed."""
+    where = "standard output" if path == "-" else path
+    total = size(sum(math.prod(array.shape) * array.dtype.itemsize for array in arrays.values()))
+    if len(arrays) != 1:
+        return f"{where}: {len(arrays)} arrays, {total}"
+    (array,) = arrays.values()
+    return f"{where}: {array.dtype}, {' x '.join(map(str, array.shape)) or 'one value'}, {total}"
 
 
 def errors(values: dict[str, Any]) -> str:
@@ -77,8 +102,8 @@ def errors(values: dict[str, Any]) -> str:
 def show(report: Report, path: str) -> None:
     """Print ledger, plan, candidates and achieved errors of a file."""
     out = console()
-    out.print(Text.assemble((path, "bold"), f"  {summary(report, '')[2:]}"))
-    out.print(f"format {report.format_version}, written by {plain(report.software)}", markup=False)
+    out.print(Text.assemble((shown(path), "bold"), f"  {summary(report, '')[2:]}"))
+    out.print(f"format {report.format_version}, written by {shown(report.software)}", markup=False)
     if report.bytes.get("model") or report.shared_model_pays_after:
         ratios = f"with the model {report.ratio_with_model:.2f}, without it {report.ratio_without_model:.2f}"
         if report.shared_model_pays_after:
@@ -91,7 +116,7 @@ def show(report: Report, path: str) -> None:
 
 def _array(out: Console, array: ArrayReport) -> None:
     shape = " x ".join(map(str, array.shape)) or "one value"
-    out.print(Text.assemble((plain(array.name), "bold"), f"  {array.dtype}, {shape}, {array.chunks} chunks"))
+    out.print(Text.assemble((shown(array.name), "bold"), f"  {array.dtype}, {shape}, {array.chunks} chunks"))
     table = Table("stream", "bytes", "share", "what it is", box=None, pad_edge=False)
     for column in (1, 2):
         table.columns[column].justify = "right"
@@ -102,26 +127,26 @@ def _array(out: Console, array: ArrayReport) -> None:
     out.print(table)
     plan = dict(array.plan)
     words = f"plan      {plan.pop('kind')}: " + ", ".join(f"{k} {v}" for k, v in plan.items() if v is not None)
-    out.print(plain(words), markup=False)
+    out.print(shown(words), markup=False)
     if array.variant is not None:
-        out.print(f"variant   {plain(array.variant)}", markup=False)
+        out.print(f"variant   {shown(array.variant)}", markup=False)
     if array.trained is not None:
         where = "in the file" if array.trained["embedded"] else "not in the file"
-        out.print(f"model     {plain(array.trained['id'])}, {where}", markup=False, soft_wrap=True)
-    out.print(f"bound     {plain(bound_text(array.bound))}", markup=False)
+        out.print(f"model     {shown(array.trained['id'])}, {where}", markup=False, soft_wrap=True)
+    out.print(f"bound     {shown(bound_text(array.bound))}", markup=False)
     out.print(f"achieved  {errors(vars(array))}, {array.exceptions} exceptions", soft_wrap=True)
     if array.efficiency is not None:
         out.print(f"coding    {array.efficiency:.4f} of the bytes an ideal coder would need")
     if array.rates:
         rates = ", ".join(f"{k.replace('_', ' ')} {v:.4f}" for k, v in array.rates.items())
-        out.print(f"rates     bits a value, on rows: {plain(rates)}", markup=False)
+        out.print(f"rates     bits a value, on rows: {shown(rates)}", markup=False)
     if array.recommender is not None:
         rank, error = array.recommender["rank"], array.recommender["held_out_rmse"]
         out.print(f"estimates of {rank} factors, RMSE {error:.4f} on a tenth of the ratings held out while training")
     if array.candidates:
         out.print("candidates (estimated bytes)")
         for candidate in array.candidates:
-            out.print(f"  {plain(candidate)}", markup=False)
+            out.print(f"  {shown(candidate)}", markup=False)
 
 
 @contextmanager
@@ -137,7 +162,7 @@ def progress(enabled: bool) -> Iterator[Callable[[ProgressEvent], None] | None]:
         BarColumn(),
         TextColumn("{task.percentage:>3.0f} %"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=1, note="")
@@ -146,7 +171,7 @@ def progress(enabled: bool) -> Iterator[Callable[[ProgressEvent], None] | None]:
         def update(event: ProgressEvent) -> None:
             nonlocal phase
             ratio = "" if event.ratio is None else f"ratio about {event.ratio:.1f}"
-            note = "  ".join(part for part in (event.message, ratio) if part)
+            note = "  ".join(shown(part) for part in (event.message, ratio) if part)
             if event.phase != phase or event.step == 0:
                 phase = event.phase
                 bar.reset(task)

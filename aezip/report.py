@@ -101,6 +101,8 @@ class Report:
         The ledger; it sums to `file_bytes`.
     format_version, software : str
         Version of the file format, and what wrote the file.
+    tried : dict
+        Right after compressing: of each array the candidates and the bytes they were estimated to take; a file lists the best.
     """
 
     file_bytes: int
@@ -109,6 +111,7 @@ class Report:
     arrays: list[ArrayReport] = field(default_factory=list)
     format_version: str = ""
     software: str = ""
+    tried: dict[str, list[tuple[str, float]]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def ratio(self) -> float:

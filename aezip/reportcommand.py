@@ -11,7 +11,8 @@ import click
 
 from .errors import BoundViolated, meaningful
 from .modelcommand import model_option
-from .terminal import open_archive, read_original, threads_option
+from .names import shown
+from .terminal import once, open_archive, read_original, threads_option
 
 
 @click.command()
@@ -31,8 +32,9 @@ def report(source: str, original: str | None, output: str, **options: Any) -> No
     With ORIGINAL also its errors, their histogram and pictures of a slice; exit 4 if they show the bound broken. The page needs
     no network and no scripts.
     """
-    from . import formats, inspection, page
+    from . import atomic, formats, inspection, page
 
+    once(source, original)
     with open_archive(source, options["threads"], options["model"]) as archive:
         for name in filter(None, (source, original)):
             formats.check_output(output, source=name, overwrite=options["force"])
@@ -42,8 +44,9 @@ def report(source: str, original: str | None, output: str, **options: Any) -> No
             arrays = read_original(original, archive, **kept)
         found = inspection.inspect(archive, arrays, verify=not options["no_verify"])
         with meaningful("the header of an array"):
-            text = page.page(archive.report(), found, os.path.basename(source))
-    _write(output, text.encode("utf-8"), overwrite=options["force"])
+            text = page.page(archive.report(), found, shown(os.path.basename(source)))
+    with atomic.sources(*filter(None, (source, original))):
+        _write(output, text.encode("utf-8", "backslashreplace"), overwrite=options["force"])
     broken = [name for name, compared in found.arrays.items() if not compared.within]
     if broken:
         raise BoundViolated(

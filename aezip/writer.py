@@ -22,7 +22,7 @@ import numpy as np
 
 from . import __version__
 from . import header as rules
-from .atomic import check_target, publish, temporary
+from .atomic import Temporary, check_target, publish
 from .errors import InvalidInput
 from .frames import content_size, pack
 
@@ -103,21 +103,23 @@ class Writer:
     def __init__(self, path: str | os.PathLike[str] | None, *, overwrite: bool = False) -> None:
         self.path = None if path is None else Path(path)
         self.overwrite = overwrite
-        self.temp_path: Path | None = None
+        self.temp: Temporary | None = None
         self._memory = io.BytesIO()
         self._done = False
         target: Any = self._memory
         if self.path is not None:
             check_target(self.path, overwrite=overwrite)
-            self.temp_path = temporary(self.path)
-            target = self.temp_path
+            self.temp = Temporary(self.path)
+            target = self.temp.path
         # the later metadata format has checksums: flipped bits in it do not pass unnoticed
         try:
+            if self.temp is not None:
+                self.temp.create()
             with _writing():
                 self._file = h5py.File(target, "w", libver=("v110", "v110"), track_order=False, meta_block_size=1)
         except BaseException:
-            if self.temp_path is not None:
-                self.temp_path.unlink(missing_ok=True)
+            if self.temp is not None:
+                self.temp.path.unlink(missing_ok=True)
             raise
         self._arrays: list[dict[str, Any]] = []
         self._features: set[str] = set()
@@ -139,7 +141,7 @@ class Writer:
 
     def add_chunk(self, segments: dict[str, bytes], digest: bytes) -> None:
         """Add a chunk's segments (zstd frames, or b"") and the sha256 of what they decode to."""
-        folder = None if self.temp_path is None else self.temp_path.parent
+        folder = None if self.temp is None else self.temp.path.parent
         for name, frame in segments.items():
             if name not in self._streams:
                 self._streams[name] = _Spool(folder)
@@ -194,18 +196,18 @@ class Writer:
             _bytes_dataset(self._file, "header", raw)
             _bytes_dataset(self._file, "digests", hashlib.sha256(raw + self._all.digest()).digest())
             self._file.close()
-        if self.temp_path is not None:
-            with open(self.temp_path, "rb") as file:
+        if self.temp is not None:
+            with open(self.temp.path, "rb") as file:
                 os.fsync(file.fileno())
 
     def source(self) -> str | bytes:
         """Return what a `Reader` opens to check the finished file."""
-        return self._memory.getvalue() if self.temp_path is None else str(self.temp_path)
+        return self._memory.getvalue() if self.temp is None else str(self.temp.path)
 
     def publish(self) -> None:
         """Give the file its name, atomically."""
-        if self.path is not None and self.temp_path is not None:
-            publish(self.temp_path, self.path, overwrite=self.overwrite)
+        if self.temp is not None:
+            publish(self.temp, overwrite=self.overwrite)
         self._done = True
 
     def getvalue(self) -> bytes:
@@ -220,8 +222,8 @@ class Writer:
             self._file.close()
         except (RuntimeError, OSError):
             pass  # the disk may be full: what matters is that the file goes
-        if self.temp_path is not None:
-            self.temp_path.unlink(missing_ok=True)
+        if self.temp is not None:
+            self.temp.path.unlink(missing_ok=True)
         self._done = True
 
     def __enter__(self) -> Writer:

@@ -19,6 +19,7 @@ TORCH_ALLOWED |= {"aezip.raters", "aezip.posterior", "aezip.adam", "aezip.chance
 CONTAINER_MAY_KNOW = {"aezip.atomic", "aezip.errors", "aezip.frames", "aezip.header"}
 COMMAND_LINE = {"aezip.cli", "aezip.arguments", "aezip.modelcommand", "aezip.render", "aezip.demo", "aezip.__main__"}
 COMMAND_LINE |= {"aezip.asking", "aezip.terminal", "aezip.benchcommand", "aezip.reportcommand", "aezip.page"}
+COMMAND_LINE |= {"aezip.decompresscommand"}
 FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "runpy", "code", "pty"}
 FORBIDDEN_MODULES |= {"socket", "urllib", "http", "ftplib", "requests", "subprocess", "ctypes"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}

@@ -14,7 +14,8 @@ import pytest
 import aezip
 from aezip import frames, limits
 from aezip.container import Reader
-from aezip.render import plain, show
+from aezip.names import shown
+from aezip.render import show
 
 GOLDEN = Path(__file__).parent / "golden"
 STATIC, SIGNAL, FRAMES = "v1_static_psnr", "v1_1_context_signal", "v1_1_context_frames"
@@ -143,4 +144,4 @@ def test_what_commands_a_terminal_is_never_shown(capsys: pytest.CaptureFixture[s
         report: Any = archive.report()
     show(report, "x")
     assert "\x1b" not in capsys.readouterr().out
-    assert plain("a\x07\ud800b") == "a\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}b"
+    assert shown("a\x07\ud800b") == "a\\x07\\ud800b"

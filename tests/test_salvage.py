@@ -72,7 +72,7 @@ def test_each_chunk_in_turn_is_named_and_the_others_are_restored(
 
 def test_a_sound_file_is_salvaged_without_a_word(chunked: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "x.aez").write_bytes(chunked)
-    assert cli.run(["decompress", str(tmp_path / "x.aez"), "-o", str(tmp_path / "y.npy"), "--salvage"]) == 0
+    assert cli.run(["decompress", "-q", str(tmp_path / "x.aez"), "-o", str(tmp_path / "y.npy"), "--salvage"]) == 0
     assert capsys.readouterr().err == ""
     assert aezip.decompress(chunked, salvage=True).tobytes() == aezip.decompress(chunked).tobytes()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import h5py
@@ -9,15 +10,25 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InvalidInput
+from ..names import stored
 from ..provenance import from_attributes
 from ..specials import values_of_fill
 
 LISTED = 20
 
 
-def read(
-    path: str, wanted: tuple[str, ...]
-) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any], int, dict[str, str]]:
+@dataclass
+class Found:
+    """Arrays, fill values, words on those that were stored lossily or passed over, number of data sets in the file."""
+
+    count: int
+    arrays: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
+    fills: dict[str, Any] = field(default_factory=dict)
+    lossy: dict[str, str] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+
+
+def read(path: str, wanted: tuple[str, ...], *, skip: bool = False) -> Found:
     """Read data sets.
 
     Parameters
@@ -26,10 +37,8 @@ def read(
         The file.
     wanted
         Paths of the data sets in the file.
-
-    Returns
-    -------
-    arrays, fill values, number of data sets in the file, words on those that were stored lossily
+    skip
+        Pass over those that hold no numbers.
 
     Raises
     ------
@@ -44,46 +53,65 @@ def read(
         raise InvalidInput(f"{path} is no sound HDF5 file: check the file; --dataset is for HDF5 files only") from error
     with file:
         known = names(file)
-        listed = ", ".join(known[:LISTED]) + (f" and {len(known) - LISTED} more" if len(known) > LISTED else "")
+        listed = ", ".join(list(known)[:LISTED]) + (f" and {len(known) - LISTED} more" if len(known) > LISTED else "")
         if not wanted:
             raise InvalidInput(
                 f"{path} is an HDF5 file: name what to compress with --dataset; it has {listed or 'no data sets'}"
             )
-        arrays: dict[str, npt.NDArray[Any]] = {}
-        fills: dict[str, Any] = {}
-        lossy: dict[str, str] = {}
+        found = Found(len(known))
         for name in wanted:
-            key = name.strip("/")
+            key = stored(name).strip("/")
             if key not in known:
                 raise InvalidInput(f"{path} has no data set {name!r}: it has {listed or 'none'}")
-            dataset = file[key]
-            arrays[key] = _values(path, file, dataset, name)
-            words = from_attributes(dataset.attrs)
-            if words:
-                lossy[key] = words
-            fill = fill_value(dataset)
-            if fill is not None:
-                fills[key] = fill
-    return arrays, fills, len(known), lossy
+            dataset = file[known[key]]
+            words = _unsuited(dataset)
+            if words and skip:
+                found.skipped[key] = words
+            elif words:
+                raise InvalidInput(
+                    f"the data set {name!r} of {path} holds {words}: only numbers can be compressed; leave it out, or use "
+                    "--skip-unsupported"
+                )
+            else:
+                _take(path, file, dataset, key, found)
+    if not found.arrays:
+        raise InvalidInput(f"{path}: the data sets named hold no numbers: nothing to compress")
+    return found
 
 
-def names(file: h5py.File) -> list[str]:
-    """Return the paths of all data sets, without a leading slash; links to other places are not followed."""
-    found: list[str] = []
+def names(file: h5py.File) -> dict[str, str | bytes]:
+    """Return the paths of all data sets as text, without a leading slash, and as h5py knows them; links are not followed."""
+    found: dict[str, str | bytes] = {}
 
-    def note(name: str, item: object) -> None:
+    def note(name: str | bytes, item: object) -> None:
         if isinstance(item, h5py.Dataset):
-            found.append(name)
+            found[stored(name)] = name
 
     file.visititems(note)
     return found
 
 
+def _unsuited(dataset: h5py.Dataset) -> str:
+    """Return what a data set holds that cannot be taken; "" for numbers."""
+    dtype = dataset.dtype
+    if dataset.shape is None:
+        return "no values"
+    unfit = dtype.kind not in "fiucb" or dtype.fields is not None or dtype.subdtype is not None
+    return f"values of type {dtype}" if unfit else ""
+
+
+def _take(path: str, file: h5py.File, dataset: h5py.Dataset, key: str, found: Found) -> None:
+    found.arrays[key] = _values(path, file, dataset, key)
+    words = from_attributes(stored(name) for name in dataset.attrs)
+    if words:
+        found.lossy[key] = words
+    fill = fill_value(dataset)
+    if fill is not None:
+        found.fills[key] = fill
+
+
 def _values(path: str, file: h5py.File, dataset: h5py.Dataset, name: str) -> npt.NDArray[Any]:
     dtype = dataset.dtype
-    if dataset.shape is None or dtype.kind not in "fiucb" or dtype.fields is not None or dtype.subdtype is not None:
-        kind = "no values" if dataset.shape is None else f"type {dtype}"
-        raise InvalidInput(f"the data set {name!r} of {path} has {kind}: only numbers can be compressed")
     offset = dataset.id.get_offset()
     plain = (
         offset is not None

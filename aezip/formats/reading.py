@@ -6,8 +6,6 @@ import io
 import math
 import os
 import sys
-import zipfile
-import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,24 +13,29 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..admission import check_shape
 from ..errors import InvalidInput
+from ..names import stored
 from ..provenance import from_comment
+from .npy import check_npy, load_npy, read_npz
 
 HDF5_SUFFIXES = (".h5", ".hdf5", ".he5", ".hdf", ".nc", ".nc4")
 _STDIN = "standard input"
+_DIGITS = 19  # of one size
 
 
 @dataclass(frozen=True)
 class Inputs:
     """Named arrays, the fill values their source states, and whether they are all that the source holds.
 
-    `lossy` tells in words of arrays that went through lossy compression before.
+    `lossy` tells in words of arrays that went through lossy compression before, `skipped` of those that were passed over.
     """
 
     arrays: dict[str, npt.NDArray[Any]]
     fills: dict[str, Any] = field(default_factory=dict)
     whole: bool = True
     lossy: dict[str, str] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
 
 
 def file_format(path: str) -> str | None:
@@ -43,7 +46,9 @@ def file_format(path: str) -> str | None:
     return suffix[1:] if suffix in (".npy", ".npz") else None
 
 
-def read(path: str, *, datasets: tuple[str, ...] = (), dtype: str | None = None, shape: str | None = None) -> Inputs:
+def read(
+    path: str, *, datasets: tuple[str, ...] = (), dtype: str | None = None, shape: str | None = None, skip: bool = False
+) -> Inputs:
     """Read arrays.
 
     Parameters
@@ -54,6 +59,8 @@ def read(path: str, *, datasets: tuple[str, ...] = (), dtype: str | None = None,
         Paths of the data sets wanted of an HDF5 file.
     dtype, shape
         Of raw binary: "f4" and "744,33,49".
+    skip
+        Pass over arrays of an .npz or HDF5 file that hold no numbers.
 
     Raises
     ------
@@ -71,11 +78,11 @@ def read(path: str, *, datasets: tuple[str, ...] = (), dtype: str | None = None,
         return Inputs({_stem(path): _raw(path, dtype, shape)})
     kind = file_format(path)
     if datasets or kind == "hdf5":
-        return _hdf5(path, datasets)
+        return _hdf5(path, datasets, skip=skip)
     if path == "-":
-        return _stream(sys.stdin.buffer.read())
+        return _stream(sys.stdin.buffer.read(), skip=skip)
     if kind == "npz":
-        return _npz(path, path)
+        return _npz(path, path, skip=skip)
     if kind == "npy":
         return Inputs({_stem(path): _npy(path)})
     if path.endswith(".aez"):
@@ -96,59 +103,26 @@ def _check_path(path: str) -> None:
 
 
 def _stem(path: str) -> str:
-    return "data" if path == "-" else Path(path).stem
+    return "data" if path == "-" else stored(Path(path).stem)
 
 
-def _stream(data: bytes) -> Inputs:
+def _stream(data: bytes, *, skip: bool) -> Inputs:
     """Read the bytes of an .npy or .npz file, told apart by their first bytes."""
     if data[:2] == b"PK":
-        return _npz(io.BytesIO(data), _STDIN)
-    try:
-        return Inputs({"data": np.asarray(np.load(io.BytesIO(data), allow_pickle=False))})
-    except (ValueError, EOFError) as error:
-        raise InvalidInput(_problem(_STDIN, error)) from error
+        return _npz(io.BytesIO(data), _STDIN, skip=skip)
+    check_npy(io.BytesIO(data), len(data), _STDIN)
+    return Inputs({"data": load_npy(io.BytesIO(data), _STDIN)})
 
 
 def _npy(path: str) -> npt.NDArray[Any]:
-    try:
-        return np.asanyarray(np.load(path, mmap_mode=None if _is_empty(path) else "r", allow_pickle=False))
-    except (ValueError, EOFError) as error:
-        raise InvalidInput(_problem(path, error)) from error
-
-
-def _is_empty(path: str) -> bool:
-    """Tell whether an .npy file holds no values: an empty file region cannot be mapped."""
     with open(path, "rb") as file:
-        version = np.lib.format.read_magic(file)
-        reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        return math.prod(reader(file)[0]) == 0
+        count = check_npy(file, os.path.getsize(path), path)
+    return load_npy(path, path, mmap_mode="r" if count else None)  # an empty file region cannot be mapped
 
 
-def _problem(name: str, error: Exception) -> str:
-    """Return what is wrong with an .npy or .npz file, one line."""
-    text = str(error)
-    if "Object arrays" in text or "Python objects" in text or "allow_pickle" in text:
-        return f"{name} holds Python objects, not numbers: convert to a numeric dtype first"
-    reason = text.splitlines()[0][:80] if text else type(error).__name__
-    return f"{name} is no sound .npy or .npz file ({reason}): check the file; raw binary needs --dtype and --shape"
-
-
-def _npz(file: str | io.BytesIO, name: str) -> Inputs:
-    # numpy takes whatever lacks the first bytes of a zip file for a pickle, and says so; that would mislead
-    if isinstance(file, str) and not zipfile.is_zipfile(file):
-        raise InvalidInput(f"{name} is no sound .npz file (no zip archive, or cut short): check the file")
-    try:
-        with np.load(file, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files}
-            comment = archive.zip.comment if archive.zip is not None else b""
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise InvalidInput(_problem(name, error)) from error
-    strange = [key for key, value in arrays.items() if not isinstance(value, np.ndarray)]
-    if strange:
-        raise InvalidInput(f"{name} holds {strange[0]!r}, which is no array: take it out first")
-    if not arrays:
-        raise InvalidInput(f"{name} holds no arrays: nothing to compress")
-    return Inputs(arrays, lossy=from_comment(comment, arrays))
+def _npz(file: str | io.BytesIO, name: str, *, skip: bool) -> Inputs:
+    arrays, comment, skipped = read_npz(file, name, skip=skip)
+    return Inputs(arrays, whole=not skipped, lossy=from_comment(comment, arrays), skipped=skipped)
 
 
 def parse_shape(text: str) -> tuple[int, ...]:
@@ -162,7 +136,11 @@ def parse_shape(text: str) -> tuple[int, ...]:
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isascii() and part.isdigit() for part in parts):
         raise InvalidInput(f"--shape {text!r} is not a list of sizes: write for example --shape 744,33,49")
-    return tuple(int(part) for part in parts)
+    if any(len(part) > _DIGITS for part in parts):
+        raise InvalidInput(f"--shape {text[:80]} is beyond what a file can hold: correct it")
+    sizes = tuple(int(part) for part in parts)
+    check_shape(sizes)
+    return sizes
 
 
 def parse_dtype(text: str) -> np.dtype[Any]:
@@ -195,10 +173,10 @@ def _raw(path: str, dtype: str, shape: str) -> npt.NDArray[Any]:
     return np.memmap(path, kind, "r", shape=sizes)
 
 
-def _hdf5(path: str, datasets: tuple[str, ...]) -> Inputs:
+def _hdf5(path: str, datasets: tuple[str, ...], *, skip: bool) -> Inputs:
     from . import hdf5
 
     if path == "-":
         raise InvalidInput("an HDF5 file cannot come from standard input: name the file")
-    arrays, fills, count, lossy = hdf5.read(path, datasets)
-    return Inputs(arrays, fills, whole=len(arrays) == count, lossy=lossy)
+    found = hdf5.read(path, datasets, skip=skip)
+    return Inputs(found.arrays, found.fills, whole=len(found.arrays) == found.count, lossy=found.lossy, skipped=found.skipped)

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from ..atomic import check_target, replacing
 from ..errors import InvalidInput
+from ..names import stored
 from ..provenance import to_comment
 
 _RAW = re.compile(r"\.(raw|bin|dat|img|[fiuc][0-9]{1,3}|float(16|32|64)|u?int(8|16|32|64))")
@@ -118,5 +119,5 @@ def _npz(file: IO[bytes], arrays: Mapping[str, Source]) -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         archive.comment = to_comment({name: source.lossy for name, source in arrays.items() if source.lossy is not None})
         for name, source in arrays.items():
-            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
+            with archive.open(zipfile.ZipInfo(f"{stored(name)}.npy"), "w", force_zip64=True) as member:
                 _npy(member, source)
