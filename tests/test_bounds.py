@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from aezip.admission import scan
-from aezip.bounds import (
+from aezip.array.admission import scan
+from aezip.array.bounds import (
     PSNR,
     Absolute,
     Bound,
@@ -25,7 +25,7 @@ from aezip.bounds import (
     resolve,
     violations,
 )
-from aezip.errors import CorruptFile, InvalidInput, UnsupportedVersion
+from aezip.core.errors import CorruptFile, InvalidInput, UnsupportedVersion
 
 FLOATS = ["f2", "f4", "f8"]
 INTEGERS = ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"]

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 import aezip
-from aezip import frames, limits
-from aezip.container import Reader
-from aezip.render import plain, show
+from aezip.cli.show import plain, show
+from aezip.container.reader import Reader
+from aezip.core import memory as limits
+from aezip.entropy import frames
 
 GOLDEN = Path(__file__).parent / "golden"
 STATIC, SIGNAL, FRAMES = "v1_static_psnr", "v1_1_context_signal", "v1_1_context_frames"

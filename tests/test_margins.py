@@ -8,9 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import aezip
-from aezip import exceptions, header, margins
-from aezip.frames import pack
-from aezip.plan import Selector
+from aezip.codec import mask_margins as margins
+from aezip.codec import outliers as exceptions
+from aezip.container import header
+from aezip.entropy.frames import pack
+from aezip.search.choose import Selector
 
 
 def popular(rows: int = 300, columns: int = 120, seed: int = 0) -> np.ndarray:

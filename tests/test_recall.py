@@ -9,10 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import aezip
-from aezip import bucketed, kernels, recall, recency, residual
-from aezip.errors import CorruptFile
-from aezip.forms import Whole
-from aezip.quantizer import HiddenGrid, LinearGrid
+from aezip.core import jit as kernels
+from aezip.core.errors import CorruptFile
+from aezip.entropy import residual
+from aezip.plans import buckets as bucketed
+from aezip.plans.columns import plan as recall
+from aezip.plans.columns import recency
+from aezip.quantize.grid import HiddenGrid, LinearGrid
+from aezip.quantize.lattice import Whole
 
 GRID = HiddenGrid(Whole(1, 0))
 

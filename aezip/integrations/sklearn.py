@@ -21,9 +21,9 @@ try:
 except ImportError as error:
     raise ImportError("scikit-learn 1.6 or later is missing: install it with pip install 'aezip[sklearn]'") from error
 
-from ..integer import FRACTION_BITS
-from ..model import NARROW_BITS, Sizes
-from ..rows import Rows
+from aezip.plans.autoencoder.decoder import FRACTION_BITS
+from aezip.plans.autoencoder.networks import NARROW_BITS, Sizes
+from aezip.plans.autoencoder.rows import Rows
 
 Float64 = npt.NDArray[np.float64]
 WIDEST = 255
@@ -80,7 +80,7 @@ class AutoencoderCodes(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         ValueError
             If rows or parameters cannot be used.
         """
-        from .. import training  # torch is needed here alone
+        from aezip.plans.autoencoder.training import fit as training  # torch is needed here alone
 
         rows = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
         self._check_parameters()

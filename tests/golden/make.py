@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 
 import aezip
-from aezip import header, plan
-from aezip.contexttrials import Way, as_choice
-from aezip.contextual import find_spike
-from aezip.convolutiontrials import image_axes
-from aezip.layout import Layout, candidates
-from aezip.model import Sizes
-from aezip.trials import network_sizes
+from aezip.array.layout import Layout, candidates
+from aezip.container import header
+from aezip.plans.autoencoder.networks import Sizes
+from aezip.search import choose as plan
+from aezip.search.context import find_spike
+from aezip.search.context_trials import Way, as_choice
+from aezip.search.convolution import image_axes
+from aezip.search.sample import network_sizes
 
 FOLDER = Path(__file__).parent
 MODELS = FOLDER / "models"  # files that refer to a model, and the models
@@ -205,7 +206,7 @@ class Only(plan.Selector):
 
 def made(name: str) -> tuple[bytes, Any]:
     """Compress one case with the plan wanted; return the file and its report."""
-    from aezip import codec
+    from aezip.codec import encoder as codec
 
     x, bound, kind = CASES[name]
     Only.kind = kind
