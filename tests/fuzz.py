@@ -151,12 +151,13 @@ def check_bounds_always() -> None:
     """Take compiled loops for arrays of any size, and make sure that they check their bounds."""
     from aezip.core import jit as kernels
     from aezip.entropy import ans
+    from aezip.entropy._ans_jit import run
 
     kernels.ENOUGH, ans._ENOUGH = 0, 0
     assert kernels.available(1)
     states, nothing = np.zeros(1, np.uint32), np.zeros(0, np.uint16)
     try:
-        kernels.ans_run()(states, np.zeros(4096, np.uint32), np.full(1, 4096, np.uint32), nothing, 0, np.zeros(1, np.uint8))
+        run(states, np.zeros(4096, np.uint32), np.full(1, 4096, np.uint32), nothing, 0, np.zeros(1, np.uint8))
     except IndexError:
         return
     raise AssertionError("NUMBA_BOUNDSCHECK=1 is not set, or does nothing")

@@ -9,13 +9,14 @@ import pytest
 
 from aezip.core import jit as kernels
 from aezip.core.errors import CorruptFile
+from aezip.core.fixed import EMBEDDING, EXTRAS, FLAG_BINS
 from aezip.entropy import residual
 from aezip.entropy.residual import CONTEXTS_WHOLE, TABLE_LEVELS
-from aezip.plans.autoencoder.decoder import FLAG_BINS, Linear
+from aezip.plans.autoencoder.decoder import Linear
 from aezip.plans.context import fused
 from aezip.plans.context import walk as refinement
 from aezip.plans.context.bisection import Order
-from aezip.plans.context.net import EMBEDDING, EXTRAS, ContextNet, ContextSizes
+from aezip.plans.context.net import ContextNet, ContextSizes
 from aezip.plans.context.walk import Base, Offset, Refined
 
 SCANS = [

@@ -14,18 +14,16 @@ import numpy as np
 import numpy.typing as npt
 
 from aezip.core.errors import CorruptFile, InvalidInput
+from aezip.core.fixed import FRACTION_BITS, HALF
+from aezip.core.types import Float64, Int64
 from aezip.plans.autoencoder import chunk as network
-from aezip.plans.autoencoder.decoder import FRACTION_BITS
 
 if TYPE_CHECKING:
     from aezip.codec.decoder import Decoder
     from aezip.plans.autoencoder.networks import Model
     from aezip.plans.autoencoder.plan import NetworkPlan
 
-Int64 = npt.NDArray[np.int64]
-Float64 = npt.NDArray[np.float64]
 METRICS = ("euclidean", "cosine")
-HALF = 1 << (FRACTION_BITS - 1)
 
 
 class Neighbours(NamedTuple):

@@ -13,11 +13,10 @@ from aezip.array.admission import admit, native, scan
 from aezip.array.bounds import Lossless, Tolerance, resolve, violations
 from aezip.array.metrics import Accumulator, Metrics
 from aezip.core.errors import BoundViolated, InvalidInput
+from aezip.core.types import Array
 
 if TYPE_CHECKING:
     from .view import ArrayView
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,6 @@ from .report import Report, report
 from .view import ArrayView
 
 Source = str | os.PathLike[str] | bytes
-Array = npt.NDArray[Any]
 DEFAULT_NAME = "data"
 DESCRIBED = 1700  # bytes of a header that leave a file within 4 KiB of the raw bytes
 

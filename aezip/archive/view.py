@@ -18,12 +18,11 @@ from aezip.container.reader import Reader
 from aezip.core import memory as limits
 from aezip.core.errors import CorruptFile, InvalidInput, meaningful
 from aezip.core.parallel import ordered
+from aezip.core.types import Array
 
 from .indexing import Selection
 from .models import Model, stream_of
 from .salvage import Lost, stand_in
-
-Array = npt.NDArray[Any]
 
 
 class ArrayView:

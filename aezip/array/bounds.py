@@ -7,7 +7,6 @@ the statistics of the data, which gives a ``Tolerance``; ``violations`` then che
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import dataclass
 from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from aezip.core.errors import CorruptFile, InvalidInput, UnsupportedVersion
+from aezip.core.fixed import LARGEST_FLOAT
 
 from .checking import violations
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["PSNR", "Absolute", "Bound", "Lossless", "PointRelative", "RangeRelative", "Tolerance", "bound_from_json",
            "resolve", "violations"]
-
-_LARGEST = sys.float_info.max
 
 
 def _positive(value: object, name: str) -> float:
@@ -255,4 +253,4 @@ def _range_tolerance(bound: RangeRelative, statistics: Statistics) -> NDArray[np
                                "use the bound without per-feature, or reshape")
         spread = statistics.column_range
     with np.errstate(over="ignore"):
-        return np.asarray(np.minimum(bound.value * spread, _LARGEST), dtype=np.float64)
+        return np.asarray(np.minimum(bound.value * spread, LARGEST_FLOAT), dtype=np.float64)

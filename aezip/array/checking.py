@@ -6,12 +6,12 @@ Knows tolerances and arrays only.
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from aezip.core.errors import InvalidInput
+from aezip.core.fixed import LARGEST_FLOAT
 
 from .specials import bits_of
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from .bounds import Tolerance
 
 _BLOCK = 1 << 16  # values per step: the temporaries stay in cache
-_LARGEST = sys.float_info.max
 _UINT64_MAX = (1 << 64) - 1
 
 
@@ -104,7 +103,7 @@ def _check_floats(x: NDArray[Any], y: NDArray[Any], tolerance: Tolerance) -> NDA
             if tolerance.kind == "relative":
                 allowed = np.abs(x, dtype=np.float64)
                 allowed *= tolerance.relative
-                np.minimum(allowed, _LARGEST, out=allowed)
+                np.minimum(allowed, LARGEST_FLOAT, out=allowed)
                 good = error <= allowed
             else:
                 good = error <= tolerance.absolute

@@ -18,7 +18,6 @@ import numpy.typing as npt
 from aezip.core.errors import CorruptFile
 
 Scalar = TypeVar("Scalar", bound=np.generic)
-MAX_AXES = 32
 
 
 @dataclass(frozen=True)

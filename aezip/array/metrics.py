@@ -6,11 +6,12 @@ Counts what it is given, chunk by chunk; knows nothing of bounds, files or how t
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from aezip.core.fixed import LARGEST_FLOAT
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -139,7 +140,7 @@ class Accumulator:
 
 def _spread(minimum: float, maximum: float) -> float:
     """Return the value range; one that overflows is taken as the largest float."""
-    return min(float(maximum - minimum), sys.float_info.max)
+    return min(float(maximum - minimum), LARGEST_FLOAT)
 
 
 def difference(x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.float64]:

@@ -6,11 +6,12 @@ Knows plain numeric arrays, also memory-mapped ones; nothing of what the statist
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from aezip.core.fixed import LARGEST_FLOAT
 
 from .specials import Collector, Specials, ordinary
 
@@ -59,7 +60,7 @@ class Statistics:
     @property
     def range(self) -> float:
         """``maximum - minimum``, unit of the data; one that overflows is the largest float."""
-        return min(float(self.maximum - self.minimum), sys.float_info.max)
+        return min(float(self.maximum - self.minimum), LARGEST_FLOAT)
 
 
 def blocks(values: NDArray[Any], size: int = BLOCK) -> Iterator[NDArray[Any]]:

@@ -23,12 +23,10 @@ import numpy as np
 import numpy.typing as npt
 
 from aezip.core.errors import CorruptFile
+from aezip.core.types import U8, Float64, Int64
 from aezip.entropy import ans
 from aezip.entropy.codebook import integers_from_bytes, integers_to_bytes
 
-Int64 = npt.NDArray[np.int64]
-Float64 = npt.NDArray[np.float64]
-U8 = npt.NDArray[np.uint8]
 STEPS = 8  # of a logit to a unit
 TOP = 64  # largest logit, in steps
 UNIT = 64  # of a standardized surprise

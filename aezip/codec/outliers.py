@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from aezip.core.errors import CorruptFile
+from aezip.core.types import U8
 from aezip.entropy.frames import pack as zstd
 
 from . import mask_margins as margins
 
-U8 = npt.NDArray[np.uint8]
 _BITMAP, _CLASSES = 0, 1  # how classes are stored; + 2: differences along the outer axis
 MARGINS = 4  # by what rows and columns have in common
 SMALL = 2048  # bytes up to which a mask is not worth more trouble

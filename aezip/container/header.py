@@ -9,11 +9,11 @@ from __future__ import annotations
 import copy
 import json
 import math
-import sys
 from dataclasses import dataclass
 from typing import Any
 
 from aezip.core.errors import CorruptFile, UnsafeFile, UnsupportedVersion
+from aezip.core.fixed import LARGEST_FLOAT, MAX_AXES
 
 FORMAT = "aezip"
 VERSION = (1, 3)
@@ -25,7 +25,6 @@ SHARED = ("encoder", "model", "recommender")
 MAX_HEADER = 16 << 20
 MAX_ARRAYS = 1 << 16
 MAX_CHUNKS = 1 << 24
-MAX_AXES = 32
 MAX_VALUES = 1 << 50
 CHUNK_LIMIT_VALUES = 1 << 31  # values of one chunk: bounds what decoding may allocate
 MODEL_LIMIT = 1 << 28
@@ -36,7 +35,6 @@ _PLAN: dict[str, dict[str, Any]] = {  # what a key of a plan is where it is left
     "static": {"difference": None, "groups": None, "by_feature": False, "width": 0, "hidden": 1, "scale_hidden": 0},
     "difference": {"axis": None},
 }
-_LARGEST = sys.float_info.max
 _DAMAGED = "the file is damaged, get another copy"
 
 
@@ -226,7 +224,7 @@ def _check_descriptive(header: dict[str, Any]) -> None:
 
 def _is_number(value: Any) -> bool:
     """Tell whether a value is a number that a float can hold: JSON has larger ones."""
-    return type(value) in (int, float) and abs(value) <= _LARGEST
+    return type(value) in (int, float) and abs(value) <= LARGEST_FLOAT
 
 
 def _locate(

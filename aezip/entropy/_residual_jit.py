@@ -1,4 +1,4 @@
-"""Compiled counterparts of `residual.Decoder` and of what `refinement` does with a run of values; see `compiled`.
+"""Compiled counterpart of `residual.Decoder`.
 
 A coder is what `residual.Decoder.compiled` returns. Its arrays are only reached where a test has shown that they hold the
 place: files say what they like.
@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from aezip.plans.context._net_jit import _jit
+from aezip.core._numba_jit import jit
 
 WORD, LANES, TAIL, LEFT, ESCAPES, LOW = 0, 1, 2, 3, 4, 5  # places in a coder's cursor; LOW: one for each shift
 ENDLESS = 1 << 62  # symbols left in the last part
 
 
-@_jit
+@jit
 def _switch(coder: Any) -> Any:
     """Go over to the tail, as `ans.Decoder._switch` does; tell whether its states are there."""
     states, words, cursor = coder[2], coder[3], coder[4]
@@ -49,7 +49,7 @@ def _switch(coder: Any) -> Any:
     return True
 
 
-@_jit
+@jit
 def symbols(coder: Any, contexts: Any, wanted: Any, out: Any) -> Any:
     """Decode the symbols of a pass, of the values wanted; tell whether there were enough words."""
     lookup, certain, states, words, cursor = coder[:5]
@@ -90,7 +90,7 @@ def symbols(coder: Any, contexts: Any, wanted: Any, out: Any) -> Any:
     return True
 
 
-@_jit
+@jit
 def residuals(coder: Any, symbol: Any, level: Any, has_low: Any, wanted: Any, out: Any) -> Any:
     """Fill out with the residuals of the values wanted, whose symbols are decoded; tell whether all parts were there.
 
@@ -115,61 +115,3 @@ def residuals(coder: Any, symbol: Any, level: Any, has_low: Any, wanted: Any, ou
             high = (high << shift) - ((np.int64(1) << shift) >> 1) + low[at]
         out[i] = high
     return True
-
-
-@_jit
-def _tables(level: Any, total: Any, whole: Any, out: Any) -> None:
-    """Fill out with the tables of values; see `residual.contexts`."""
-    for i in range(len(level)):
-        table = np.int64(level[i])
-        if table >= 28:
-            table = 24 + (table - 28) % 4
-        if whole:
-            fraction = total[i] - (((total[i] + 32) >> 6) << 6)
-            part = ((fraction + 32) * 5) // 65
-            table = table * 5 + part if table < 22 else table + 88
-        out[i] = table
-
-
-@_jit
-def decoded(coder: Any, grid: Any, run: Any) -> Any:
-    """Decode the residuals of a run; tell whether the stream held them.
-
-    `grid` is (whole, spike, has_spike); `run` holds total, level, flag, keep, table, symbol and q of its values.
-    """
-    whole, spike, has_spike = grid
-    total, level, flag, keep, table, symbol, q = run
-    n = len(total)
-    for i in range(n):
-        q[i] = 0
-    if has_spike:
-        for i in range(n):
-            table[i] = 116 + flag[i]
-        if not symbols(coder, table, keep, symbol) or not residuals(coder, symbol, level, False, keep, q):
-            return False
-        for i in range(n):
-            if keep[i] and q[i] != 0:
-                keep[i] = 0
-                q[i] = spike - ((total[i] + 32) >> 6)
-    _tables(level, total, whole, table)
-    return symbols(coder, table, keep, symbol) and residuals(coder, symbol, level, True, keep, q)
-
-
-@_jit
-def coded(target: Any, integers: Any, grid: Any, run: Any) -> None:
-    """Take the residuals of a run from what is encoded: values in steps, or whole numbers; see `decoded`.
-
-    `keep` becomes 2 for values that are the spike.
-    """
-    whole, spike, has_spike = grid
-    total, keep, q = run[0], run[3], run[6]
-    _tables(run[1], total, whole, run[4])
-    for i in range(len(total)):
-        if not keep[i]:
-            q[i] = 0
-        elif whole:
-            q[i] = integers[i] - ((total[i] + 32) >> 6)
-            if has_spike and integers[i] == spike:
-                keep[i] = 2
-        else:
-            q[i] = np.int64(min(max(np.rint(target[i] - np.float64(total[i]) * 0.015625), -(2.0**52)), 2.0**52))

@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from aezip.core import jit as kernels
 from aezip.core.errors import CorruptFile
+from aezip.core.types import U8, U16, U32
 
 PRECISION = 12
 TOTAL = 1 << PRECISION
@@ -34,9 +35,6 @@ _ENOUGH = 256  # symbols of a pass from which a compiled loop pays
 _ENDLESS = 1 << 62  # symbols left in the last part
 _HEADER = 8  # bytes: u16 main lanes, u16 tail lanes, u32 symbols of the main part
 
-U8 = npt.NDArray[np.uint8]
-U16 = npt.NDArray[np.uint16]
-U32 = npt.NDArray[np.uint32]
 Frequencies = npt.NDArray[np.int64]  # (contexts, symbols), rows sum to TOTAL
 
 
@@ -122,8 +120,10 @@ class _Part:
         index = contexts * width + symbols
         frequency, start = (part[index] for part in self.tables.coding)
         if len(index) >= _ENOUGH and kernels.available(self.total):
+            from ._ans_jit import push
+
             out = np.empty(len(index), np.uint16)
-            count = kernels.ans_push()(self.states, frequency, start, out)
+            count = push(self.states, frequency, start, out)
             self.blocks.append(out[len(out) - count :].copy())
             return
         first = (len(index) - 1) // lanes * lanes
@@ -312,7 +312,9 @@ class Decoder:
         if self.fast:
             if len(offsets) and int(offsets.max()) >= len(lookup):  # compiled loops do not check: nothing may reach beyond
                 raise CorruptFile("an entropy-coded stream has an impossible table: the file is damaged")
-            self._at = kernels.ans_run()(states, lookup, offsets, words, self._at, out)
+            from ._ans_jit import run
+
+            self._at = run(states, lookup, offsets, words, self._at, out)
             if self._at < 0:
                 raise CorruptFile("an entropy-coded stream ends too early: the file is damaged")
             return

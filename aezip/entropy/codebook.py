@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aezip.core.errors import CorruptFile
+from aezip.core.types import Int64
 
 from . import ans
 from .residual import (
@@ -32,8 +33,6 @@ from .residual import (
     tables_from_bytes,
 )
 
-Int32 = npt.NDArray[np.int32]
-Int64 = npt.NDArray[np.int64]
 NONE = 0
 ACTIVITIES = 8  # tables of each dimension of a convolution's codes
 MOST_ACTIVE = 255  # a code counts for no more

@@ -6,9 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from aezip.core.errors import CorruptFile
+from aezip.core.types import U8, Int64
 
-Int64 = npt.NDArray[np.int64]
-U8 = npt.NDArray[np.uint8]
 MOST_SHIFT = 43  # low bits of a value, at most
 
 

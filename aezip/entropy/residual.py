@@ -20,16 +20,13 @@ import numpy as np
 import numpy.typing as npt
 
 from aezip.core.errors import CorruptFile
+from aezip.core.fixed import LEVELS, LOG2_SCALE_MIN
+from aezip.core.types import U8, Int64
 
 from . import ans
 from .plainbits import MOST_SHIFT, LowBits, leb128, pack_integers, pack_low, read_leb128, unpack_integers, unzigzag, zigzag
 
-Int64 = npt.NDArray[np.int64]
-U8 = npt.NDArray[np.uint8]
-
 LEVELS_PER_OCTAVE = 4
-LOG2_SCALE_MIN = -4.0  # of level 0, in steps
-LEVELS = 200  # up to scales of 2**45 steps
 SHIFT_FROM = 28  # levels from here on have low bits
 TABLE_LEVELS = 28  # the last octave of tables also serves all shifted levels
 ESCAPE = 255

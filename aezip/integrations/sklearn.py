@@ -12,7 +12,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 try:
     from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -21,12 +20,10 @@ try:
 except ImportError as error:
     raise ImportError("scikit-learn 1.6 or later is missing: install it with pip install 'aezip[sklearn]'") from error
 
-from aezip.plans.autoencoder.decoder import FRACTION_BITS
+from aezip.core.fixed import FRACTION_BITS, MOST_CODES
+from aezip.core.types import Float64
 from aezip.plans.autoencoder.networks import NARROW_BITS, Sizes
 from aezip.plans.autoencoder.rows import Rows
-
-Float64 = npt.NDArray[np.float64]
-WIDEST = 255
 
 
 class AutoencoderCodes(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -98,7 +95,7 @@ class AutoencoderCodes(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         return self
 
     def _check_parameters(self) -> None:
-        for name, low, high in (("n_components", 1, WIDEST), ("hidden", 1, 4096), ("steps", 1, 10**9)):
+        for name, low, high in (("n_components", 1, MOST_CODES), ("hidden", 1, 4096), ("steps", 1, 10**9)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
                 raise ValueError(f"{name} must be a whole number from {low} to {high}, not {value!r}")

@@ -15,14 +15,12 @@ import numpy.typing as npt
 
 from aezip.core import jit as kernels
 from aezip.core.errors import CorruptFile
+from aezip.core.types import Int64, Mask
 from aezip.entropy import residual
 from aezip.entropy.plainbits import unzigzag, zigzag
 from aezip.quantize.grid import Grid
 
 from .bytes import filled
-
-Int64 = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 DIRECT = 16  # distances up to this have a bucket of their own
 FAR = 1 << 44  # distances from here on are stored whole

@@ -13,10 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from aezip.core.errors import CorruptFile
+from aezip.core.types import Int64, Mask
 from aezip.quantize.grid import Grid
-
-Int64 = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 
 def shuffle(data: bytes, size: int) -> bytes:

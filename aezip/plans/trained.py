@@ -16,7 +16,7 @@ import numpy.typing as npt
 from aezip.array.admission import Statistics, parse_dtype
 from aezip.array.bounds import Bound, Lossless, Tolerance, bound_from_json, violations
 from aezip.core.errors import CorruptFile, ModelMismatch
-from aezip.plans.autoencoder.decoder import FRACTION_BITS
+from aezip.core.fixed import FRACTION_BITS
 from aezip.plans.autoencoder.encoder import FloatEncoder
 from aezip.plans.autoencoder.networks import Cursor, Model, Sizes, split_bytes
 from aezip.plans.autoencoder.plan import NetworkPlan

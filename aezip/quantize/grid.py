@@ -15,12 +15,11 @@ import numpy.typing as npt
 
 from aezip.array.bounds import Tolerance
 from aezip.core.errors import CorruptFile
-from aezip.plans.autoencoder.decoder import FRACTION_BITS
+from aezip.core.fixed import FRACTION_BITS
+from aezip.core.types import Float64, Int64
 
 from .find import Lattice, lattice_from_json
 
-Int64 = npt.NDArray[np.int64]
-Float64 = npt.NDArray[np.float64]
 MARGIN = 1.0 - 2.0**-40
 MIN_ULPS = 4.0  # a bound below so many units in the last place is met losslessly
 

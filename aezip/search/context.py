@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from aezip.array.layout import Piece
+from aezip.core.fixed import FRACTION_BITS
 from aezip.core.parallel import ordered
 from aezip.entropy import residual
 from aezip.entropy.codebook import CodeBook
 from aezip.entropy.frames import pack
 from aezip.entropy.residual import TableCounts
 from aezip.plans.autoencoder.chunk import Coded
-from aezip.plans.autoencoder.decoder import FRACTION_BITS
 from aezip.plans.autoencoder.encoder import FloatEncoder
 from aezip.plans.autoencoder.networks import Model
 from aezip.plans.autoencoder.plan import NetworkPlan

@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from aezip.array.layout import Layout, candidates
 from aezip.core.errors import InvalidInput
+from aezip.core.fixed import MOST_CODES
 from aezip.plans.autoencoder.networks import Sizes
 from aezip.plans.autoencoder.plan import NetworkPlan
 from aezip.quantize.grid import Grid
@@ -22,7 +23,6 @@ from .convolution import is_image
 from .sample import Choice
 
 MOST_FEATURES = 4096  # values of a row
-WIDEST = 255  # codes of a row
 FEW, START_HIDDEN = 16, 32  # codes of a row at least, if no width is given; hidden units to begin with
 CONTEXT_WORTH = 1.5  # an autoencoder so much smaller than a context plan is not refined
 REMEDY = "leave --codes and --width (codes=) away"
@@ -97,7 +97,7 @@ class CodedSelector(Selector):
                 assert isinstance(best.plan, NetworkPlan)
                 assert best.grid is not None
                 old = best.plan.sizes
-                width = min(max(self.width or _fewest(old.features), int(old.width * wider)), WIDEST, old.features - 1)
+                width = min(max(self.width or _fewest(old.features), int(old.width * wider)), MOST_CODES, old.features - 1)
                 key = (width, min(max(8, int(old.hidden * larger)), 256))
                 if key in seen or key == (old.width, old.hidden) or len(seen) >= self.preset.trials:
                     continue
@@ -144,8 +144,8 @@ def parse_codes(codes: bool | int) -> bool | int:
     """
     if isinstance(codes, bool):
         return codes
-    if not isinstance(codes, int) or not 1 <= codes <= WIDEST:
-        raise InvalidInput(f"codes must be True, False or a width from 1 to {WIDEST}, not {codes!r}")
+    if not isinstance(codes, int) or not 1 <= codes <= MOST_CODES:
+        raise InvalidInput(f"codes must be True, False or a width from 1 to {MOST_CODES}, not {codes!r}")
     return codes
 
 

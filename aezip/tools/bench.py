@@ -23,9 +23,10 @@ from aezip.array.bounds import Absolute, Bound, Lossless, Tolerance, resolve, vi
 from aezip.array.metrics import Accumulator
 from aezip.array.specials import ordinary
 from aezip.core.errors import FillWarning, InvalidInput
+from aezip.core.types import Array
 
 from .isolate import Emit, Limits, Outcome, isolated, peak_memory
-from .peers import PEERS, Array, Peer, smallest, to_dtype
+from .peers import PEERS, Peer, smallest, to_dtype
 
 ONE_THIRD = 3**-0.5  # of `Problem.allowed` for a PSNR: keeps it however the errors spread
 HALF = 0.4995  # an integer may be missed by this much and still round to itself

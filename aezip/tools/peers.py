@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import zstandard
 
-Array = npt.NDArray[Any]
+from aezip.core.types import Array
+
 Takes = Literal["exact", "float", "integer"]
 TIGHTER = (1.0, 1 - 1e-6, 1 - 1e-3, 0.99, 0.9)  # for a peer that exceeds its bound, by the last cast for example
 

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from aezip.core.types import Array
+
 LARGEST = 256  # values along a side
 CHANNELS = 4  # as many entries of the last axis are taken for colours or parts of a value
 _VALUES = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37))

@@ -14,13 +14,11 @@ import struct
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from aezip.core.errors import CorruptFile
+from aezip.core.types import Float64, Int64
 from aezip.entropy.codebook import integers_from_bytes, integers_to_bytes
 
-Int64 = npt.NDArray[np.int64]
-Float64 = npt.NDArray[np.float64]
 _HEAD = struct.Struct("<BBIIdddd")  # rank, shift, rows, columns, centre, unit, lowest, highest
 STEPS = 64  # of an estimate to a standard deviation of the ratings, about
 MOST_RANK = 254

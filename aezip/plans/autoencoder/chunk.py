@@ -20,20 +20,17 @@ import numpy.typing as npt
 
 from aezip.array.layout import Layout
 from aezip.core import jit as kernels
+from aezip.core.fixed import FRACTION_BITS, HALF
+from aezip.core.types import U8, Float64, Int64, Mask
 from aezip.entropy import ans, residual
 from aezip.quantize.grid import Grid
 
-from .decoder import FRACTION_BITS, IntegerDecoder
+from .decoder import IntegerDecoder
 from .encoder import FloatEncoder
 from .networks import NARROW_BITS, Model, Norm, Sizes, Spikes
 from .plan import Difference, NetworkPlan
 from .sites import unfold
 
-Int64 = npt.NDArray[np.int64]
-Float64 = npt.NDArray[np.float64]
-U8 = npt.NDArray[np.uint8]
-Mask = npt.NDArray[np.bool_]
-HALF = 1 << (FRACTION_BITS - 1)
 TILE_VALUES = 1 << 16  # values of a run of rows that one network predicts
 TILE_ROWS = 1 << 13  # rows of a run where columns come one after the other
 

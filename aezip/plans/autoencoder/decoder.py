@@ -23,18 +23,14 @@ import numpy as np
 import numpy.typing as npt
 
 from aezip.core.errors import CorruptFile
+from aezip.core.fixed import ACTIVATION_TOP, FLAG_BINS
+from aezip.core.types import Int8, Int32, Int64
 
-ACTIVATION_TOP = 1023
-FRACTION_BITS = 6  # means are integers in units of step / 2**6
-FLAG_BINS = 32  # of the log-odds that a value is its feature's spike, half a nat each
 EXACT32 = 1 << 24
 EXACT64 = 1 << 53
 MAX_EXPONENT = 60
 TILE = 1 << 15  # values computed at a time: stays in the cache
 
-Int8 = npt.NDArray[np.int8]
-Int32 = npt.NDArray[np.int32]
-Int64 = npt.NDArray[np.int64]
 Float = npt.NDArray[np.floating]
 
 

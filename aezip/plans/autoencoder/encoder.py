@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Float64 = npt.NDArray[np.float64]
-Float32 = npt.NDArray[np.float32]
+from aezip.core.types import Float32, Float64
+
 Floating = npt.NDArray[np.floating]
 Near = Callable[[int, int], npt.NDArray[np.int64]]
 TILE = 1 << 18

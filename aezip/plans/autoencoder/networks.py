@@ -14,11 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from aezip.core.errors import CorruptFile
+from aezip.core.fixed import FLAG_BINS, LEVELS
 from aezip.entropy import ans
 from aezip.entropy.codebook import ACTIVITIES, CodeBook
-from aezip.entropy.residual import CONTEXTS_WHOLE, LEVELS, TABLE_LEVELS, TableCounts, tables_from_bytes
+from aezip.entropy.residual import CONTEXTS_WHOLE, TABLE_LEVELS, TableCounts, tables_from_bytes
 
-from .decoder import FLAG_BINS, IntegerDecoder, Linear
+from .decoder import IntegerDecoder, Linear
 
 MAX_WEIGHTS = 1 << 26
 MAX_FEATURES = 1 << 16

@@ -7,17 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from aezip.array.layout import Layout
 from aezip.core.errors import CorruptFile, UnsupportedVersion
+from aezip.core.types import Int64, Mask
 
 from .networks import MAX_FEATURES, Sizes
 from .sites import Sites, axes_from_json
 from .variants import VARIANTS
-
-Int64 = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

@@ -5,17 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
-from aezip.entropy.residual import LOG2_SCALE_MIN
+from aezip.core.fixed import LOG2_SCALE_MIN
+from aezip.core.types import Float32, Float64, Mask
 
 from .chunk import Prepared
 from .networks import Spikes
 from .sites import Sites
-
-Float32 = npt.NDArray[np.float32]
-Float64 = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
 
 SPIKE_SHARE = 0.25  # of a feature's values that its spike takes at least
 

@@ -18,11 +18,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from aezip.core.errors import CorruptFile
+from aezip.core.types import Int64
 
-Int64 = npt.NDArray[np.int64]
 MOST_AXES = 3  # convolved
 
 

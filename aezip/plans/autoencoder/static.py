@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from aezip.core.fixed import FLAG_BINS, FRACTION_BITS, LEVELS, LOG2_SCALE_MIN
+from aezip.core.types import Float64, Mask
 from aezip.entropy.residual import (
     ESCAPE,
-    LEVELS,
     LEVELS_PER_OCTAVE,
-    LOG2_SCALE_MIN,
     SHIFT_FROM,
     SHIFTS,
     TableCounts,
@@ -18,12 +17,9 @@ from aezip.entropy.residual import (
     tables_from_bytes,
 )
 
-from .decoder import FLAG_BINS, FRACTION_BITS, IntegerDecoder, Linear, odds_to_bins
+from .decoder import IntegerDecoder, Linear, odds_to_bins
 from .networks import NARROW_BITS, NARROW_TOP, WIDE_BITS, Sizes
 from .rows import Rows, statistics
-
-Float64 = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
 
 SHARPEST_VALUES = 1 << 18  # of a column that its level is chosen by
 

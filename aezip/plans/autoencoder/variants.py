@@ -11,12 +11,12 @@ rbm           restricted Boltzmann machines, unrolled, then all together  Hinton
 from __future__ import annotations
 
 from aezip.core.errors import InvalidInput
+from aezip.core.fixed import MOST_CODES
 
 VARIANTS = ("deep", "sparse", "denoising", "contractive", "stacked", "rbm")
 AUTO = "auto"
 OVERCOMPLETE = ("sparse", "denoising")
 PRETRAINED = ("stacked", "rbm")
-MOST_CODES = 255  # of the format
 ACTIVE = 0.1  # part of the latents that a sparse autoencoder keeps of each row
 CORRUPTED = 0.25  # part of the inputs that a denoising autoencoder does not see in training
 CONTRACTION = 0.3  # bits a value that the penalty weighs where the norm of the Jacobian is that of the start

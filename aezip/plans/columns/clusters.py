@@ -19,12 +19,11 @@ import numpy.typing as npt
 
 from aezip.core.errors import CorruptFile
 from aezip.core.products import by_rows
+from aezip.core.types import Float64, Int64
 from aezip.entropy import ans, residual
 from aezip.entropy.plainbits import unzigzag, zigzag
 from aezip.plans.buckets import buckets, from_buckets
 
-Int64 = npt.NDArray[np.int64]
-Float64 = npt.NDArray[np.float64]
 Parts = tuple[Int64, Int64, Int64]  # of `leading_parts`
 
 DOUBLINGS = 6  # of the number of classes

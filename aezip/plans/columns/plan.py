@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from aezip.core import jit as kernels
 from aezip.core.errors import CorruptFile
+from aezip.core.types import Int64, Mask
 from aezip.entropy import residual
 from aezip.entropy.plainbits import unzigzag, zigzag
 from aezip.plans.autoencoder.plan import fill_forward
@@ -32,9 +33,6 @@ from aezip.quantize.grid import Grid, LinearGrid
 
 from . import clusters as classes
 from . import recency
-
-Int64 = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 VALUE, DIFFERENCE, LAG, RECENCY = 0, 1, 2, 3  # how a column is coded; from RECENCY on by ranks, which see mode - RECENCY others
 CLASSES = RECENCY + recency.ORDERS  # from here on by classes, whose number doubles mode - CLASSES times

@@ -17,12 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from aezip.core import jit as kernels
+from aezip.core.types import U8, U16, Int64
 from aezip.entropy import residual
 from aezip.entropy.plainbits import unzigzag, zigzag
-
-Int64 = npt.NDArray[np.int64]
-U8 = npt.NDArray[np.uint8]
-U16 = npt.NDArray[np.uint16]
 
 RECENT = 15  # values that are remembered, a symbol each; one more stands for all others
 LENGTH = 4096  # most rows of a segment: each is a step
@@ -63,7 +60,9 @@ def to_ranks(values: Int64) -> tuple[U8, Int64]:
     """Return ranks, (length, lanes), RECENT where a value is not in its list, and distances from the value before."""
     ranks, away = np.empty(values.shape, np.uint8), np.empty(values.shape, np.int64)
     if kernels.available(values.size):
-        kernels.recency()[0](values, np.zeros((values.shape[1], RECENT), np.int64), ranks, away)
+        from ._recency_jit import ranks_of
+
+        ranks_of(values, np.zeros((values.shape[1], RECENT), np.int64), ranks, away)
         return ranks, away
     recent = np.zeros((values.shape[1], RECENT), np.int64)
     for row, rank, distance in zip(values, ranks, away, strict=True):
@@ -79,7 +78,9 @@ def to_values(ranks: U8, away: Int64) -> Int64:
     values = np.empty(ranks.shape, np.int64)
     recent = np.zeros((ranks.shape[1], RECENT), np.int64)
     if kernels.available(values.size):
-        kernels.recency()[1](ranks, away, recent, values)
+        from ._recency_jit import values_of
+
+        values_of(ranks, away, recent, values)
         return values
     lanes = np.arange(ranks.shape[1])
     for rank, distance, row in zip(ranks, away, values, strict=True):

@@ -1,4 +1,4 @@
-"""Compiled loops over the passes of bisection; see `compiled` and, for what is where, `passes`.
+"""Compiled loops over the passes of bisection; for what is where see `bisection`.
 
 A place in a chunk is a sum of one number for each axis: lines of such numbers, one for each neighbour, say where the neighbours
 of all values of a pass are. Nothing here depends on the file but numbers: places follow from the shape and the order.
@@ -10,13 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from ._net_jit import BLOCK, _jit, block, workspace
-from ._raster_jit import _run
+from aezip.core._numba_jit import jit
+
+from ._net_jit import BLOCK, block, workspace
+from ._walk_jit import through
 
 GROUP, ROOT, STRIDE, PARITY, FIRST, STEP, COUNT, LENGTH = range(8)  # of an axis in a pass
 
 
-@_jit
+@jit
 def lines(slots: Any, active: Any, axes: Any) -> Any:
     """Return for active slots, then for the targets, the parts of the places along each axis, one axis after the other.
 
@@ -47,7 +49,7 @@ def lines(slots: Any, active: Any, axes: Any) -> Any:
     return out
 
 
-@_jit
+@jit
 def predict(net: Any, arrays: Any, levels: Any, part: Any, start: Any, stop: Any, index: Any, out: Any) -> None:
     """Predict the targets `start` to `stop` of a pass; fill `index` with their places.
 
@@ -86,7 +88,7 @@ def predict(net: Any, arrays: Any, levels: Any, part: Any, start: Any, stop: Any
             fill = 0
 
 
-@_jit
+@jit
 def _base(places: Any, counts: Any, row: Any, base: Any) -> None:
     """Sum up the parts of the places along all axes but the last."""
     for s in range(len(base)):
@@ -99,7 +101,7 @@ def _base(places: Any, counts: Any, row: Any, base: Any) -> None:
             base[s] += places[s, at]
 
 
-@_jit
+@jit
 def _sum(errors: Any, base: Any, last: Any, chosen: Any, j: Any, take: Any, out: Any) -> None:
     """Fill out with 1 plus the errors of chosen neighbours."""
     for k in range(take):
@@ -110,7 +112,7 @@ def _sum(errors: Any, base: Any, last: Any, chosen: Any, j: Any, take: Any, out:
             out[k] += errors[np.uintp(b + line[j + k])]
 
 
-@_jit
+@jit
 def finish(coder: Any, decoding: Any, grid: Any, chunk: Any, index: Any, run: Any) -> Any:
     """Decode or encode a predicted run, and store its values; tell whether the stream held it."""
-    return _run(coder, decoding, grid, chunk, np.uintp(0), index, run)
+    return through(coder, decoding, grid, chunk, np.uintp(0), index, run)

@@ -1,35 +1,26 @@
-"""Kernels that numba compiles; imported through `kernels` alone. Without numba aezip works as well, only slower.
-
-Here are the network, over blocks of values, and the lanes of the entropy coder; see also `compiledcoder` and `compiledwalk`.
-"""
+"""A context network compiled, over blocks of values: the bits of `net`."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numba  # type: ignore[import-not-found,import-untyped,unused-ignore]
 import numpy as np
 
-from aezip.entropy.residual import LEVELS
-from aezip.plans.autoencoder.decoder import ACTIVATION_TOP, FLAG_BINS
-
-from .net import EXTRAS
+from aezip.core._numba_jit import jit, jit_exact
+from aezip.core.fixed import ACTIVATION_TOP, EXTRAS, FLAG_BINS, LEVELS
 
 BLOCK = 64  # values computed together: short loops that vectorize
 LAST_LEVEL, LAST_BIN, TOP = np.float32(LEVELS - 1), np.float32(FLAG_BINS - 1), np.float32(ACTIVATION_TOP)
-_jit = numba.njit(nogil=True, cache=True, fastmath=False, boundscheck=False)
-# Sums of whole numbers that float32 holds exactly (see `ContextNet`): a product fused with a sum is the same number.
-_jit_exact = numba.njit(nogil=True, cache=True, fastmath={"contract"}, boundscheck=False)
 
 
-@_jit_exact
+@jit_exact
 def _add(row: Any, w: Any, column: Any) -> None:
     """Add w times a column to a row."""
     for i in range(BLOCK):
         row[i] += w * column[i]
 
 
-@_jit_exact
+@jit_exact
 def _sums(weight: Any, bias: Any, values: Any, out: Any) -> None:
     """Fill out (units, BLOCK) with weight @ values + bias; four units and two inputs at a time: fewer loads and stores."""
     units, inputs = weight.shape
@@ -57,7 +48,7 @@ def _sums(weight: Any, bias: Any, values: Any, out: Any) -> None:
             _add(out[u], weight[u, j], values[j])
 
 
-@_jit
+@jit
 def _activate(rows: Any, factor: Any, top: Any) -> None:
     """Replace rows (units, BLOCK) by clip(rint(rows * factor), 0, top)."""
     for unit in range(rows.shape[0]):
@@ -66,7 +57,7 @@ def _activate(rows: Any, factor: Any, top: Any) -> None:
             row[i] = min(max(np.rint(row[i] * f), np.float32(0.0)), top)
 
 
-@_jit
+@jit
 def _log2(bits: Any, out: Any) -> None:
     """Fill out with rint(256 log2(value)) by straight lines between powers of two; `bits` are those of float32 values.
 
@@ -81,7 +72,7 @@ def _log2(bits: Any, out: Any) -> None:
         out[i] = np.float32(whole + np.int32(up))
 
 
-@_jit
+@jit
 def workspace(net: Any, like: Any) -> Any:
     """Return arrays to work in for a network, on contexts of the type of `like`."""
     first, second, ends, skip = net[2], net[5], net[8], net[11]
@@ -102,7 +93,7 @@ def workspace(net: Any, like: Any) -> Any:
     )
 
 
-@_jit
+@jit
 def _normalize(fine: Any, pair: Any, precision: Any, state: Any, narrow: Any, wide: Any, exponent: Any, values: Any) -> None:
     """Turn neighbours (active, BLOCK) in `fine` into inputs; state gets the reference, exponent the spread's."""
     active = fine.shape[0]
@@ -143,7 +134,7 @@ def _normalize(fine: Any, pair: Any, precision: Any, state: Any, narrow: Any, wi
     _log2(narrow.view(np.int32), values[active + 1])
 
 
-@_jit
+@jit
 def _linear(fine: Any, skip: Any, out: Any) -> None:
     """Fill out with the linear part of normalized neighbours."""
     for i in range(BLOCK):
@@ -154,7 +145,7 @@ def _linear(fine: Any, skip: Any, out: Any) -> None:
             out[i] += w * skip.dtype.type(row[i])
 
 
-@_jit
+@jit
 def block(net: Any, work: Any, kind: Any, active: Any, size: Any, mean: Any, level: Any, flag: Any) -> None:
     """Predict up to BLOCK values whose neighbours and errors are in the workspace; the first `size` are given out.
 
@@ -191,77 +182,3 @@ def block(net: Any, work: Any, kind: Any, active: Any, size: Any, mean: Any, lev
         level[i] = np.uint8(min(max(np.rint(last[1, i] * ends_factor[1]), np.float32(0.0)), LAST_LEVEL))
         if has_flag:
             flag[i] = np.uint8(min(max(np.rint(last[2, i] * ends_factor[2]), np.float32(0.0)), LAST_BIN))
-
-
-@_jit
-def run(states: Any, lookup: Any, offsets: Any, words: Any, at: Any, out: Any) -> Any:
-    """Decode symbols of lanes that advance together; return the next word's place, or -1 if the words ran out."""
-    lanes, count, end = len(states), len(offsets), len(words)
-    for first in range(0, count, lanes):
-        for lane in range(min(lanes, count - first)):
-            state = states[lane]
-            slot = state & np.uint32(4095)
-            word = lookup[offsets[first + lane] | slot]
-            out[first + lane] = word & np.uint32(255)
-            state = ((word >> np.uint32(20)) + np.uint32(1)) * (state >> np.uint32(12)) + slot - (
-                (word >> np.uint32(8)) & np.uint32(4095)
-            )
-            if state < np.uint32(65536):
-                if at >= end:
-                    return -1
-                state = (state << np.uint32(16)) | np.uint32(words[at])
-                at += 1
-            states[lane] = state
-    return at
-
-
-@_jit
-def push(states: Any, frequency: Any, start: Any, out: Any) -> Any:
-    """Encode symbols backwards; return how many words were written to the end of `out`, in reading order."""
-    lanes, count = len(states), len(frequency)
-    at = len(out)
-    for first in range((count - 1) // lanes * lanes, -1, -lanes):
-        for lane in range(min(lanes, count - first) - 1, -1, -1):
-            f = frequency[first + lane]
-            state = states[lane]
-            if state >= f << np.uint64(20):
-                at -= 1
-                out[at] = state & np.uint64(65535)
-                state >>= np.uint64(16)
-            states[lane] = ((state // f) << np.uint64(12)) + state % f + start[first + lane]
-    return len(out) - at
-
-
-@_jit
-def _to_front(known: Any, last: Any, value: Any) -> None:
-    """Put a value before the others, over the one at place `last`."""
-    for place in range(last, 0, -1):
-        known[place] = known[place - 1]
-    known[0] = value
-
-
-@_jit
-def ranks_of(values: Any, recent: Any, ranks: Any, away: Any) -> None:
-    """Fill ranks and distances (length, lanes) of values; `recent` (lanes, places) holds the values seen last."""
-    places = recent.shape[1]
-    for step in range(values.shape[0]):
-        for lane in range(values.shape[1]):
-            value, known = values[step, lane], recent[lane]
-            rank = 0
-            while rank < places and known[rank] != value:
-                rank += 1
-            ranks[step, lane] = rank
-            away[step, lane] = value - known[0]
-            _to_front(known, min(rank, places - 1), value)
-
-
-@_jit
-def values_of(ranks: Any, away: Any, recent: Any, values: Any) -> None:
-    """Fill values (length, lanes) of ranks and distances: the inverse of `ranks_of`; ranks are at most `places`."""
-    places = recent.shape[1]
-    for step in range(ranks.shape[0]):
-        for lane in range(ranks.shape[1]):
-            rank, known = ranks[step, lane], recent[lane]
-            value = known[rank] if rank < places else known[0] + away[step, lane]
-            values[step, lane] = value
-            _to_front(known, min(np.int64(rank), places - 1), value)

@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from aezip.core import jit as kernels
 from aezip.core.parallel import ahead
+from aezip.core.types import Int64
 
 from .bisection import Pass, passes, tiles
 from .fused import ready
 from .net import ContextNet, ContextSizes, error_slots
 
-Int64 = npt.NDArray[np.int64]
 TILE_VALUES = 1 << 14
 Runs = list[tuple[int, int]]
 Predicted = tuple[npt.NDArray[np.int32], tuple[npt.NDArray[Any], ...]]  # places of a tile's values, its part of the buffers
@@ -42,18 +41,20 @@ def predictions(
 
     What is yielded is to be decoded, and stored, before the next one is asked for.
     """
+    from ._bisection_jit import lines, predict
+
     sizes, shape = net.sizes, context.shape
     slots, arrays, done = _slots(sizes, len(shape)), (context.reshape(-1), errors.reshape(-1)), 0
     with ThreadPoolExecutor(workers) as pool:
         for part in passes(shape, sizes.order, sizes.corner):
             active = tuple(part.active(sizes.slots))
             frozen = ready(net, ((part.kind, active),), context.dtype, level=level)
-            places = kernels.bisection()[0](slots, np.array(active, np.int64), _axes(part))
+            places = lines(slots, np.array(active, np.int64), _axes(part))
             about = places, np.array(part.target_shape), _near(net, active)
 
             def predicted(run: tuple[int, int], frozen: Any = frozen, about: Any = about, done: int = done) -> Predicted:
                 out, index = buffers(done + run[0], done + run[1]), np.empty(run[1] - run[0], np.int32)
-                kernels.bisection()[1](frozen, arrays, levels, about, *run, index, out[:3])
+                predict(frozen, arrays, levels, about, *run, index, out[:3])
                 return index, out
 
             wanted = runs(part.target_shape)

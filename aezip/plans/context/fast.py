@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from aezip.core import jit as kernels
 from aezip.core.errors import CorruptFile
+from aezip.core.fixed import FLAG_BINS
+from aezip.core.types import U8, Int64, Mask
 from aezip.entropy import residual
-from aezip.plans.autoencoder.decoder import FLAG_BINS
 
 from . import bisected
 from . import raster as scan
@@ -22,10 +22,7 @@ from .fused import Class, ready
 from .net import ContextNet
 from .signal import SeriesPass
 
-Int64 = npt.NDArray[np.int64]
 Float = npt.NDArray[Any]
-U8 = npt.NDArray[np.uint8]
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass
@@ -136,8 +133,9 @@ class Chunk:
         buffers: bisected.Buffers, workers: int,
     ) -> bool:
         """Walk over the passes of bisection; tell whether the stream held them."""
+        from ._bisection_jit import finish
+
         grid, chunk = self._arranged(net, value, given)
-        finish = kernels.bisection()[2]
         predicted = bisected.predictions(
             net, self.context, self.errors, self._levels, level=self.level is not None, buffers=buffers, workers=workers
         )
@@ -153,13 +151,17 @@ class Chunk:
             length, segments, columns = self.context.shape
             frozen = ready(net, _series_classes(columns), dtype, level=False)
             shape, index = (length, columns, segments), np.arange(segments, dtype=np.int32)
-            good = kernels.series_walk()(frozen, coder, decoding, grid, chunk, shape, index, buffers)
+            from ._signal_jit import series
+
+            good = series(frozen, coder, decoding, grid, chunk, shape, index, buffers)
             self.errors[...] = self._back(net, chunk[1])
             return bool(good)
         wave = scan.wave(net.sizes.scan, self.context.shape)
         classes = (0, ()), (1, tuple(range(wave.table.shape[1])))
         frozen = ready(net, classes, dtype, level=self.level is not None)
-        return bool(kernels.scan_walk()(frozen, coder, decoding, grid, chunk, wave.compiled, self._levels, buffers))
+        from ._raster_jit import scan as raster
+
+        return bool(raster(frozen, coder, decoding, grid, chunk, wave.compiled, self._levels, buffers))
 
 
 def _series_classes(columns: int) -> tuple[Class, ...]:

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .net import EXTRAS, ContextNet
+from aezip.core.fixed import EXTRAS
+
+from .net import ContextNet
 
 Float = npt.NDArray[Any]
 Class = tuple[int, tuple[int, ...]]  # a class of passes and its active slots

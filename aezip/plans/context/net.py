@@ -18,20 +18,17 @@ import numpy as np
 import numpy.typing as npt
 
 from aezip.core.errors import CorruptFile
-from aezip.entropy.residual import LEVELS
-from aezip.plans.autoencoder.decoder import ACTIVATION_TOP, FLAG_BINS, FRACTION_BITS, Linear
+from aezip.core.fixed import ACTIVATION_TOP, EMBEDDING, EXTRAS, FLAG_BINS, LEVELS
+from aezip.core.types import U8, Int64
+from aezip.plans.autoencoder.decoder import Linear
 from aezip.plans.autoencoder.networks import Cursor, split_bytes
 
 from .bisection import Order, Pass, Slot, kinds, slots
 from .raster import KINDS, Axes, offsets
 from .signal import kind_count, slot_count
 
-Int64 = npt.NDArray[np.int64]
 Float = npt.NDArray[Any]
-U8 = npt.NDArray[np.uint8]
 Prediction = tuple[Int64, U8, U8 | None]  # mean, level, bin of the spike's odds
-EXTRAS = 5  # inputs beside the slots: log of the spread, mean over spread, two of the errors made nearby, the autoencoder's level
-EMBEDDING = 4
 BITS = 10  # after the point of what the hidden units see
 UNIT = np.float32(1 << (BITS - 2))  # of logarithms: four octaves are one
 MAX_SKIP_EXPONENT = 20
@@ -311,9 +308,6 @@ def sum_errors(part: Pass, views: list[Float], active: list[int], chosen: list[i
         if i in active:
             total += views[active.index(i)]
     return total
-
-
-HALF = 1 << (FRACTION_BITS - 1)
 
 
 def net_to_bytes(net: ContextNet) -> bytes:

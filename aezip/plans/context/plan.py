@@ -16,11 +16,12 @@ import numpy.typing as npt
 
 from aezip.core import jit as kernels
 from aezip.core.errors import CorruptFile
+from aezip.core.fixed import FLAG_BINS, FRACTION_BITS
+from aezip.core.types import Int64, Mask
 from aezip.entropy import ans, residual
 from aezip.entropy.residual import CONTEXTS_WHOLE, TABLE_LEVELS, TableCounts, tables_from_bytes
 from aezip.plans.autoencoder import chunk as network
 from aezip.plans.autoencoder.chunk import Coded
-from aezip.plans.autoencoder.decoder import FLAG_BINS, FRACTION_BITS
 from aezip.plans.autoencoder.encoder import FloatEncoder
 from aezip.plans.autoencoder.networks import Cursor, Model, from_bytes
 from aezip.plans.autoencoder.plan import NetworkPlan
@@ -34,9 +35,6 @@ from .net import ContextNet, ContextSizes, net_from_bytes, net_to_bytes
 from .raster import MOST_AXES, Axes
 from .signal import Series
 from .walk import Base, Offset
-
-Int64 = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

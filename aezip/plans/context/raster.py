@@ -20,10 +20,10 @@ import numpy as np
 import numpy.typing as npt
 
 from aezip.core import jit as kernels
+from aezip.core.types import Int32
 
 Axes = tuple[int, ...]
 Float = npt.NDArray[Any]
-Int32 = npt.NDArray[np.int32]
 TOGETHER = 1 << 15  # neighbours taken at once; of more, those of one slot after the other
 RUN = 1 << 12  # most values of a run: the unit of threads and of entropy coding
 MOST_AXES = 4
@@ -176,7 +176,9 @@ class Wave:
         count = np.bincount(key, minlength=2 * (int(key.max(initial=0)) // 2 + 1))
         ends = np.cumsum(count)
         if kernels.available(key.size):
-            return kernels.counting_sort()(key, ends - count), ends
+            from ._raster_jit import counting_sort
+
+            return counting_sort(key, ends - count), ends
         return np.argsort(key, kind="stable").astype(np.int32), ends
 
     @cached_property

@@ -13,17 +13,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from aezip.core.fixed import EXTRAS, FRACTION_BITS
 from aezip.core.products import by_rows, over_rows
-from aezip.plans.autoencoder.decoder import FRACTION_BITS
+from aezip.core.types import Float32, Float64, Int64, Mask
 
-from .net import BITS, EXTRAS, MAX_SKIP_EXPONENT, ContextSizes, inputs, reference_pair
+from .net import BITS, MAX_SKIP_EXPONENT, ContextSizes, inputs, reference_pair
 from .raster import nearest
 from .walk import NARROW, Base, Offset, Refined, Tile, Walk
 
-Float32 = npt.NDArray[np.float32]
-Float64 = npt.NDArray[np.float64]
-Int64 = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 ROWS = 400_000
 MOST_SOLVED = 60_000  # rows of a class that least squares looks at
 KEPT = 0.5  # of the rows collected before, at each refresh

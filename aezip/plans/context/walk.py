@@ -19,23 +19,20 @@ import numpy as np
 import numpy.typing as npt
 
 from aezip.core import jit as kernels
+from aezip.core.fixed import FRACTION_BITS, HALF
 from aezip.core.parallel import Item, ahead
+from aezip.core.types import U8, Float64, Int64, Mask
 from aezip.entropy import residual
-from aezip.plans.autoencoder.decoder import FRACTION_BITS
 
 from .bisected import TILE_VALUES
 from .bisection import Pass, passes, tiles
 from .fast import Chunk
 from .fused import exact
-from .net import ERROR_TOP, HALF, ContextNet, ContextSizes, Neighbours, Prediction, error_slots, sum_errors
+from .net import ERROR_TOP, ContextNet, ContextSizes, Neighbours, Prediction, error_slots, sum_errors
 from .raster import Diagonal, wave
 from .signal import SeriesPass
 
-Int64 = npt.NDArray[np.int64]
-Float64 = npt.NDArray[np.float64]
 Float = npt.NDArray[Any]
-U8 = npt.NDArray[np.uint8]
-Mask = npt.NDArray[np.bool_]
 NARROW = 12  # bits of inputs up to which contexts are float32
 
 

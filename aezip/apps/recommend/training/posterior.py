@@ -15,13 +15,13 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from aezip.core.types import Float64
+
 from .raters import Ratings, biases
 
-Float64 = npt.NDArray[np.float64]
 LATENTS = 32  # at most; those that do not pay vanish
 ITERATIONS, SETTLED = 40, 1e-3  # until the noise changes by less than that part
 ROWS = 1024  # at a time

@@ -15,11 +15,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-Float64 = npt.NDArray[np.float64]
+from aezip.core.types import Float64
+
 USERS, ITEMS = 10.0, 15.0  # ratings that a user's or an item's bias is worth before any were seen (Koren 2008)
 CHECKS = 40  # at most, each after so many epochs, or a round of L-BFGS
 EPOCHS = 2

@@ -23,12 +23,11 @@ import torch
 from aezip.apps.recommend import estimates as recommender
 from aezip.apps.recommend.estimates import Recommender
 from aezip.core.errors import InvalidInput
+from aezip.core.types import Float64, Mask
 
 from .posterior import Probabilistic
 from .raters import Denoised, Kernelized, Ratings
 
-Float64 = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
 Fit = Callable[["Ratings", "int | None"], tuple[Float64, int]]
 MOST_ENTRIES = 1 << 27  # the estimates of all are held at once
 FEWEST = 100  # ratings

@@ -9,11 +9,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from aezip.core.types import Int64
 from aezip.plans.autoencoder.sites import Sites
 
-Int64 = npt.NDArray[np.int64]
 CROP_VALUES = 4096  # of a crop, at most
 
 

@@ -19,8 +19,10 @@ import numpy.typing as npt
 import torch
 
 from aezip.core.errors import InvalidInput
-from aezip.entropy.residual import LEVELS, LEVELS_PER_OCTAVE, LOG2_SCALE_MIN
-from aezip.plans.autoencoder.decoder import FRACTION_BITS, IntegerDecoder, quantize_odds, quantize_rows
+from aezip.core.fixed import FRACTION_BITS, LEVELS, LOG2_SCALE_MIN
+from aezip.core.types import Float32, Float64
+from aezip.entropy.residual import LEVELS_PER_OCTAVE
+from aezip.plans.autoencoder.decoder import IntegerDecoder, quantize_odds, quantize_rows
 from aezip.plans.autoencoder.encoder import FloatEncoder
 from aezip.plans.autoencoder.networks import CODE_EXPONENT, MAX_TOP, NARROW_BITS, NARROW_TOP, WIDE_BITS, Norm, Sizes
 from aezip.plans.autoencoder.rows import Rows, statistics
@@ -32,9 +34,6 @@ from .crops import crops
 from .layerwise import Layer, pretrain, unroll
 from .module import ACTIVATION_BITS, Autoencoder, Decoder
 from .resume import resume_decoder, resume_encoder
-
-Float32 = npt.NDArray[np.float32]
-Float64 = npt.NDArray[np.float64]
 
 VALUES_PER_STEP = 40_000
 VALUES_PER_STEP_GROUPS = 12_000  # each value has hidden units of its own there

@@ -26,11 +26,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from aezip.core.fixed import LOG2_SCALE_MIN
 from aezip.plans.autoencoder.networks import CODE_EXPONENT, Sizes
 from aezip.plans.autoencoder.variants import CORRUPTED, PRETRAINED, winners
 
 ACTIVATION_BITS = 10  # hidden activations are clipped to [0, 1) and held in 1/1024
-LOG2_SCALE_MIN = -4.0
 LOG2_SCALE_MAX = 40.0
 
 

@@ -9,20 +9,20 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from aezip.core.fixed import FLAG_BINS, FRACTION_BITS, LOG2_SCALE_MIN
+from aezip.core.types import Float64
 from aezip.entropy.residual import LEVELS_PER_OCTAVE
-from aezip.plans.autoencoder.decoder import FLAG_BINS, FRACTION_BITS, IntegerDecoder, Linear
+from aezip.plans.autoencoder.decoder import IntegerDecoder, Linear
 from aezip.plans.autoencoder.networks import NARROW_BITS, Norm
 from aezip.plans.context.net import BITS, ContextNet
 
-from .module import ACTIVATION_BITS, LOG2_SCALE_MIN
+from .module import ACTIVATION_BITS
 
 if TYPE_CHECKING:
     from aezip.plans.autoencoder.encoder import FloatEncoder
     from aezip.plans.context.training.fit import ContextModule
 
     from .module import Autoencoder, Decoder
-
-Float64 = npt.NDArray[np.float64]
 
 
 def real(layer: Linear, input_exponent: int, output_exponent: int) -> tuple[Float64, Float64]:

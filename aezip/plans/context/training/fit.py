@@ -19,21 +19,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from aezip.core.fixed import EMBEDDING, EXTRAS, FLAG_BINS, LOG2_SCALE_MIN
 from aezip.core.parallel import ordered
+from aezip.core.types import Float32, Float64
 from aezip.entropy import residual
 from aezip.entropy.residual import LEVELS_PER_OCTAVE
-from aezip.plans.autoencoder.decoder import FLAG_BINS, quantize_odds, quantize_rows
+from aezip.plans.autoencoder.decoder import quantize_odds, quantize_rows
 from aezip.plans.autoencoder.training.adam import Adam
-from aezip.plans.autoencoder.training.module import (
-    ACTIVATION_BITS,
-    LOG2_SCALE_MAX,
-    LOG2_SCALE_MIN,
-    logistic_bits,
-    residual_bits,
-    round_weight,
-)
+from aezip.plans.autoencoder.training.module import ACTIVATION_BITS, LOG2_SCALE_MAX, logistic_bits, residual_bits, round_weight
 from aezip.plans.autoencoder.training.resume import resume_context
-from aezip.plans.context.net import BITS, EMBEDDING, EXTRAS, ContextNet, ContextSizes
+from aezip.plans.context.net import BITS, ContextNet, ContextSizes
 from aezip.plans.context.rows import (
     COLUMNS,
     Rows,
@@ -48,8 +43,6 @@ from aezip.plans.context.rows import (
 )
 from aezip.plans.context.walk import Refined, code
 
-Float32 = npt.NDArray[np.float32]
-Float64 = npt.NDArray[np.float64]
 BATCH = 4096
 LN2 = math.log(2.0)
 AVERAGE = 0.99  # of the average of the weights stays at each step
