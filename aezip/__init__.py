@@ -9,9 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .archive.models import Model, train
-    from .archive.reading import Archive, Codec, compress, decompress, open, verify
+    from .archive.comparing import verify
+    from .archive.models import Model
+    from .archive.reading import Archive, decompress, open
     from .archive.report import Report
+    from .archive.train import train
+    from .archive.writing import Codec, compress
     from .array.bounds import PSNR, Absolute, Bound, Lossless, PointRelative, RangeRelative
     from .core.errors import (
         AezipError,
@@ -29,9 +32,12 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PLACES = {
-    "archive.models": ("Model", "train"),
-    "archive.reading": ("Archive", "Codec", "compress", "decompress", "open", "verify"),
+    "archive.comparing": ("verify",),
+    "archive.models": ("Model",),
+    "archive.reading": ("Archive", "decompress", "open"),
     "archive.report": ("Report",),
+    "archive.train": ("train",),
+    "archive.writing": ("Codec", "compress"),
     "array.bounds": ("Absolute", "Bound", "Lossless", "PSNR", "PointRelative", "RangeRelative"),
     "core.errors": (
         "AezipError",

@@ -12,19 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from aezip.array.admission import scan
-from aezip.array.bounds import (
-    PSNR,
-    Absolute,
-    Bound,
-    Lossless,
-    PointRelative,
-    RangeRelative,
-    Tolerance,
-    bound_from_json,
-    resolve,
-    violations,
-)
+from aezip.array.bounds import PSNR, Absolute, Bound, Lossless, PointRelative, RangeRelative, Tolerance, bound_from_json, resolve
+from aezip.array.checking import violations
+from aezip.array.statistics import scan
 from aezip.core.errors import CorruptFile, InvalidInput, UnsupportedVersion
 
 FLOATS = ["f2", "f4", "f8"]

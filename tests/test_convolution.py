@@ -20,8 +20,9 @@ from aezip.core.progress import Progress
 from aezip.entropy import residual
 from aezip.entropy.codebook import ACTIVITIES, CodeBook, activity
 from aezip.plans.autoencoder import chunk as network
+from aezip.plans.autoencoder.difference import Difference
 from aezip.plans.autoencoder.networks import Model, Sizes, from_bytes
-from aezip.plans.autoencoder.plan import Difference, NetworkPlan
+from aezip.plans.autoencoder.plan import NetworkPlan
 from aezip.plans.autoencoder.sites import Sites, unfold
 from aezip.plans.autoencoder.training.crops import crops
 from aezip.plans.context.plan import needed

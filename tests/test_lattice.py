@@ -12,24 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import aezip.quantize.find
-from aezip.array.admission import scan
-from aezip.array.bounds import Absolute, PointRelative, resolve, violations
+from aezip.array.bounds import Absolute, PointRelative, resolve
+from aezip.array.checking import violations
+from aezip.array.statistics import scan
 from aezip.core.errors import AezipError, CorruptFile, UnsupportedVersion
-from aezip.quantize.find import (
-    Digits,
-    Lattice,
-    Linear,
-    Ordered,
-    Whole,
-    covering,
-    find_hidden,
-    lattice_from_json,
-    ordered_lattice,
-    ranked,
-    relative_lattice,
-    survey,
-)
+from aezip.quantize.find import covering, find_hidden, ordered_lattice, ranked, relative_lattice, survey
+from aezip.quantize.lattice import Digits, Lattice, Ordered, Whole
+from aezip.quantize.linear import Linear
 from aezip.quantize.ranks import Ranks
+from aezip.quantize.registry import lattice_from_json
 
 FLOATS = ["f2", "f4", "f8"]
 INTEGERS = ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"]

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 import aezip
-from aezip.array.layout import candidates
 from aezip.codec import encoder as codec
 from aezip.core.errors import CorruptFile
 from aezip.plans.autoencoder.networks import Sizes, Spikes
 from aezip.plans.autoencoder.plan import NetworkPlan
 from aezip.search import choose as plan
+from aezip.search.layouts import candidates
 from aezip.search.sample import network_sizes
 
 

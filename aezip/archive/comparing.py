@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from aezip.array.admission import admit, native, scan
-from aezip.array.bounds import Lossless, Tolerance, resolve, violations
+from aezip.array.admission import admit, native
+from aezip.array.bounds import Lossless, Tolerance, resolve
+from aezip.array.checking import violations
 from aezip.array.metrics import Accumulator, Metrics
+from aezip.array.statistics import scan
 from aezip.core.errors import BoundViolated, InvalidInput
 from aezip.core.types import Array
 
-if TYPE_CHECKING:
-    from .view import ArrayView
+from .models import AnyModel
+from .reading import Archive, Source
+from .view import ArrayView
 
 
 @dataclass(frozen=True)
@@ -101,3 +104,34 @@ class Comparison:
                 f"{self.wrong} values of {self.view.name!r} break the bound (largest error {self.metrics.max_abs_error:g}): "
                 "the file was not made from this array, or is not what it claims"
             )
+
+
+DEFAULT_NAME = "data"
+
+
+def by_name(data: Any) -> dict[str, Any]:
+    """Return arrays by their names; one alone has the name that files of one array have."""
+    if isinstance(data, Mapping):
+        return {str(name): array for name, array in data.items()}
+    return {DEFAULT_NAME: data}
+
+
+def verify(
+    original: Any, source: Source, *, threads: int | None = None, model: AnyModel = None
+) -> dict[str, Metrics]:
+    """Compare originals with a file, value by value; return the errors of each array.
+
+    Raises
+    ------
+    BoundViolated
+        If a value breaks the bound that was asked for.
+    InvalidInput
+        If the arrays do not correspond.
+    """
+    with Archive(source, threads=threads, model=model) as archive:
+        compared = matched(by_name(original), archive)
+        for comparison in compared.values():
+            for _ in comparison.pairs():
+                pass
+            comparison.check()
+    return {name: comparison.metrics for name, comparison in compared.items()}

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from aezip.apps import codes as features
-from aezip.apps.recommend.estimates import Recommender
 from aezip.array.bounds import Bound, bound_from_json
 from aezip.codec.decoder import Decoder
 from aezip.container.reader import Reader
@@ -22,7 +21,11 @@ from aezip.core.types import Array
 
 from .indexing import Selection
 from .models import Model, stream_of
-from .salvage import Lost, stand_in
+
+if TYPE_CHECKING:  # reading alone needs neither
+    from aezip.apps.recommend.estimates import Recommender
+
+    from .salvage import Lost
 
 
 class ArrayView:
@@ -101,6 +104,8 @@ class ArrayView:
             return self.chunk(index)
         except CorruptFile as error:
             start, stop = self.decoder.chunk_range(index)
+            from .salvage import Lost, stand_in
+
             self.lost[index] = Lost(start, stop, str(error))
             return stand_in(self.header["dtype"], (stop - start, *self.shape[1:]), self.decoder.fill)
 
@@ -178,10 +183,12 @@ class ArrayView:
         InvalidInput
             If the file has none.
         """
-        found = self.decoder.recommender
-        if found is None:
+        stream = self.decoder.estimates
+        if stream is None:
             raise InvalidInput(f"{self.name!r} was stored without a recommender: compress it with --recommend (recommend=True)")
-        return found
+        from aezip.apps.recommend.estimates import from_bytes
+
+        return from_bytes(stream, self.shape)
 
     def predict(self, rows: Any = None) -> npt.NDArray[np.float64]:
         """Return estimates of all entries of rows; see `Archive.predict`."""

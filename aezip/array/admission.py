@@ -15,13 +15,10 @@ import numpy as np
 
 from aezip.core.errors import CorruptFile, InvalidInput
 
-from .specials import EXCEPTION, Specials, values_of_fill
-from .statistics import Statistics, scan
+from .specials import values_of_fill
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
-
-__all__ = ["EXCEPTION", "Admitted", "Specials", "Statistics", "admit", "native", "parse_dtype", "restore", "scan"]
 
 _PLAIN = re.compile(r"[<>|](?:f[248]|[iu][1248]|c8|c16|b1)|[<>][mM]8(?:\[[1-9]?[0-9]{0,8}[A-Za-z]{1,2}\])?")
 

@@ -16,17 +16,12 @@ import numpy as np
 from aezip.core.errors import CorruptFile, InvalidInput, UnsupportedVersion
 from aezip.core.fixed import LARGEST_FLOAT
 
-from .checking import violations
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from .admission import Statistics
-
-__all__ = ["PSNR", "Absolute", "Bound", "Lossless", "PointRelative", "RangeRelative", "Tolerance", "bound_from_json",
-           "resolve", "violations"]
+    from .statistics import Statistics
 
 
 def _positive(value: object, name: str) -> float:

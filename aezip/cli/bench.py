@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aezip.core.errors import AezipError, BoundViolated
+from aezip.tools import words
 
 from . import arguments
 from . import interrupts as signals
@@ -65,7 +66,7 @@ def bench(source: str, **options: Any) -> int:
         print_json({"input": source, "bound": bound.to_json(), "arrays": found})
     else:
         for name, made in found.items():
-            _show(name, made, render.bound_text(bound.to_json()))
+            _show(name, made, words.bound_text(bound.to_json()))
         click.echo(NOTE)
     return _code(rows)
 
@@ -106,8 +107,8 @@ def _show(name: str, made: dict[str, Any], bound: str) -> None:
 
     out = render.console()
     shape = " x ".join(map(str, made["shape"])) or "one value"
-    words = f"  {made['dtype']}, {shape}, {render.size(made['raw_bytes'])}, {bound}"
-    out.print(Text.assemble((render.plain(name), "bold"), words), soft_wrap=True)
+    about = f"  {made['dtype']}, {shape}, {words.size(made['raw_bytes'])}, {bound}"
+    out.print(Text.assemble((words.plain(name), "bold"), about), soft_wrap=True)
     table = Table(box=None, pad_edge=False)
     for number, head in enumerate(HEAD):
         table.add_column(head, justify="right" if 0 < number < len(HEAD) - 1 else "left", overflow="fold")

@@ -21,6 +21,7 @@ import click
 from aezip import __version__
 from aezip.core.errors import AezipError, CorruptFile, FillWarning, InvalidInput, meaningful
 from aezip.plans.autoencoder import variants
+from aezip.tools.words import measured
 
 from . import arguments
 from . import ask as asking
@@ -199,17 +200,17 @@ def _check_compress(source: str, target: str, options: dict[str, Any]) -> None:
 
 
 def _compress(arrays: dict[str, Any], target: str, options: dict[str, Any], **settings: Any) -> Report:
-    from aezip.archive import reading as archive
+    from aezip.archive.writing import compress
 
     settings.update({name: options[name] for name in ("preset", "seed", "device", "threads", "variant", "model", "embed_model")})
     settings["verify"] = not options["no_verify"]
     settings["codes"] = options["width"] or options["codes"]
     settings["recommend"] = options["recommend"]
     if target != "-":
-        written: Report = archive.compress(arrays, target, overwrite=options["force"], **settings)
+        written: Report = compress(arrays, target, overwrite=options["force"], **settings)
         return written
     report: Report
-    data, report = archive.compress(arrays, None, **settings)
+    data, report = compress(arrays, None, **settings)
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
     return report
@@ -383,19 +384,17 @@ def verify(
     model: str | None, threads: int | None, as_json: bool,
 ) -> None:
     """Recompute the errors of IN.aez against ORIGINAL; exit 4 beyond the bound."""
-    from aezip.archive import reading as archive
+    from aezip.archive import comparing
 
     with _open(source, model=model) as opened:
         arrays = read_original(original, opened, datasets=datasets, dtype=dtype, shape=shape)
-    found = archive.verify(arrays, source, threads=threads, model=model)
+    found = comparing.verify(arrays, source, threads=threads, model=model)
     errors = {name: metrics.to_json() for name, metrics in found.items()}
     if as_json:
         _print_json({"original": original, "file": source, "within_bound": True, "arrays": errors})
         return
-    from . import show as render
-
     for name, values in errors.items():
-        click.echo(f"{name}: within the bound; {render.errors(values)}")
+        click.echo(f"{name}: within the bound; {measured(values)}")
 
 
 cli.add_command(modelcommand.train)

@@ -13,8 +13,11 @@ import numpy.typing as npt
 import zstandard
 from rich.table import Table
 
-from aezip.archive import reading as archive
+from aezip.archive.comparing import verify
+from aezip.archive.reading import decompress
+from aezip.archive.writing import compress
 from aezip.array.bounds import Bound, Lossless, RangeRelative
+from aezip.tools import words
 
 from . import show as render
 
@@ -54,25 +57,25 @@ def run_demo(preset: str, *, show_progress: bool) -> None:
         for name, key, bound in CASES:
             x = load(name, key)
             path = Path(folder) / f"{name}.aez"
-            out.print(f"{name}: {key}, {x.dtype}, {' x '.join(map(str, x.shape))}, {render.bound_text(bound.to_json())}")
+            out.print(f"{name}: {key}, {x.dtype}, {' x '.join(map(str, x.shape))}, {words.bound_text(bound.to_json())}")
             start = time.perf_counter()
             with render.progress(show_progress) as progress:
-                report = archive.compress({key: x}, path, bound=bound, preset=preset, progress=progress)
+                report = compress({key: x}, path, bound=bound, preset=preset, progress=progress)
             seconds = time.perf_counter() - start
             plain, quantized = _peers(x, bound)
             start = time.perf_counter()
-            y = archive.decompress(path)
+            y = decompress(path)
             speed = x.size / (time.perf_counter() - start) / 1e6
-            archive.verify({key: x}, path)
+            verify({key: x}, path)
             out.print(f"  decoded {y.size:,} values at {speed:.0f} million a second; every value is within the bound")
             table.add_row(
                 name,
-                render.size(x.nbytes),
-                render.size(plain),
-                "-" if quantized is None else render.size(quantized),
-                render.size(report.file_bytes),
+                words.size(x.nbytes),
+                words.size(plain),
+                "-" if quantized is None else words.size(quantized),
+                words.size(report.file_bytes),
                 f"{report.ratio:.1f}",
-                render.number(report.max_abs_error),
+                words.number(report.max_abs_error),
                 f"{seconds:.0f} s",
             )
     out.print(table)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from aezip.tools.words import MEANINGS, bound_text, measured, plain, size
 
 if TYPE_CHECKING:
     from aezip.archive.report import ArrayReport, Report
@@ -17,16 +19,6 @@ if TYPE_CHECKING:
 
 PHASES = {"scan": "reading", "select": "choosing", "train": "training", "encode": "encoding", "verify": "verifying"}
 PHASES |= {"bench": "comparing"}
-MEANINGS = {
-    "codes": "quantized bottleneck codes",
-    "residual": "what the prediction misses",
-    "data": "values without a network",
-    "exceptions": "values stored exactly",
-    "mask": "places of NaN, infinities, fill",
-    "model": "decoder and tables",
-    "recommender": "estimates of what was not rated",
-    "container": "HDF5, headers, index, digests",
-}
 
 
 def console() -> Console:
@@ -34,44 +26,10 @@ def console() -> Console:
     return Console(highlight=False)
 
 
-def size(count: float) -> str:
-    """Return a number of bytes for people, in powers of 1000."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000 or unit == "GB":
-            return f"{count:.0f} B" if unit == "B" else f"{count:.2f} {unit}"
-        count /= 1000
-    return ""
-
-
-def plain(text: str) -> str:
-    """Return text of a file without the characters that command a terminal."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-
-
-def number(value: float | None) -> str:
-    """Return a measurement, or a dash."""
-    return "-" if value is None else f"{value:.6g}"
-
-
-def bound_text(bound: dict[str, Any]) -> str:
-    """Return a bound in words."""
-    kind = bound["kind"].replace("_", "-")
-    amount = bound.get("value", bound.get("db"))
-    text = kind if amount is None else f"{kind} {amount:g}"
-    return f"{text} per feature" if bound.get("per_feature") else text
-
-
 def summary(report: Report, path: str) -> str:
     """Return one line on a compressed file."""
     error = "no error" if not report.max_abs_error else f"max error {report.max_abs_error:.6g}"
     return f"{path}: {size(report.raw_bytes)} -> {size(report.file_bytes)}, ratio {report.ratio:.2f}, {error}"
-
-
-def errors(values: dict[str, Any]) -> str:
-    """Return measured errors in words."""
-    texts = [f"max error {number(values['max_abs_error'])}", f"RMSE {number(values['rmse'])}"]
-    texts += [f"NRMSE {number(values['nrmse'])}", f"PSNR {number(values['psnr'])} dB"]
-    return ", ".join(texts)
 
 
 def show(report: Report, path: str) -> None:
@@ -109,7 +67,7 @@ def _array(out: Console, array: ArrayReport) -> None:
         where = "in the file" if array.trained["embedded"] else "not in the file"
         out.print(f"model     {plain(array.trained['id'])}, {where}", markup=False, soft_wrap=True)
     out.print(f"bound     {plain(bound_text(array.bound))}", markup=False)
-    out.print(f"achieved  {errors(vars(array))}, {array.exceptions} exceptions", soft_wrap=True)
+    out.print(f"achieved  {measured(vars(array))}, {array.exceptions} exceptions", soft_wrap=True)
     if array.efficiency is not None:
         out.print(f"coding    {array.efficiency:.4f} of the bytes an ideal coder would need")
     if array.rates:

@@ -9,6 +9,7 @@ import click
 
 from aezip.core.errors import InvalidInput
 from aezip.plans.autoencoder import variants
+from aezip.tools import words
 
 from . import arguments
 from . import interrupts as signals
@@ -46,12 +47,13 @@ def train(sources: tuple[str, ...], output: str, **options: Any) -> None:
     fill = arguments.fill_value(options["fill_value"])
     variants.check(options["variant"])
 
-    from aezip.archive import models
+    from aezip.archive.models import Model
+    from aezip.archive.train import train as fit
 
     from . import formats
     from . import show as render
 
-    start = None if options["start"] is None else models.Model.load(options["start"])
+    start = None if options["start"] is None else Model.load(options["start"])
     arrays: list[Any] = []
     for source in sources:
         inputs = formats.read(source, datasets=options["datasets"], dtype=options["dtype"], shape=options["shape"])
@@ -63,7 +65,7 @@ def train(sources: tuple[str, ...], output: str, **options: Any) -> None:
         formats.check_output(output, source=source, overwrite=options["force"])
     settings = {name: options[name] for name in ("preset", "seed", "variant", "device")}
     with render.progress(not (options["quiet"] or options["no_progress"])) as progress:
-        made = models.train(
+        made = fit(
             arrays if len(arrays) > 1 else arrays[0], bound=bound, fill_value=fill, init_from=start,
             progress=signals.watching(progress), **settings,
         )  # fmt: skip
@@ -72,4 +74,4 @@ def train(sources: tuple[str, ...], output: str, **options: Any) -> None:
         found = {"id": made.id, "file_bytes": len(made.data), "model_bytes": made.stream_bytes, "plan": made.plan}
         print_json({"input": list(sources), "output": output, **found})
     elif not options["quiet"]:
-        click.echo(f"{output}: {made.describe()}, {render.size(len(made.data))}, id {made.id[:16]}")
+        click.echo(f"{output}: {made.describe()}, {words.size(len(made.data))}, id {made.id[:16]}")

@@ -11,24 +11,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from aezip.apps.recommend import estimates as recommender
-from aezip.apps.recommend.estimates import Recommender
-from aezip.array.admission import Specials, admit, parse_dtype, restore
+from aezip.array.admission import admit, parse_dtype, restore
 from aezip.array.layout import Chunks
+from aezip.array.specials import Specials
 from aezip.core import memory as limits
 from aezip.core.errors import CorruptFile, UnsupportedVersion
 from aezip.plans.autoencoder import chunk as network
 from aezip.plans.autoencoder.networks import Model, from_bytes
 from aezip.plans.autoencoder.plan import NetworkPlan
 from aezip.plans.buckets import BucketPlan
-from aezip.plans.bytes import BytesPlan, DifferencePlan
+from aezip.plans.bytes import BytesPlan
 from aezip.plans.columns.plan import RecallPlan
 from aezip.plans.context import plan as contextplan
 from aezip.plans.context.plan import ContextModel, ContextPlan, bottleneck, model_from_bytes
+from aezip.plans.delta import DifferencePlan
+from aezip.plans.registry import Plan, Whole
 from aezip.quantize.grid import Grid, grid_from_json
-from aezip.search.sample import Plan, Whole
 
 from . import outliers as exceptions
+from .mask import unpack_mask
 
 
 def _streams(plan: Plan) -> tuple[str, ...]:
@@ -53,7 +54,7 @@ def decode_chunk(
     CorruptFile
         If the streams do not make sense.
     """
-    classes = exceptions.unpack_mask(segments["mask"], shape)
+    classes = unpack_mask(segments["mask"], shape)
     if isinstance(plan, BytesPlan):
         return plan.decode(segments["data"], shape, dtype)
     assert grid is not None
@@ -119,12 +120,7 @@ class Decoder:
         self._model: Model | ContextModel | None = None
         self._grid: Grid | None = None
         self._read_plan(kind, header, shared)
-        self._estimates = shared.get("recommender")
-
-    @property
-    def recommender(self) -> Recommender | None:
-        """The model of what was not rated, if the file has one."""
-        return None if self._estimates is None else recommender.from_bytes(self._estimates, self.shape)
+        self.estimates = shared.get("recommender")  # the stream, if the file has one
 
     def _read_plan(self, kind: Any, header: dict[str, Any], shared: dict[str, bytes]) -> None:
         shape = self._work_shape

@@ -21,14 +21,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from aezip.apps.recommend import estimates as recommender
-from aezip.array.admission import Specials, Statistics, admit, native, parse_dtype, scan
-from aezip.array.bounds import Bound, Lossless, RangeRelative, Tolerance, resolve, violations
+from aezip.array.admission import admit, native, parse_dtype
+from aezip.array.bounds import Bound, Lossless, RangeRelative, Tolerance, resolve
+from aezip.array.checking import violations
 from aezip.array.layout import Chunks, Piece, cut
 from aezip.array.metrics import Accumulator, Metrics
+from aezip.array.specials import Specials
+from aezip.array.statistics import Statistics, scan
 from aezip.array.undeclared import undeclared
 from aezip.core.errors import FillWarning, InvalidInput
 from aezip.core.progress import Progress, ProgressEvent
+from aezip.core.types import Array, Mask
 from aezip.entropy import residual
 from aezip.entropy.frames import pack
 from aezip.plans.autoencoder import chunk as network
@@ -38,22 +41,26 @@ from aezip.plans.autoencoder.plan import NetworkPlan
 from aezip.plans.bytes import BytesPlan
 from aezip.plans.context import plan as contextplan
 from aezip.plans.context.plan import ContextModel, ContextPlan, needed
+from aezip.plans.registry import Whole
 from aezip.plans.trained import Trained
 from aezip.quantize.choose_grids import grids_for, native_steps
 from aezip.quantize.grid import Grid, LinearGrid
+from aezip.search import reuse
 from aezip.search import suited as unsuited
 from aezip.search.choose import PRESETS, Choice, Plan, Selector
-from aezip.search.sample import Whole
 from aezip.search.with_codes import parse_codes, with_codes
 
 from . import outliers as exceptions
 from .decoder import restored_chunk
+from .mask import MARGINS, pack_mask
 
 CHUNK_VALUES = 1 << 20
 CHUNK_VALUES_CONTEXT = 1 << 22  # context never crosses a chunk: larger ones predict better
 CHUNK_BYTES_PLAIN = 1 << 24
 SAMPLE_VALUES = 1 << 21
 LISTED = 4  # candidates that the header names
+
+Estimating = Callable[[Array, Mask, Progress], tuple[bytes, dict[str, float]]]  # of values, some of them missing
 
 
 @dataclass(frozen=True)
@@ -73,8 +80,10 @@ class Encoder:
         Any array aezip takes; a memory map stays one.
     bound
         What the decoded values must keep to.
-    name, fill_value, preset, seed, device, variant, codes, recommend, progress
+    name, fill_value, preset, seed, device, variant, codes, progress
         As in `aezip.compress`.
+    recommend
+        What makes a stream of estimates from a ratings matrix, and tells what the header is to say of it.
     trained
         A model to use in place of training.
     reference
@@ -104,7 +113,7 @@ class Encoder:
         device: str = "auto",
         variant: str = "deep",
         codes: bool | int = False,
-        recommend: bool = False,
+        recommend: Estimating | None = None,
         trained: Trained | None = None,
         reference: dict[str, Any] | None = None,
         start: Trained | None = None,
@@ -151,15 +160,16 @@ class Encoder:
         self._specials = self.statistics.specials
         self.tolerance: Tolerance = resolve(self.bound, self.statistics)
         self._warn_of_fill()
-        if self._recommend and self._estimates is None:
-            self._estimates = self._rated()
+        if self._recommend is not None and self._estimates is None:
+            x = native(self.values[:])
+            self._estimates = self._recommend(x, self._specials.masked(self._specials.classify(x)), self._progress)
         self.tried: list[tuple[str, float]] = []
         if self.codes and not values.size:
             raise InvalidInput("an empty array has no codes: leave --codes and --width (codes=) away")
         if not values.size:
             self._choice = Choice(BytesPlan(False), None, 0.0)
         elif self._trained is not None:
-            self._choice = self._trained.choice(values, self.statistics, self.tolerance, self._shrink)
+            self._choice = reuse.choice(self._trained, values, self.statistics, self.tolerance, self._shrink)
             self._pack_model()
             self._choice = self._choice if self.codes else self._suited()
         else:
@@ -205,17 +215,6 @@ class Encoder:
         """Type of the array as the header names it."""
         return self._admitted.dtype
 
-    def _rated(self) -> tuple[bytes, dict[str, float]]:
-        """Train on the array as a ratings matrix; return the recommender and what is known of it."""
-        from aezip.apps.recommend.training import ratings  # torch is needed here
-
-        values = native(self.values[:])
-        matrix = ratings.check(values, self._specials.masked(self._specials.classify(values)))
-        report = lambda step, steps, error: self._progress("train", step, steps, None, f"estimates, RMSE {error:.4f}")  # noqa: E731
-        trained = ratings.train(matrix, self.seed, thorough=self.preset != "fast", report=report)
-        facts = {"rank": trained.model.rank, "held_out_rmse": round(trained.held_out, 5)}
-        return recommender.to_bytes(trained.model), facts
-
     def _suited(self) -> Choice:
         """Return the model's plan, or one without training that is smaller on a sample."""
         assert self.grid is not None
@@ -250,7 +249,7 @@ class Encoder:
             selector = with_codes(selector, self.codes)
         choice: Choice | None = None
         if self._from is not None:
-            choice = selector.resumed(self._from.choice(self.values, self.statistics, self.tolerance, self._shrink))
+            choice = selector.resumed(reuse.choice(self._from, self.values, self.statistics, self.tolerance, self._shrink))
         elif variants.insisted(self.variant):
             choice = selector.of_variant(self.variant)
         if choice is None:
@@ -360,11 +359,11 @@ class Encoder:
         wrong = violations(x, decoded, self.tolerance, classes != 0)
         raw["exceptions"] = exceptions.pack(x, wrong)
         decoded[wrong] = x[wrong]
-        raw["mask"] = b"" if isinstance(self.plan, BytesPlan) else exceptions.pack_mask(classes)
+        raw["mask"] = b"" if isinstance(self.plan, BytesPlan) else pack_mask(classes)
         errors = Accumulator()
         errors.update(x, decoded, self._specials.masked(classes))
         with self._lock:
-            if raw["mask"][:1] == bytes([exceptions.MARGINS]):
+            if raw["mask"][:1] == bytes([MARGINS]):
                 self._needs.add("mask-margins")
             self._errors[index] = errors
             self._ideal[index] = ideal

@@ -1,22 +1,14 @@
-"""Values stored exactly, and the classes of special values: two small streams of a chunk."""
+"""Values stored exactly: a small stream of a chunk."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from aezip.core.errors import CorruptFile
-from aezip.core.types import U8
-from aezip.entropy.frames import pack as zstd
-
-from . import mask_margins as margins
-
-_BITMAP, _CLASSES = 0, 1  # how classes are stored; + 2: differences along the outer axis
-MARGINS = 4  # by what rows and columns have in common
-SMALL = 2048  # bytes up to which a mask is not worth more trouble
+from aezip.core.planes import split_bytes, unshuffle
 
 
 def pack(x: npt.NDArray[Any], wrong: npt.NDArray[np.bool_]) -> bytes:
@@ -27,10 +19,8 @@ def pack(x: npt.NDArray[Any], wrong: npt.NDArray[np.bool_]) -> bytes:
     position = np.flatnonzero(wrong)
     if not len(position):
         return b""
-    gaps = np.diff(position, prepend=0).astype("<u4")
-    values = x.reshape(-1)[position].astype(x.dtype.newbyteorder("<"))
-    planes = [np.ascontiguousarray(a).view(np.uint8).reshape(len(position), -1).T for a in (gaps, values)]
-    return b"".join(p.tobytes() for p in planes)
+    gaps = np.diff(position, prepend=0).astype(np.uint32)
+    return split_bytes(gaps) + split_bytes(x.reshape(-1)[position])
 
 
 def restore(data: bytes, out: npt.NDArray[Any]) -> None:
@@ -47,57 +37,9 @@ def restore(data: bytes, out: npt.NDArray[Any]) -> None:
     if len(data) % size:
         raise CorruptFile("the exceptions are cut short: the file is damaged")
     count = len(data) // size
-    raw = np.frombuffer(data, np.uint8)
-    gaps = np.ascontiguousarray(raw[: 4 * count].reshape(4, count).T).view("<u4").reshape(count)
+    gaps = np.frombuffer(unshuffle(data[: 4 * count], 4), "<u4")
     position = gaps.cumsum(dtype=np.int64)
     if int(position[-1]) >= out.size:
         raise CorruptFile("an exception lies outside its chunk: the file is damaged")
-    planes = np.ascontiguousarray(raw[4 * count :].reshape(out.dtype.itemsize, count).T)
-    out.reshape(-1)[position] = planes.view(out.dtype.newbyteorder("<")).reshape(count)
-
-
-def pack_mask(classes: U8) -> bytes:
-    """Return the classes of a chunk, b"" if all are ordinary.
-
-    Layout: a byte that tells the form, then a bitmap (if there is only one class, 1) or a byte a value; either may be
-    differenced (exclusive or) along the outer axis; or what `margins` makes of one class. The smallest form after zstd wins.
-    """
-    if not classes.any():
-        return b""
-    delta = classes.copy()
-    delta[1:] ^= classes[:-1]
-    options = []
-    for step, form in ((0, classes), (2, delta)):
-        options.append(bytes([_CLASSES + step]) + form.tobytes())
-        if int(classes.max()) == 1:
-            options.append(bytes([_BITMAP + step]) + np.packbits(form.reshape(-1)).tobytes())
-    best = min(options, key=lambda o: len(zstd(o, 3)))
-    worth = int(classes.max()) == 1 and not classes.all() and margins.suits(classes.shape)
-    if worth and len(zstd(best, 3)) > SMALL:
-        options = [best, bytes([MARGINS]) + margins.encode(classes)]
-        best = min(options, key=lambda o: len(zstd(o, 3)))
-    return best
-
-
-def unpack_mask(data: bytes, shape: tuple[int, ...]) -> U8 | None:
-    """Return the classes of a chunk of `shape`, None if all are ordinary.
-
-    Raises
-    ------
-    CorruptFile
-        If the size is wrong.
-    """
-    if not data:
-        return None
-    count = math.prod(shape)
-    form, body = data[0], data[1:]
-    if form == MARGINS:
-        return margins.decode(body, shape)
-    need = count if form & 1 else -(-count // 8)
-    if form > 3 or len(body) != need:
-        raise CorruptFile("the mask does not fit its chunk: the file is damaged")
-    raw = np.frombuffer(body, np.uint8)
-    classes = (raw if form & 1 else np.unpackbits(raw, count=count)).reshape(shape).copy()
-    if form & 2:
-        np.bitwise_xor.accumulate(classes, axis=0, out=classes)
-    return classes
+    values = unshuffle(data[4 * count :], out.dtype.itemsize)
+    out.reshape(-1)[position] = np.frombuffer(values, out.dtype.newbyteorder("<"))

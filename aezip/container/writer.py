@@ -1,4 +1,4 @@
-"""Writes the file of `container`: streams are spooled, HDF5 is written beside the target, then published atomically.
+"""Writes the file that `reader` reads: streams are spooled, HDF5 is written beside the target, then published atomically.
 
 Knows bytes and JSON, nothing of arrays, bounds or networks.
 """

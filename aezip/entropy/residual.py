@@ -292,7 +292,7 @@ class Decoder:
         return self._low.take(shift, count)
 
     def compiled(self, tables: int) -> tuple[npt.NDArray[Any], ...]:
-        """Return what compiled loops decode with (see `compiledcoder`): they use so many tables.
+        """Return what compiled loops decode with (see `_residual_jit`): they use so many tables.
 
         Raises
         ------

@@ -7,12 +7,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from aezip.array.admission import Statistics, native
+from aezip.array.admission import native
 from aezip.array.bounds import Tolerance
+from aezip.array.statistics import Statistics
 
-from .find import Lattice, Linear, covering, find_hidden, ordered_lattice, ranked, relative_lattice
+from .find import covering, find_hidden, ordered_lattice, ranked, relative_lattice
 from .find_covering import DISTINCT
 from .grid import Grid, HiddenGrid, LinearGrid, linear_grid
+from .lattice import Lattice
+from .linear import Linear
 from .ranks import MOST, MOST_COLUMNS
 
 MOST_POINTS = 20_000  # distinct values beyond which data is continuous

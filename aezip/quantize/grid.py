@@ -18,7 +18,8 @@ from aezip.core.errors import CorruptFile
 from aezip.core.fixed import FRACTION_BITS
 from aezip.core.types import Float64, Int64
 
-from .find import Lattice, lattice_from_json
+from .lattice import Lattice
+from .registry import lattice_from_json
 
 MARGIN = 1.0 - 2.0**-40
 MIN_ULPS = 4.0  # a bound below so many units in the last place is met losslessly

@@ -2,7 +2,7 @@
 
 Everything is elementwise IEEE float64 or int64 arithmetic (+ - * / rint floor, casts), so that every machine gives the
 same bits; no logarithm, exponential or power takes part in going from integers to values.  Knows nothing of how a
-lattice is found (`lattice`) or of error bounds.  `linear` and `logarithm` have further forms.
+lattice is found (`find`) or of error bounds.  `linear` and `logarithm` have further forms.
 """
 
 from __future__ import annotations

@@ -11,16 +11,22 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from aezip.array.layout import Layout, candidates
+from aezip.array.layout import Layout
+from aezip.plans.autoencoder.difference import Difference
 from aezip.plans.autoencoder.networks import Sizes
-from aezip.plans.autoencoder.plan import Difference, NetworkPlan
-from aezip.plans.bytes import BytesPlan, DifferencePlan
+from aezip.plans.autoencoder.plan import NetworkPlan
+from aezip.plans.bytes import BytesPlan
+from aezip.plans.delta import DifferencePlan
+from aezip.plans.registry import Plan
 from aezip.quantize.grid import Grid
 
+from .choice import Choice
 from .context import Refinement
 from .context_trials import WORTH
 from .convolution import ConvolutionTrials, is_image
-from .sample import PRESETS, Choice, Plan, Preset, network_sizes
+from .layouts import candidates
+from .presets import PRESETS, Preset
+from .sample import network_sizes
 
 __all__ = ["PRESETS", "BytesPlan", "Choice", "DifferencePlan", "Plan", "Preset", "Selector"]
 

@@ -20,8 +20,9 @@ from aezip.plans.context.signal import series_for
 from aezip.quantize.grid import Grid
 
 from . import context as contextual
+from .choice import Choice
 from .context import Below, Refinement
-from .sample import Choice, Trials, network_sizes
+from .sample import Trials, network_sizes
 
 WIDE_ROWS = 32  # features from which a row may have an autoencoder below a context network
 WORTH = 1.5  # a trial larger than the best one times this is given up

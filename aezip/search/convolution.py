@@ -9,7 +9,7 @@ from aezip.array.layout import Layout
 from aezip.plans.autoencoder.networks import Sizes
 from aezip.plans.autoencoder.plan import NetworkPlan
 
-from .sample import Choice
+from .choice import Choice
 from .variants import VariantTrials
 
 BLOCK = 4  # pixels along each axis

@@ -1,6 +1,6 @@
 """Trying plans on sampled chunks: their streams are really made and their bytes counted, the model included.
 
-Knows plans without a network, and networks on rows; `contexttrials` knows the others, `plan` which to try.
+Knows plans without a network, and networks on rows; `context_trials` knows the others, `choose` which to try.
 """
 
 from __future__ import annotations
@@ -20,68 +20,30 @@ from aezip.entropy.codebook import CodeBook
 from aezip.entropy.frames import pack
 from aezip.plans.autoencoder import chunk as network
 from aezip.plans.autoencoder.decoder import IntegerDecoder
+from aezip.plans.autoencoder.difference import Difference
 from aezip.plans.autoencoder.encoder import FloatEncoder
 from aezip.plans.autoencoder.networks import NARROW_BITS, Model, Norm, Sizes, Spikes, from_bytes, to_bytes
-from aezip.plans.autoencoder.plan import Difference, NetworkPlan
+from aezip.plans.autoencoder.plan import NetworkPlan
 from aezip.plans.autoencoder.rows import join, with_spikes
 from aezip.plans.autoencoder.static import static_decoders
 from aezip.plans.buckets import BucketPlan
-from aezip.plans.bytes import BytesPlan, DifferencePlan
-from aezip.plans.columns.plan import RecallPlan, is_table, moved
-from aezip.plans.context.plan import ContextModel, ContextPlan
+from aezip.plans.bytes import BytesPlan
+from aezip.plans.columns.plan import RecallPlan, is_table
+from aezip.plans.delta import DifferencePlan
+from aezip.plans.registry import Whole
 from aezip.quantize.grid import Grid, HiddenGrid, LinearGrid
 from aezip.quantize.ranks import Ranks
 
-Whole = DifferencePlan | RecallPlan | BucketPlan  # plans of whole numbers in one stream, without a model
-Plan = NetworkPlan | ContextPlan | BytesPlan | Whole
+from .choice import Choice
+from .columns import moved
+from .presets import Preset
+
 MANY_SPIKES = 0.1  # of the features must have one, for flags to be tried
 WIDEST = 1 << 50  # integers beyond this are left to plans without a network
 FEW = 1 << 16  # values by which it is told whether coding by column may pay
 PROMISING_RECALL, PROMISING_TABLE = 1.3, 2.0  # how much larger coding by column may be on so few values to be tried on more
 CLOSE = 1.1  # how much larger a plan without a network may be than the smallest on a part of the sample
 MEASURED = 1 << 20  # values that plans without a network are measured on
-
-
-@dataclass(frozen=True)
-class Preset:
-    """Effort: training steps, candidates, zstd level; the same for context networks."""
-
-    steps: int
-    trial_steps: int
-    trials: int
-    zstd: int
-    context_steps: int
-    context_trial: int
-    context_trials: int
-    crop: int  # values that a trial of a context network looks at
-
-
-PRESETS = {
-    "fast": Preset(1200, 200, 4, 9, context_steps=500, context_trial=60, context_trials=3, crop=1 << 17),
-    "balanced": Preset(5000, 400, 8, 19, context_steps=2000, context_trial=120, context_trials=6, crop=1 << 18),
-    "best": Preset(20000, 1200, 24, 22, context_steps=12000, context_trial=600, context_trials=8, crop=1 << 20),
-}
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A plan ready to encode with.
-
-    Parameters
-    ----------
-    model, model_bytes, encoder
-        None for plans without a network; `encoder` also for a width of 0.
-    size
-        Bytes, measured on the sample, scaled to the array.
-    """
-
-    plan: Plan
-    grid: Grid | None
-    size: float
-    model: Model | ContextModel | None = None
-    model_bytes: bytes = b""
-    encoder: FloatEncoder | None = None
-    rates: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass

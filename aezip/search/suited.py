@@ -12,8 +12,9 @@ from aezip.array.layout import Piece
 from aezip.plans.autoencoder.plan import NetworkPlan
 from aezip.quantize.grid import Grid, LinearGrid
 
+from .choice import Choice
 from .choose import Selector
-from .sample import PRESETS, Choice
+from .presets import PRESETS
 
 LOOKED_AT, CONFIRMED_AT = 1 << 16, 1 << 19  # values on which all plans are compared, and then the best of them
 FEWEST = 1 << 12  # values: nothing is told by fewer

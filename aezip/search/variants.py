@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from aezip.array.layout import candidates
 from aezip.plans.autoencoder.plan import NetworkPlan
 from aezip.plans.autoencoder.variants import OVERCOMPLETE, VARIANTS, fits, width_for
 from aezip.plans.context.plan import ContextModel, ContextPlan, bottleneck
 from aezip.quantize.grid import Grid
 
 from . import context as contextual
+from .choice import Choice
 from .context_trials import ContextTrials, as_choice
-from .sample import Choice, network_sizes
+from .layouts import candidates
+from .sample import network_sizes
 
 LEAST_VALUES = 256  # an array smaller than this has no use for a network
 LAYOUTS = 4

@@ -10,17 +10,18 @@ import math
 from dataclasses import dataclass, fields
 from typing import ClassVar
 
-from aezip.array.layout import Layout, candidates
+from aezip.array.layout import Layout
 from aezip.core.errors import InvalidInput
 from aezip.core.fixed import MOST_CODES
 from aezip.plans.autoencoder.networks import Sizes
 from aezip.plans.autoencoder.plan import NetworkPlan
 from aezip.quantize.grid import Grid
 
+from .choice import Choice
 from .choose import Selector
 from .context_trials import as_choice, way_of
 from .convolution import is_image
-from .sample import Choice
+from .layouts import candidates
 
 MOST_FEATURES = 4096  # values of a row
 FEW, START_HIDDEN = 16, 32  # codes of a row at least, if no width is given; hidden units to begin with

@@ -18,10 +18,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from aezip.array.admission import Admitted, admit, native, scan
-from aezip.array.bounds import Absolute, Bound, Lossless, Tolerance, resolve, violations
+from aezip.array.admission import Admitted, admit, native
+from aezip.array.bounds import Absolute, Bound, Lossless, Tolerance, resolve
+from aezip.array.checking import violations
 from aezip.array.metrics import Accumulator
 from aezip.array.specials import ordinary
+from aezip.array.statistics import scan
 from aezip.core.errors import FillWarning, InvalidInput
 from aezip.core.types import Array
 
@@ -227,7 +229,8 @@ def _peer(emit: Emit, peer: Peer, path: str, bound: Bound, fill: Any) -> None:
 
 def _aezip(emit: Emit, settings: dict[str, Any], path: str, bound: Bound, fill: Any) -> None:
     """Be the child of aezip; its time to compress includes the check of what was written."""
-    from aezip.archive import reading as archive
+    from aezip.archive.reading import decompress
+    from aezip.archive.writing import compress
 
     _keep_files_beside(path)
     array = np.load(path, allow_pickle=False)
@@ -235,9 +238,9 @@ def _aezip(emit: Emit, settings: dict[str, Any], path: str, bound: Bound, fill: 
         warnings.simplefilter("always", FillWarning)
         target = Path(folder) / "array.aez"
         began = time.perf_counter()
-        archive.compress(array, target, bound=bound, fill_value=fill, **settings)
+        compress(array, target, bound=bound, fill_value=fill, **settings)
         halfway = time.perf_counter()
-        decoded = archive.decompress(target, threads=settings["threads"])
+        decoded = decompress(target, threads=settings["threads"])
         ended, peak, size = time.perf_counter(), peak_memory(), target.stat().st_size
     problem = pose(array, bound, fill)
     status, error = check(problem, native(admit(decoded).values))

@@ -10,7 +10,8 @@ import html
 from typing import TYPE_CHECKING, Any
 
 from aezip import __version__
-from aezip.cli import show as render
+
+from . import words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,7 +57,7 @@ svg line { stroke: var(--line) } footer { margin-top: 3rem }
 
 def text(value: Any) -> str:
     """Escape whatever a file holds, without characters that no reader sees."""
-    return html.escape(render.plain(str(value)), quote=True)
+    return html.escape(words.plain(str(value)), quote=True)
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> str:
@@ -68,11 +69,11 @@ def bars(rows: list[tuple[str, int, str]], total: int | None = None) -> str:
     """Return a table of names, bytes, bars and words; shares of `total`, or lengths beside the largest alone."""
     most = total or max((count for _, count, _ in rows), default=0)
     lines = []
-    for name, count, words in rows:
+    for name, count, what in rows:
         share = 100 * count / max(1, most)
         percent = f'<td class="n">{share:.1f} %</td>' if total else ""
         bar = f'<td class="bar"><i style="width:{share:.2f}%"></i></td>' if count else '<td class="bar"></td>'
-        cells = f'<td>{text(name)}</td><td class="n">{count:,}</td>{percent}{bar}<td class="what dim">{text(words)}</td>'
+        cells = f'<td>{text(name)}</td><td class="n">{count:,}</td>{percent}{bar}<td class="what dim">{text(what)}</td>'
         lines.append(f"<tr>{cells}</tr>")
     return f"<table>{''.join(lines)}</table>"
 
@@ -91,7 +92,7 @@ def page(report: Report, inspection: Inspection, source: str) -> str:
     """
     verified = '<span class="good">verified</span>: every stream and every decoded chunk'
     digests = verified if inspection.verified else '<span class="bad">not checked</span> (--no-verify)'
-    sizes = f"{render.size(report.file_bytes)} ({report.file_bytes:,} bytes) of {render.size(report.raw_bytes)}"
+    sizes = f"{words.size(report.file_bytes)} ({report.file_bytes:,} bytes) of {words.size(report.raw_bytes)}"
     head = [("Size", sizes), ("Ratio", _ratios(report)), ("Arrays", str(len(report.arrays))), ("Digests (sha256)", digests)]
     head.append(("Written by", f"{text(report.software)}, format {text(report.format_version)}"))
     body = "".join(_array(array, inspection.arrays.get(array.name)) for array in report.arrays)
@@ -116,7 +117,7 @@ def _array(array: ArrayReport, compared: Compared | None) -> str:
     shape = " \N{MULTIPLICATION SIGN} ".join(map(str, array.shape)) or "one value"
     without = array.raw_bytes / max(1, array.file_bytes - array.bytes.get("model", 0))
     known = [("Shape", text(shape)), ("Type", text(array.dtype)), ("Chunks", f"{array.chunks:,}")]
-    known += [("Bound asked", text(render.bound_text(array.bound))), ("Achieved", _achieved(array))]
+    known += [("Bound asked", text(words.bound_text(array.bound))), ("Achieved", _achieved(array))]
     ratios = f"<strong>{array.ratio:.2f}</strong>, without the model {without:.2f}; {array.bits_per_value:.4g} bits a value"
     known.append(("Ratio", ratios))
     if array.efficiency is not None:
@@ -124,7 +125,7 @@ def _array(array: ArrayReport, compared: Compared | None) -> str:
     if array.trained is not None:
         where = "in the file" if array.trained["embedded"] else "not in the file"
         known.append(("Model", f"{text(array.trained['id'])}, {where}"))
-    ledger = [(name, count, render.MEANINGS.get(name, "")) for name, count in array.bytes.items()]
+    ledger = [(name, count, words.MEANINGS.get(name, "")) for name, count in array.bytes.items()]
     parts = [f"<section><h2>{text(array.name)}</h2>{facts(known)}"]
     if compared is not None:
         parts.append(_compared(array, compared))
@@ -133,7 +134,7 @@ def _array(array: ArrayReport, compared: Compared | None) -> str:
 
 
 def _achieved(array: ArrayReport) -> str:
-    return text(f"{render.errors(vars(array))}; {array.exceptions:,} values stored exactly")
+    return text(f"{words.measured(vars(array))}; {array.exceptions:,} values stored exactly")
 
 
 def _plan(array: ArrayReport) -> list[tuple[str, str]]:
@@ -165,7 +166,7 @@ def _compared(array: ArrayReport, compared: Compared) -> str:
     """Return what the original shows."""
     kept = '<span class="good">within the bound</span>'
     verdict = kept if compared.within else f'<span class="bad">bound broken</span> by {compared.wrong:,} values'
-    errors = text(render.errors(compared.metrics.to_json()))
+    errors = text(words.measured(compared.metrics.to_json()))
     parts = ["<h3>Against the original</h3>", facts([("Verdict", verdict), ("Errors", errors)])]
     if compared.histogram is not None:
         parts.append(_histogram(compared.histogram, "RMSE allowed" if array.bound["kind"] == "psnr" else "bound"))
@@ -192,10 +193,10 @@ def _histogram(histogram: Histogram, unit: str) -> str:
     ticks = f"<span>{-histogram.reach:g}</span><span>0</span><span>{histogram.reach:g}</span>"
     axis = f'<line x1="0" x2="{right + width}" y1="{height}" y2="{height}"/>'
     outside = f"{counts[0] + counts[-1]:,} beyond \N{PLUS-MINUS SIGN}{histogram.reach:g}"
-    words = f"Errors (decoded minus original) over the {unit}: {total:,} values, {outside}"
-    drawing = f'<svg viewBox="0 0 {right + width} {height + 1}" role="img" aria-label="{text(words)}">'
+    what = f"Errors (decoded minus original) over the {unit}: {total:,} values, {outside}"
+    drawing = f'<svg viewBox="0 0 {right + width} {height + 1}" role="img" aria-label="{text(what)}">'
     labels = f'<div class="ticks">{ticks}</div>'
-    return f"<figure>{drawing}{axis}{''.join(shapes)}</svg>{labels}<figcaption>{text(words)}.</figcaption></figure>"
+    return f"<figure>{drawing}{axis}{''.join(shapes)}</svg>{labels}<figcaption>{text(what)}.</figcaption></figure>"
 
 
 def _pictures(drawn: Pictures) -> str:
@@ -205,7 +206,7 @@ def _pictures(drawn: Pictures) -> str:
     narrow = max(rows, columns) > NARROW * min(rows, columns)
     place = [f"axis {axis} at {part}" for axis, part in enumerate(drawn.key) if not isinstance(part, slice)]
     thinned = [f"every {drawn.key[axis].step}th index of axis {axis}" for axis in axes if (drawn.key[axis].step or 1) > 1]
-    words = "; ".join([f"Axes {axes[0]} (down) and {axes[1]} (across)", *place, *thinned, *(["stretched"] if narrow else [])])
+    what = "; ".join([f"Axes {axes[0]} (down) and {axes[1]} (across)", *place, *thinned, *(["stretched"] if narrow else [])])
     scale = f"{drawn.low:.6g} (dark) to {drawn.high:.6g} (bright)"
     shown = (
         ("Original", drawn.original, scale), ("Decoded", drawn.decoded, "the same colours"),
@@ -216,4 +217,4 @@ def _pictures(drawn: Pictures) -> str:
         link = f"data:image/png;base64,{base64.b64encode(data).decode('ascii')}"
         style = ' class="stretched"' if narrow else ""
         figures.append(f'<figure><img{style} alt="{name}" src="{link}"><figcaption>{name}: {text(caption)}</figcaption></figure>')
-    return f'<h3>A slice</h3><p class="dim">{text(words)}.</p><div class="figures">{"".join(figures)}</div>'
+    return f'<h3>A slice</h3><p class="dim">{text(what)}.</p><div class="figures">{"".join(figures)}</div>'

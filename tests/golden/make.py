@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 
 import aezip
-from aezip.array.layout import Layout, candidates
+from aezip.array.layout import Layout
 from aezip.container import header
 from aezip.plans.autoencoder.networks import Sizes
 from aezip.search import choose as plan
 from aezip.search.context import find_spike
 from aezip.search.context_trials import Way, as_choice
 from aezip.search.convolution import image_axes
+from aezip.search.layouts import candidates
 from aezip.search.sample import network_sizes
 
 FOLDER = Path(__file__).parent

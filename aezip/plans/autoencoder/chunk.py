@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,10 +26,13 @@ from aezip.entropy import ans, residual
 from aezip.quantize.grid import Grid
 
 from .decoder import IntegerDecoder
-from .encoder import FloatEncoder
+from .difference import Difference
 from .networks import NARROW_BITS, Model, Norm, Sizes, Spikes
-from .plan import Difference, NetworkPlan
+from .plan import NetworkPlan
 from .sites import unfold
+
+if TYPE_CHECKING:
+    from .encoder import FloatEncoder
 
 TILE_VALUES = 1 << 16  # values of a run of rows that one network predicts
 TILE_ROWS = 1 << 13  # rows of a run where columns come one after the other

@@ -15,11 +15,13 @@ import numpy.typing as npt
 
 from aezip.core.errors import CorruptFile
 from aezip.core.fixed import FLAG_BINS, LEVELS
+from aezip.core.planes import Cursor, split_bytes
 from aezip.entropy import ans
 from aezip.entropy.codebook import ACTIVITIES, CodeBook
 from aezip.entropy.residual import CONTEXTS_WHOLE, TABLE_LEVELS, TableCounts, tables_from_bytes
+from aezip.plans.integer import Linear
 
-from .decoder import IntegerDecoder, Linear
+from .decoder import IntegerDecoder
 
 MAX_WEIGHTS = 1 << 26
 MAX_FEATURES = 1 << 16
@@ -194,12 +196,6 @@ class Model:
     spikes: Spikes | None = None
 
 
-def split_bytes(value: npt.NDArray[np.signedinteger]) -> bytes:
-    """Return the bytes of integers by significance: equal high bytes compress."""
-    little = np.ascontiguousarray(value.astype(value.dtype.newbyteorder("<")))
-    return little.view(np.uint8).reshape(-1, little.itemsize).T.tobytes()
-
-
 def to_bytes(
     decoders: list[IntegerDecoder], norm: Norm, book: CodeBook, code_counts: TableCounts, residual_counts: TableCounts,
     spikes: Spikes | None = None,
@@ -216,32 +212,6 @@ def to_bytes(
     parts += [] if spikes is None else [spikes.to_bytes()]
     parts += [book.to_bytes(), code_counts.to_bytes(), residual_counts.to_bytes()]
     return b"".join(parts)
-
-
-class Cursor:
-    """Reads a model from front to back."""
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-        self.at = 0
-
-    def take(self, size: int) -> bytes:
-        """Return the next bytes; raises CorruptFile if there are too few."""
-        if self.at + size > len(self.data):
-            raise CorruptFile("the model is cut short: the file is damaged")
-        self.at += size
-        return self.data[self.at - size : self.at]
-
-    def int8(self, *shape: int) -> npt.NDArray[np.int8]:
-        """Return the next bytes as an array."""
-        return np.frombuffer(self.take(int(np.prod(shape))), np.int8).reshape(shape)
-
-    def wide(self, count: int, kind: str) -> npt.NDArray[np.signedinteger]:
-        """Return integers of several bytes that were stored by significance."""
-        size = np.dtype(kind).itemsize
-        planes = np.frombuffer(self.take(count * size), np.uint8).reshape(size, count)
-        out: npt.NDArray[np.signedinteger] = np.ascontiguousarray(planes.T).view(kind).reshape(count).astype(kind[1:])
-        return out
 
 
 def from_bytes(data: bytes, sizes: Sizes, axes: int) -> Model:

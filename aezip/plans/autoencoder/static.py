@@ -16,8 +16,9 @@ from aezip.entropy.residual import (
     split,
     tables_from_bytes,
 )
+from aezip.plans.integer import Linear, odds_to_bins
 
-from .decoder import IntegerDecoder, Linear, odds_to_bins
+from .decoder import IntegerDecoder
 from .networks import NARROW_BITS, NARROW_TOP, WIDE_BITS, Sizes
 from .rows import Rows, statistics
 

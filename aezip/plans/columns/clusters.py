@@ -22,7 +22,8 @@ from aezip.core.products import by_rows
 from aezip.core.types import Float64, Int64
 from aezip.entropy import ans, residual
 from aezip.entropy.plainbits import unzigzag, zigzag
-from aezip.plans.buckets import buckets, from_buckets
+
+from .distances import buckets, from_buckets
 
 Parts = tuple[Int64, Int64, Int64]  # of `leading_parts`
 

@@ -1,22 +1,14 @@
 """The plan `recall`: each column coded by what came before it; a value as its distance from a recent one, which a lag names.
 
-Tables written by people and machines repeat themselves at a distance: times of a session, identifiers, prices. No
-network predicts those, but a value near this one often lies among the last few hundred rows. The encoder picks the lag
-whose bits and whose distance's bits are fewest together (LZ77, Ziv & Lempel 1977, with a remainder; the choice by
-prices found in rounds is that of optimal parsing). The decoder follows all chains of lags at once by pointer jumping
-(Wyllie 1979), so that no loop runs over values.
-
-Columns that stay or return are coded as ranks of recency (`recency`), those that other columns tell about by classes (`classes`).
-
-Distances are coded in buckets: a sign, an exponent, one bit below it, and the rest plainly, so that heavy tails cost
-what they are worth. Knows nothing of files.
+Tables written by people and machines repeat themselves at a distance: times of a session, identifiers, prices. No network
+predicts those, but a value near this one often lies among the last few hundred rows (`lag`). Columns that stay or return are
+coded as ranks of recency (`recency`), those that other columns tell about by classes (`clusters`). Knows nothing of files.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -27,74 +19,20 @@ from aezip.core.errors import CorruptFile
 from aezip.core.types import Int64, Mask
 from aezip.entropy import residual
 from aezip.entropy.plainbits import unzigzag, zigzag
-from aezip.plans.autoencoder.plan import fill_forward
-from aezip.plans.buckets import buckets, from_buckets
-from aezip.quantize.grid import Grid, LinearGrid
+from aezip.plans.masked import fill_forward
+from aezip.quantize.grid import Grid
 
 from . import clusters as classes
 from . import recency
+from .distances import buckets, from_buckets
+from .lag import LAG_TABLES, WINDOW, find_lags, follow, octave
 
 VALUE, DIFFERENCE, LAG, RECENCY = 0, 1, 2, 3  # how a column is coded; from RECENCY on by ranks, which see mode - RECENCY others
 CLASSES = RECENCY + recency.ORDERS  # from here on by classes, whose number doubles mode - CLASSES times
 MODES = CLASSES + classes.DOUBLINGS + 1
-WINDOW = 254  # rows a lag reaches back; a symbol each
-LAG_TABLES = 8  # of distances, by the octave of their lag
 MOST_COLUMNS = 64
-ROUNDS = 3
-MOVES = 8  # places of a grid that are tried first, evenly over a step
-SHORT = 256  # rows of a segment where places are compared
 PREFIX = 1 << 13  # rows by which a column's coding is chosen
 WORTH = 0.98  # what part of the bytes without lags lags must get by with
-
-
-def _octave(lag: Int64) -> npt.NDArray[np.uint16]:
-    octave: npt.NDArray[np.uint16] = np.minimum(np.frexp(lag.astype(np.float64))[1] - 1, LAG_TABLES - 1).astype(np.uint16)
-    return octave
-
-
-def find_lags(k: Int64) -> Int64:
-    """Return the lag of each value, 1 to WINDOW and not beyond the first, which has 1."""
-    count = len(k)
-    reach = min(WINDOW, count - 1)
-    price_lag = np.full(reach + 1, 8.0)
-    price_size = 1.5 + 1.1 * np.arange(65.0)  # by exponent of the distance
-    price_size[0] = 1.0
-    lag = np.ones(count, np.int64)
-    for _ in range(ROUNDS):
-        best = np.full(count, np.inf)
-        for tried in range(1, reach + 1):
-            size = np.frexp((k[tried:] - k[:-tried]).astype(np.float64))[1]
-            price = price_size[size] + price_lag[tried]
-            better = price < best[tried:]
-            best[tried:][better] = price[better]
-            lag[tried:][better] = tried
-        away = k - k[np.maximum(np.arange(count) - lag, 0)]
-        sizes = np.bincount(np.frexp(away.astype(np.float64))[1], minlength=65) + 0.5
-        price_size = -np.log2(sizes / sizes.sum()) + np.arange(65)
-        lags = np.bincount(lag, minlength=reach + 1) + 0.5
-        price_lag = -np.log2(lags / lags.sum())
-    return lag
-
-
-def follow(distance: Int64, lag: Int64) -> Int64:
-    """Return the values whose distances from those `lag` rows before are given; the first is its own.
-
-    Raises
-    ------
-    CorruptFile
-        If a lag reaches beyond the first row.
-    """
-    count = len(distance)
-    parent = np.arange(count) - lag
-    parent[0] = count
-    if count > 1 and (int(parent[1:].min()) < 0 or int(lag[1:].min()) < 1):
-        raise CorruptFile("a lag reaches beyond the chunk: the file is damaged")
-    value = np.append(distance, 0)
-    parent = np.append(parent, count)
-    while (parent != count).any():
-        value += value[parent]
-        parent = parent[parent]
-    return value[:count]
 
 
 @dataclass(frozen=True)
@@ -260,7 +198,7 @@ def _passes(column: Int64, mode: int, table: int) -> list[residual.Split]:
     lags = residual.Split(
         unzigzag(lag - 1), np.full(len(column), table, np.uint16), np.zeros(0, np.int64), None
     )
-    return [lags, buckets(away, np.uint16(table + 1) + _octave(lag))]
+    return [lags, buckets(away, np.uint16(table + 1) + octave(lag))]
 
 
 def _read(reader: residual.Decoder, mode: int, table: int, count: int, groups: Sequence[classes.Groups]) -> Int64:
@@ -275,7 +213,7 @@ def _read(reader: residual.Decoder, mode: int, table: int, count: int, groups: S
     lag = zigzag(reader.decode(np.zeros(count, np.uint8), context)) + 1
     if count and not 1 <= int(lag.min()) <= int(lag.max()) <= WINDOW + 1:
         raise CorruptFile("a lag is impossible: the file is damaged")
-    return follow(from_buckets(reader, np.uint16(table + 1) + _octave(lag)), lag) if count else lag
+    return follow(from_buckets(reader, np.uint16(table + 1) + octave(lag)), lag) if count else lag
 
 
 def choose(column: Int64, *, lags: bool = True) -> int:
@@ -291,38 +229,3 @@ def choose(column: Int64, *, lags: bool = True) -> int:
 def _bytes(passes: list[residual.Split]) -> float:
     """Return about how many bytes passes take, their tables included."""
     return residual.cost(passes, 1 + LAG_TABLES)
-
-
-def moved(grid: LinearGrid, x: npt.NDArray[Any], masked: Mask | None) -> LinearGrid:
-    """Return a whole grid whose columns lie where ranks of recency take the fewest bits on a sample.
-
-    Under a bound any value stands for all within half a step: where the steps begin decides how often a column changes.
-    """
-    shape = x.shape[-1:] if x.ndim == 2 else (1,)
-    step, offset = (np.broadcast_to(v, shape).copy() for v in (grid.step, grid.offset))
-    place = np.asarray((np.asarray(x, np.float64).reshape(-1, *shape) - offset) / step)
-    place = place[: max(1, len(place) // SHORT * SHORT)][: recency.SAMPLED]
-    hidden = None if masked is None else masked.reshape(-1, *shape)[: len(place)]
-    for column in range(shape[0]):
-        known = place[:, column] if hidden is None else np.where(hidden[:, column], np.nan, place[:, column])
-        offset[column] += _best_move(known) * step[column]
-    return LinearGrid(step, offset, True) if x.ndim == 2 else LinearGrid(step[0], offset[0], True)
-
-
-def _best_move(place: npt.NDArray[np.float64]) -> float:
-    """Return by how many steps to move a grid on which a column lies at `place` (NaN: anywhere): first roughly, then finely."""
-    length = min(SHORT, len(place))
-    if not recency.promising(np.nan_to_num(np.rint(place))):
-        return 0.0
-
-    @cache
-    def cost(move: float) -> float:
-        k = np.rint(place - move)
-        seen = np.isfinite(k)
-        whole = fill_forward(np.where(seen, k, 0.0).clip(-(2.0**60), 2.0**60).astype(np.int64)[:, None], ~seen[:, None], 0)
-        return recency.bits(whole.reshape(-1, length).T)
-
-    best = min((i / MOVES for i in range(MOVES)), key=cost)
-    for part in (2, 4, 8):
-        best = min((best, best - 1 / (part * MOVES), best + 1 / (part * MOVES)), key=cost)
-    return best

@@ -1,4 +1,4 @@
-"""The passes of bisection by compiled loops: where neighbours are, then tile after tile; see `compiledbisect`."""
+"""The passes of bisection by compiled loops: where neighbours are, then tile after tile; see `_bisection_jit`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ import numpy.typing as npt
 from aezip.core.parallel import ahead
 from aezip.core.types import Int64
 
-from .bisection import Pass, passes, tiles
+from .bisection import TILE_VALUES, Pass, passes, tiles
 from .fused import ready
 from .net import ContextNet, ContextSizes, error_slots
 
-TILE_VALUES = 1 << 14
 Runs = list[tuple[int, int]]
 Predicted = tuple[npt.NDArray[np.int32], tuple[npt.NDArray[Any], ...]]  # places of a tile's values, its part of the buffers
 Buffers = Callable[[int, int], tuple[npt.NDArray[Any], ...]]  # of so many values from one on, in the order of decoding
@@ -73,7 +72,7 @@ def all_runs(sizes: ContextSizes, shape: tuple[int, ...]) -> Runs:
 
 
 def _slots(sizes: ContextSizes, axes: int) -> Int64:
-    """Return the slots as `compiledbisect.lines` takes them."""
+    """Return the slots as `_bisection_jit.lines` takes them."""
     out = np.zeros((max(1, sizes.places), axes + 3), np.int64)
     out[:, axes + 1] = -1
     for row, slot in zip(out, sizes.slots, strict=False):
@@ -85,7 +84,7 @@ def _slots(sizes: ContextSizes, axes: int) -> Int64:
 
 
 def _axes(part: Pass) -> Int64:
-    """Return the axes in a pass as `compiledbisect.lines` takes them."""
+    """Return the axes in a pass as `_bisection_jit.lines` takes them."""
     rows = []
     for axis, (length, count) in enumerate(zip(part.shape, part.target_shape, strict=True)):
         group = next((g for g, axes in enumerate(part.order) if axis in axes), -1)

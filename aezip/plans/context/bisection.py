@@ -25,6 +25,7 @@ Float = npt.NDArray[np.floating]
 Order = tuple[tuple[int, ...], ...]
 LEVEL_CLASSES = 3  # strides 1, 2 and wider have statistics of their own
 MOST_KINDS = 1 << 14
+TILE_VALUES = 1 << 14  # of a pass that are predicted at a time
 _PAD = 3  # points by which a lattice is continued beyond its edges
 
 

@@ -1,6 +1,6 @@
-"""A chunk through compiled loops: scans and signals at once, bisection tile by tile; see `compiledwalk`, `bisected`.
+"""A chunk through compiled loops: scans and signals at once, bisection tile by tile; see `_raster_jit`, `bisected`.
 
-The bits are those of `refinement`, which walks over the same chunk in NumPy.
+The bits are those of `walk`, which walks over the same chunk in NumPy.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Chunk:
     Parameters
     ----------
     context, errors
-        As in `refinement.Walk`.
+        As in `walk.Walk`.
     limit
         Of contexts.
     ignore
@@ -76,7 +76,7 @@ class Chunk:
         return self._back(net, value)
 
     def code(self, net: ContextNet, target: npt.NDArray[np.float64], whole: Int64 | None) -> tuple[list[residual.Split], Int64]:
-        """Return the residual of each pass and the decoded values in 1/64 step; see `refinement.code`."""
+        """Return the residual of each pass and the decoded values in 1/64 step; see `walk.code`."""
         value = np.empty(self.context.size, np.int64)
         given = (
             self._flat(net, target) if whole is None else np.zeros(1),

@@ -3,7 +3,7 @@
     neighbours (slots, n) -> minus a reference, divided by a power of two near their spread -> 8 to 24 bits
       -> two hidden layers + linear part of the pass's class -> mean, in 1/64 step; level of the residual
 
-One network serves all passes; each class of passes (see `passes`) has an embedding and a linear part of its own. The
+One network serves all passes; each class of passes (see `bisection`) has an embedding and a linear part of its own. The
 loop is closed: neighbours are decoded values, never originals. All arithmetic is exact or a single rounding of IEEE
 754 elementwise operations, the same on every machine. Knows nothing of files.
 """
@@ -19,9 +19,9 @@ import numpy.typing as npt
 
 from aezip.core.errors import CorruptFile
 from aezip.core.fixed import ACTIVATION_TOP, EMBEDDING, EXTRAS, FLAG_BINS, LEVELS
+from aezip.core.planes import Cursor, split_bytes
 from aezip.core.types import U8, Int64
-from aezip.plans.autoencoder.decoder import Linear
-from aezip.plans.autoencoder.networks import Cursor, split_bytes
+from aezip.plans.integer import Linear
 
 from .bisection import Order, Pass, Slot, kinds, slots
 from .raster import KINDS, Axes, offsets
@@ -43,19 +43,19 @@ class ContextSizes:
     Parameters
     ----------
     order
-        Groups of axes; see `passes`.
+        Groups of axes; see `bisection`.
     corner
-        See `passes.steps`.
+        See `bisection.steps`.
     hidden
         Units of each hidden layer.
     precision
         Bits after the point of what the linear part sees.
     columns
-        Columns of a signal (see `series`), which has no order of axes; 0: it is none.
+        Columns of a signal (see `signal`), which has no order of axes; 0: it is none.
     spike
         A whole number so frequent that whether a value is it is coded apart; None: there is none.
     scan
-        Axes decoded in raster order (see `scan`), in place of an order; (): none.
+        Axes decoded in raster order (see `raster`), in place of an order; (): none.
     """
 
     order: Order

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +17,13 @@ import numpy.typing as npt
 from aezip.core import jit as kernels
 from aezip.core.errors import CorruptFile
 from aezip.core.fixed import FLAG_BINS, FRACTION_BITS
+from aezip.core.planes import Cursor
 from aezip.core.types import Int64, Mask
 from aezip.entropy import ans, residual
 from aezip.entropy.residual import CONTEXTS_WHOLE, TABLE_LEVELS, TableCounts, tables_from_bytes
 from aezip.plans.autoencoder import chunk as network
 from aezip.plans.autoencoder.chunk import Coded
-from aezip.plans.autoencoder.encoder import FloatEncoder
-from aezip.plans.autoencoder.networks import Cursor, Model, from_bytes
+from aezip.plans.autoencoder.networks import Model, from_bytes
 from aezip.plans.autoencoder.plan import NetworkPlan
 from aezip.plans.buckets import BucketPlan
 from aezip.plans.columns.plan import RecallPlan
@@ -35,6 +35,9 @@ from .net import ContextNet, ContextSizes, net_from_bytes, net_to_bytes
 from .raster import MOST_AXES, Axes
 from .signal import Series
 from .walk import Base, Offset
+
+if TYPE_CHECKING:
+    from aezip.plans.autoencoder.encoder import FloatEncoder
 
 
 @dataclass(frozen=True)

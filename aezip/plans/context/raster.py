@@ -202,7 +202,7 @@ class Wave:
 
     @cached_property
     def compiled(self) -> tuple[Any, ...]:
-        """What compiled loops know of the diagonals; see `compiledwalk.scan`."""
+        """What compiled loops know of the diagonals; see `_raster_jit.scan`."""
         inner, outer = error_places(self.axes)
         order, ends = self._order
         return order, ends, self._states, self.table, (np.array(inner, np.int64), np.array(outer, np.int64)), RUN

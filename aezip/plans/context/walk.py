@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,13 +24,13 @@ from aezip.core.parallel import Item, ahead
 from aezip.core.types import U8, Float64, Int64, Mask
 from aezip.entropy import residual
 
-from .bisected import TILE_VALUES
-from .bisection import Pass, passes, tiles
-from .fast import Chunk
-from .fused import exact
+from .bisection import TILE_VALUES, Pass, passes, tiles
 from .net import ERROR_TOP, ContextNet, ContextSizes, Neighbours, Prediction, error_slots, sum_errors
 from .raster import Diagonal, wave
 from .signal import SeriesPass
+
+if TYPE_CHECKING:
+    from .fast import Chunk
 
 Float = npt.NDArray[Any]
 NARROW = 12  # bits of inputs up to which contexts are float32
@@ -191,7 +191,12 @@ class Walk:
         """Return the chunk for compiled loops; None if it is walked over in NumPy."""
         values = math.prod(self.shape)
         # passes of signals are small, which costs NumPy more: compiling pays sooner
-        if not kernels.available(values + values // 3 if self.sizes.columns else values) or not values or not exact(net):
+        if not kernels.available(values + values // 3 if self.sizes.columns else values) or not values:
+            return None
+        from .fast import Chunk
+        from .fused import exact
+
+        if not exact(net):
             return None
         mean, level = (self.offset.mean, self.offset.level) if isinstance(self.offset, Base) else (self.offset, None)
         return Chunk(self.context, self.errors, self.limit, ignore, mean, level, whole)

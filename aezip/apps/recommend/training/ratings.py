@@ -1,7 +1,7 @@
 """Training on a ratings matrix: masked autoencoders whose estimates of what was not rated go into the file.
 
     ratings (users, items), not rated = ignored -> hold out a tenth -> train, stop where the held-out error is least
-    -> train again on everything -> estimates of all entries -> factors -> integers (`recommender`)
+    -> train again on everything -> estimates of all entries -> factors -> integers (`estimates`)
 
 Where many entries are rated, estimates are those of `posterior`; elsewhere they are averaged with those of the networks of
 `raters`, with the weights that the held-out tenth prefers.

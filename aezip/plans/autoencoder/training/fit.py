@@ -22,12 +22,13 @@ from aezip.core.errors import InvalidInput
 from aezip.core.fixed import FRACTION_BITS, LEVELS, LOG2_SCALE_MIN
 from aezip.core.types import Float32, Float64
 from aezip.entropy.residual import LEVELS_PER_OCTAVE
-from aezip.plans.autoencoder.decoder import IntegerDecoder, quantize_odds, quantize_rows
+from aezip.plans.autoencoder.decoder import IntegerDecoder
 from aezip.plans.autoencoder.encoder import FloatEncoder
 from aezip.plans.autoencoder.networks import CODE_EXPONENT, MAX_TOP, NARROW_BITS, NARROW_TOP, WIDE_BITS, Norm, Sizes
 from aezip.plans.autoencoder.rows import Rows, statistics
 from aezip.plans.autoencoder.static import log_odds
 from aezip.plans.autoencoder.variants import CONTRACTION, PRETRAINED, winners
+from aezip.plans.integer import quantize_odds, quantize_rows
 
 from .adam import Adam
 from .crops import crops

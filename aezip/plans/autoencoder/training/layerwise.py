@@ -6,7 +6,7 @@
 stacked: each layer is an autoencoder of its own with tied weights: Bengio, Lamblin, Popovici & Larochelle, "Greedy
 layer-wise training of deep networks", NIPS 2007. rbm: each layer is a restricted Boltzmann machine, trained by one step of
 contrastive divergence: Hinton & Salakhutdinov, "Reducing the dimensionality of data with neural networks", Science 313
-(2006), with linear visible units for the data and linear hidden units for the code, as there. Fine-tuning is `training`'s.
+(2006), with linear visible units for the data and linear hidden units for the code, as there. Fine-tuning is `fit`'s.
 """
 
 from __future__ import annotations

@@ -24,10 +24,8 @@ from aezip.core.parallel import ordered
 from aezip.core.types import Float32, Float64
 from aezip.entropy import residual
 from aezip.entropy.residual import LEVELS_PER_OCTAVE
-from aezip.plans.autoencoder.decoder import quantize_odds, quantize_rows
 from aezip.plans.autoencoder.training.adam import Adam
 from aezip.plans.autoencoder.training.module import ACTIVATION_BITS, LOG2_SCALE_MAX, logistic_bits, residual_bits, round_weight
-from aezip.plans.autoencoder.training.resume import resume_context
 from aezip.plans.context.net import BITS, ContextNet, ContextSizes
 from aezip.plans.context.rows import (
     COLUMNS,
@@ -42,6 +40,9 @@ from aezip.plans.context.rows import (
     thinned,
 )
 from aezip.plans.context.walk import Refined, code
+from aezip.plans.integer import quantize_odds, quantize_rows
+
+from .resume import resume_context
 
 BATCH = 4096
 LN2 = math.log(2.0)
