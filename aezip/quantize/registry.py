@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from aezip.core.errors import CorruptFile, UnsupportedVersion
@@ -10,6 +11,8 @@ from .lattice import LARGEST, Digits, Lattice, Ordered, Whole
 from .linear import Linear
 from .logarithm import Logarithm, Staircase
 from .ranks import Ranks
+
+MALFORMED = "the lattice in the header is malformed: the file is damaged, get another copy"
 
 
 def lattice_from_json(data: Any) -> Lattice:
@@ -24,38 +27,39 @@ def lattice_from_json(data: Any) -> Lattice:
     """
     try:
         kind = data["kind"]
-        if kind == Whole.kind:
-            return Whole(_within(data["step"], 1, 1 << 62), _within(data["offset"], -(1 << 63), (1 << 64) - 1))
-        if kind == Linear.kind:
-            return Linear.read(data)
-        if kind == Digits.kind and isinstance(data["narrow"], bool):
-            return Digits(_within(data["digits"], 1, 15), _within(data["lowest"], -22, 22), data["narrow"])
-        if kind == Ordered.kind and data["type"] in ("f2", "f4", "f8"):
-            return Ordered(data["type"])
-        if kind == Logarithm.kind:
-            return _read_logarithm(data)
-        if kind == Staircase.kind:
-            return _read_staircase(data)
-        if kind == Ranks.kind:
-            if data["inner"]["kind"] == Ranks.kind:
-                raise KeyError("inner")
-            return Ranks.read(data, lattice_from_json(data["inner"]))
+        for lattice, read in LATTICES:
+            if lattice.kind == kind:
+                return read(data)
     except (KeyError, TypeError) as error:
-        raise CorruptFile("the lattice in the header is malformed: the file is damaged, get another copy") from error
-    if kind in (Digits.kind, Ordered.kind):
-        raise CorruptFile("the lattice in the header is malformed: the file is damaged, get another copy")
+        raise CorruptFile(MALFORMED) from error
     raise UnsupportedVersion(f"the lattice {str(kind)[:40]!r} is not known: update aezip")
 
 
 def _within(number: Any, low: int, high: int) -> int:
     if type(number) is not int or not low <= number <= high:
-        raise CorruptFile("the lattice in the header is malformed: the file is damaged, get another copy")
+        raise CorruptFile(MALFORMED)
     return number
+
+
+def _read_whole(data: Any) -> Whole:
+    return Whole(_within(data["step"], 1, 1 << 62), _within(data["offset"], -(1 << 63), (1 << 64) - 1))
+
+
+def _read_digits(data: Any) -> Digits:
+    if not isinstance(data["narrow"], bool):
+        raise CorruptFile(MALFORMED)
+    return Digits(_within(data["digits"], 1, 15), _within(data["lowest"], -22, 22), data["narrow"])
+
+
+def _read_ordered(data: Any) -> Ordered:
+    if data["type"] not in ("f2", "f4", "f8"):
+        raise CorruptFile(MALFORMED)
+    return Ordered(data["type"])
 
 
 def _read_logarithm(data: Any) -> Logarithm:
     if data["kind"] != Logarithm.kind or data["octaves"] not in (1, 64):
-        raise CorruptFile("the lattice in the header is malformed: the file is damaged, get another copy")
+        raise CorruptFile(MALFORMED)
     limit = int(LARGEST)
     return Logarithm(_within(data["steps"], 1, limit), _within(data["octaves"], 1, 64), _within(data["base"], -limit, limit))
 
@@ -63,8 +67,25 @@ def _read_logarithm(data: Any) -> Logarithm:
 def _read_staircase(data: Any) -> Staircase:
     starts = data["starts"]
     if not isinstance(starts, list) or not 2 <= len(starts) <= 1024 or starts[0] != 0:
-        raise CorruptFile("the lattice in the header is malformed: the file is damaged, get another copy")
+        raise CorruptFile(MALFORMED)
     checked = [0]
     for number in starts[1:]:
         checked.append(_within(number, checked[-1] + 1, int(LARGEST)))
     return Staircase(tuple(checked), _read_logarithm(data["tail"]))
+
+
+def _read_ranks(data: Any) -> Ranks:
+    if data["inner"]["kind"] == Ranks.kind:
+        raise CorruptFile(MALFORMED)
+    return Ranks.read(data, lattice_from_json(data["inner"]))
+
+
+LATTICES: tuple[tuple[type[Lattice], Callable[[Any], Lattice]], ...] = (
+    (Whole, _read_whole),
+    (Linear, Linear.read),
+    (Digits, _read_digits),
+    (Ordered, _read_ordered),
+    (Logarithm, _read_logarithm),
+    (Staircase, _read_staircase),
+    (Ranks, _read_ranks),
+)
