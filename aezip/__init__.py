@@ -9,9 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .archive import Archive, Codec, compress, decompress, open, verify
-    from .bounds import PSNR, Absolute, Bound, Lossless, PointRelative, RangeRelative
-    from .errors import (
+    from .archive.comparing import verify
+    from .archive.models import Model
+    from .archive.reading import Archive, decompress, open
+    from .archive.report import Report
+    from .archive.train import train
+    from .archive.writing import Codec, compress
+    from .array.bounds import PSNR, Absolute, Bound, Lossless, PointRelative, RangeRelative
+    from .core.errors import (
         AezipError,
         BoundViolated,
         CorruptFile,
@@ -22,29 +27,30 @@ if TYPE_CHECKING:
         UnsafeFile,
         UnsupportedVersion,
     )
-    from .models import Model, train
-    from .progress import ProgressEvent
-    from .report import Report
+    from .core.progress import ProgressEvent
 
 __version__ = "0.1.0"
 
 _PLACES = {
-    "archive": ("Archive", "Codec", "compress", "decompress", "open", "verify"),
-    "bounds": ("Absolute", "Bound", "Lossless", "PSNR", "PointRelative", "RangeRelative"),
-    "errors": (
+    "archive.comparing": ("verify",),
+    "archive.models": ("Model",),
+    "archive.reading": ("Archive", "decompress", "open"),
+    "archive.report": ("Report",),
+    "archive.train": ("train",),
+    "archive.writing": ("Codec", "compress"),
+    "array.bounds": ("Absolute", "Bound", "Lossless", "PSNR", "PointRelative", "RangeRelative"),
+    "core.errors": (
         "AezipError",
         "BoundViolated",
         "CorruptFile",
         "DamageWarning",
-    "FillWarning",
+        "FillWarning",
         "InvalidInput",
         "ModelMismatch",
         "UnsafeFile",
         "UnsupportedVersion",
     ),
-    "models": ("Model", "train"),
-    "progress": ("ProgressEvent",),
-    "report": ("Report",),
+    "core.progress": ("ProgressEvent",),
 }
 _MODULES = {name: module for module, names in _PLACES.items() for name in names}
 

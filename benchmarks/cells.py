@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from aezip.isolate import Emit, Limits, isolated
+from aezip.tools.isolate import Emit, Limits, isolated
 from benchmarks.datasets import BOUNDS, DATASETS, Array, Bound, Dataset, pose
 from benchmarks.measure import check
 from benchmarks.peers import PEERS

@@ -1,6 +1,6 @@
 """The peers of the benchmarks, with the settings and layouts to try. Knows nothing of bounds or files.
 
-How most are called is in `aezip.peers`; HDF5 filters are called here. One that is not installed is a row that says so.
+How most are called is in `aezip.tools.peers`; HDF5 filters are called here. One that is not installed is a row that says so.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from aezip import peers
-from aezip.peers import (
+from aezip.tools import peers
+from aezip.tools.peers import (
     BLOSC_FILTERS,
     SZ3,
     TIGHTER,

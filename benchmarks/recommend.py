@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 import aezip
-from aezip.raters import biases
+from aezip.apps.recommend.training.raters import biases
 from benchmarks.datasets import Array, data_folder
 from benchmarks.measure import RESULTS
 from benchmarks.peers import PEERS

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from aezip.isolate import Emit, isolated
+from aezip.tools.isolate import Emit, isolated
 from benchmarks.cells import AEZIP_LIMITS, compress_and_check
 from benchmarks.datasets import BOUNDS, DATASETS, Array
 from benchmarks.measure import RESULTS, environment, revision, version

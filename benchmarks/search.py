@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from aezip.isolate import Emit
+from aezip.tools.isolate import Emit
 from benchmarks.datasets import Array, Problem
 from benchmarks.layouts import Layout, crop
 from benchmarks.measure import check

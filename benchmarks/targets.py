@@ -21,7 +21,7 @@ import numpy as np
 from rich.console import Console
 from rich.markdown import Markdown
 
-from aezip.isolate import Emit, isolated
+from aezip.tools.isolate import Emit, isolated
 from benchmarks.__main__ import run
 from benchmarks.cells import AEZIP_LIMITS, PRESETS, SEARCH_SECONDS
 from benchmarks.datasets import BOUNDS, DATASETS, LOSSLESS, Array, Bound, Dataset

@@ -34,10 +34,10 @@ def array_of(name: str) -> Array:
 def measure(name: str, variant: str, preset: str) -> dict[str, Any]:
     """Return bytes, rates and seconds of one variant on one array, checked on what was decoded."""
     import aezip
-    from aezip.plan import Selector
+    from aezip.search.choose import Selector
 
     array, bound, phases = array_of(name), BOUNDS[BOUND], Phases()
-    forced = mock.patch("aezip.variants.insisted", return_value=True)
+    forced = mock.patch("aezip.plans.autoencoder.variants.insisted", return_value=True)
     with tempfile.TemporaryDirectory() as folder, forced, mock.patch.object(Selector, "refine_variants", False):
         path = Path(folder) / "array.aez"
         report = aezip.compress(

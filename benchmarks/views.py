@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import zstandard
 
-from aezip.peers import smallest, to_dtype
+from aezip.tools.peers import smallest, to_dtype
 from benchmarks.datasets import FLOATS_UP_TO, Array, Problem
 
 MOST_DECIMALS = 9

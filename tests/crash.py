@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np
 
 import aezip
-from aezip import cli, codec
+from aezip import cli
+from aezip.codec import encoder as codec
 
 MODES = {"kill": 1, "tear": 2, "fail": 3, "full": 4}
 X = np.cumsum(np.random.default_rng(0).normal(size=(400, 6)), axis=0)

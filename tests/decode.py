@@ -22,7 +22,9 @@ def main() -> None:
         torch.set_num_threads(2)
         assert float(torch.ones(64, 64).matmul(torch.ones(64, 64)).sum()) == 64.0**3
     import aezip
-    from aezip import ans, integer, kernels
+    from aezip.core import jit as kernels
+    from aezip.entropy import ans
+    from aezip.plans.autoencoder import decoder as integer
 
     if way == "compiled":
         kernels.ENOUGH, ans._ENOUGH = 0, 0

@@ -34,7 +34,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import hostile
 
 import aezip
-from aezip import render
+from aezip.cli import show as render
 
 MEMORY = 3 << 30
 SLOW = 20  # seconds for one file
@@ -149,13 +149,15 @@ def outcome(data: bytes, same: bytes | None, known: dict[bytes, list[bytes]], sl
 
 def check_bounds_always() -> None:
     """Take compiled loops for arrays of any size, and make sure that they check their bounds."""
-    from aezip import ans, kernels
+    from aezip.core import jit as kernels
+    from aezip.entropy import ans
+    from aezip.entropy._ans_jit import run
 
     kernels.ENOUGH, ans._ENOUGH = 0, 0
     assert kernels.available(1)
     states, nothing = np.zeros(1, np.uint32), np.zeros(0, np.uint16)
     try:
-        kernels.ans_run()(states, np.zeros(4096, np.uint32), np.full(1, 4096, np.uint32), nothing, 0, np.zeros(1, np.uint8))
+        run(states, np.zeros(4096, np.uint32), np.full(1, 4096, np.uint32), nothing, 0, np.zeros(1, np.uint8))
     except IndexError:
         return
     raise AssertionError("NUMBA_BOUNDSCHECK=1 is not set, or does nothing")

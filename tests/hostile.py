@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from aezip import header as rules
-from aezip.container import Reader
-from aezip.frames import pack
-from aezip.writer import Writer
+from aezip.container import header as rules
+from aezip.container.reader import Reader
+from aezip.container.writer import Writer
+from aezip.entropy.frames import pack
 
 Json = Any
 
@@ -201,8 +201,8 @@ class Mutator:
 
     def framed(self, frame: bytes) -> bytes:
         """Return a changed frame that still states a size and a checksum, or else the frame as it was."""
-        from aezip.errors import CorruptFile
-        from aezip.frames import content_size
+        from aezip.core.errors import CorruptFile
+        from aezip.entropy.frames import content_size
 
         changed = self.bytes(frame)
         try:

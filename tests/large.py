@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 import aezip
-from aezip import cli, plan
+from aezip import cli
+from aezip.search import choose as plan
 
 COLUMNS = 8
 BLOCK = 1 << 18

@@ -7,7 +7,7 @@ import sys
 
 import torch
 
-from aezip.adam import Adam
+from aezip.plans.autoencoder.training.adam import Adam
 
 
 def trained(seed: int, *, own: bool) -> list[torch.Tensor]:

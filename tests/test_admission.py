@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from aezip.admission import EXCEPTION, Specials, admit, native, parse_dtype, restore, scan
-from aezip.errors import CorruptFile, InvalidInput
+from aezip.array.admission import admit, native, parse_dtype, restore
+from aezip.array.specials import EXCEPTION, Specials
+from aezip.array.statistics import scan
+from aezip.core.errors import CorruptFile, InvalidInput
 
 FLOATS = ["f2", "f4", "f8"]
 INTEGERS = ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"]

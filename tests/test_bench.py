@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 import aezip
-from aezip import bench, cli, peers
-from aezip.peers import PEERS, Peer
+from aezip import cli
+from aezip.tools import bench, peers
+from aezip.tools.peers import PEERS, Peer
 
 SMOOTH = np.cumsum(np.random.default_rng(0).normal(size=(60, 5)), axis=0).astype("f4")
 OPTIONAL = ("pysz", "zfpy", "pcodec", "blosc2")

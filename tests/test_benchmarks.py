@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aezip.isolate import Limits, isolated
+from aezip.tools.isolate import Limits, isolated
 from benchmarks import report, targets
 from benchmarks.__main__ import arguments as read_arguments
 from benchmarks.__main__ import jobs, main

@@ -12,20 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from aezip.admission import scan
-from aezip.bounds import (
-    PSNR,
-    Absolute,
-    Bound,
-    Lossless,
-    PointRelative,
-    RangeRelative,
-    Tolerance,
-    bound_from_json,
-    resolve,
-    violations,
-)
-from aezip.errors import CorruptFile, InvalidInput, UnsupportedVersion
+from aezip.array.bounds import PSNR, Absolute, Bound, Lossless, PointRelative, RangeRelative, Tolerance, bound_from_json, resolve
+from aezip.array.checking import violations
+from aezip.array.statistics import scan
+from aezip.core.errors import CorruptFile, InvalidInput, UnsupportedVersion
 
 FLOATS = ["f2", "f4", "f8"]
 INTEGERS = ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"]

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 import aezip
-from aezip.bucketed import CLASSES, WIDE, BucketPlan
-from aezip.errors import CorruptFile, UnsupportedVersion
-from aezip.forms import Whole
-from aezip.quantizer import HiddenGrid
+from aezip.core.errors import CorruptFile, UnsupportedVersion
+from aezip.plans.buckets import CLASSES, WIDE, BucketPlan
+from aezip.quantize.grid import HiddenGrid
+from aezip.quantize.lattice import Whole
 
 GRID = HiddenGrid(Whole(1, 0))
 
@@ -45,7 +45,7 @@ def test_wide_indices_are_passes_that_know_the_one_before(inner: int) -> None:
 @pytest.fixture
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave networks away."""
-    monkeypatch.setattr("aezip.plan.SMALL", 1 << 40)
+    monkeypatch.setattr("aezip.search.choose.SMALL", 1 << 40)
 
 
 @pytest.mark.usefixtures("plain")
@@ -65,7 +65,7 @@ def test_selection_takes_it_for_floats_that_drift() -> None:
 @pytest.mark.usefixtures("plain")
 def test_a_reader_that_does_not_know_it_refuses_it_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     data, _ = aezip.compress(atoms(), preset="fast")
-    monkeypatch.setattr("aezip.header.FEATURES", frozenset())
+    monkeypatch.setattr("aezip.container.header.FEATURES", frozenset())
     with pytest.raises(UnsupportedVersion, match="buckets"):
         aezip.decompress(data)
 

@@ -11,53 +11,54 @@ import numpy as np
 import pytest
 
 import aezip
-from aezip import plan as planning
-from aezip import trials
-from aezip.errors import CorruptFile
+from aezip.core.errors import CorruptFile
+from aezip.search import choose as planning
+from aezip.search import sample as trials
+from aezip.search.presets import PRESETS
 
-QUICK = replace(trials.PRESETS["fast"], steps=60, trial_steps=20, trials=2, context_steps=60, context_trial=20)
+QUICK = replace(PRESETS["fast"], steps=60, trial_steps=20, trials=2, context_steps=60, context_trial=20)
 SMALL = {"preset": "fast", "device": "cpu", "threads": 1}
 # (module, class or nothing, function): where a failure is put; every stage of the search, of freezing and of encoding
 STAGES = [
-    ("codec", "", "grids_for"),
-    ("codec", "", "native_steps"),
-    ("selection", "", "find_hidden"),
-    ("trials", "Trials", "_fits"),
-    ("trials", "Trials", "_bucketed"),
-    ("trials", "Trials", "_recalled"),
-    ("trials", "Trials", "_differences"),
-    ("trials", "Trials", "_rows"),
-    ("trials", "Trials", "_count"),
-    ("plain", "BytesPlan", "encode"),
-    ("plain", "DifferencePlan", "encode"),
-    ("bucketed", "BucketPlan", "encode"),
-    ("recall", "RecallPlan", "encode"),
-    ("trials", "", "static_decoders"),
-    ("training", "", "fit"),
-    ("training", "", "_start"),
-    ("training", "", "freeze_encoder"),
-    ("training", "", "freeze_decoder"),
-    ("contextual", "", "orders"),
-    ("contextual", "", "_samples"),
-    ("contextual", "", "_count"),
-    ("refining", "", "fit"),
-    ("refining", "", "collect"),
-    ("refining", "", "freeze"),
-    ("network", "", "code"),
-    ("contextplan", "", "code"),
-    ("plan", "Selector", "_static"),
-    ("plan", "Selector", "_learned"),
-    ("plan", "Selector", "_contexts"),
-    ("plan", "Selector", "_refined"),
-    ("plan", "Selector", "_convolved"),
-    ("plan", "Selector", "_finish"),
+    ("codec.encoder", "", "grids_for"),
+    ("codec.encoder", "", "native_steps"),
+    ("quantize.choose_grids", "", "find_hidden"),
+    ("search.sample", "Trials", "_fits"),
+    ("search.sample", "Trials", "_bucketed"),
+    ("search.sample", "Trials", "_recalled"),
+    ("search.sample", "Trials", "_differences"),
+    ("search.sample", "Trials", "_rows"),
+    ("search.sample", "Trials", "_count"),
+    ("plans.bytes", "BytesPlan", "encode"),
+    ("plans.delta", "DifferencePlan", "encode"),
+    ("plans.buckets", "BucketPlan", "encode"),
+    ("plans.columns.plan", "RecallPlan", "encode"),
+    ("search.sample", "", "static_decoders"),
+    ("plans.autoencoder.training.fit", "", "fit"),
+    ("plans.autoencoder.training.fit", "", "_start"),
+    ("plans.autoencoder.training.fit", "", "freeze_encoder"),
+    ("plans.autoencoder.training.fit", "", "freeze_decoder"),
+    ("search.context", "", "orders"),
+    ("search.context", "", "_samples"),
+    ("search.context", "", "_count"),
+    ("plans.context.training.fit", "", "fit"),
+    ("plans.context.training.fit", "", "collect"),
+    ("plans.context.training.fit", "", "freeze"),
+    ("plans.autoencoder.chunk", "", "code"),
+    ("plans.context.plan", "", "code"),
+    ("search.choose", "Selector", "_static"),
+    ("search.choose", "Selector", "_learned"),
+    ("search.choose", "Selector", "_contexts"),
+    ("search.choose", "Selector", "_refined"),
+    ("search.choose", "Selector", "_convolved"),
+    ("search.choose", "Selector", "_finish"),
 ]
 FAILURES = [CorruptFile("a layer leaves the exact range"), MemoryError(), FloatingPointError("overflow\nin two lines")]
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(trials.PRESETS, "fast", QUICK)
+    monkeypatch.setitem(PRESETS, "fast", QUICK)
     monkeypatch.setattr(planning, "SMALL", 0)  # networks are tried on small arrays too
 
 
@@ -97,10 +98,10 @@ def check(bound: aezip.Bound | None, x: np.ndarray[Any, Any] | None = None, **op
 
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: "-".join(filter(None, stage)))
 def test_a_stage_that_fails_drops_out(stage: tuple[str, str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    if stage == ("plain", "BytesPlan", "encode"):
+    if stage == ("plans.bytes", "BytesPlan", "encode"):
         pytest.skip("bytes as they are must be encoded by something: see the test of all stages at once")
     put(monkeypatch, stage, FAILURES[STAGES.index(stage) % len(FAILURES)])
-    of_rows = stage[0] == "training" or stage[2] == "_finish"
+    of_rows = "training" in stage[0] or stage[2] == "_finish"
     report = check(aezip.RangeRelative(1e-2), spectra() if of_rows else waves())
     lines = " ".join(report.arrays[0].candidates)
     assert "dropped out" in lines or stage[2] in {"orders", "_convolved", "find_hidden"}
@@ -109,7 +110,7 @@ def test_a_stage_that_fails_drops_out(stage: tuple[str, str, str], monkeypatch: 
 
 def test_all_stages_that_fail_leave_plain_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     for stage in STAGES:
-        if stage != ("plain", "BytesPlan", "encode"):
+        if stage != ("plans.bytes", "BytesPlan", "encode"):
             put(monkeypatch, stage, FAILURES[0])
     assert check(aezip.RangeRelative(1e-2)).arrays[0].plan["kind"] == "bytes"
     assert check(None).arrays[0].plan["kind"] == "bytes"
@@ -117,19 +118,19 @@ def test_all_stages_that_fail_leave_plain_bytes(monkeypatch: pytest.MonkeyPatch)
 
 def test_plain_bytes_that_cannot_be_measured_are_taken_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     for stage in STAGES:
-        if stage != ("plain", "BytesPlan", "encode"):
+        if stage != ("plans.bytes", "BytesPlan", "encode"):
             put(monkeypatch, stage, FAILURES[1])
     monkeypatch.setattr(trials.Trials, "_plainly", failing(FAILURES[1]))
     check(None)
 
 
 def test_a_variant_that_fails_leaves_another_plan(monkeypatch: pytest.MonkeyPatch) -> None:
-    put(monkeypatch, ("training", "", "freeze_decoder"), FAILURES[0])
+    put(monkeypatch, ("plans.autoencoder.training.fit", "", "freeze_decoder"), FAILURES[0])
     check(aezip.RangeRelative(1e-2), variant="sparse")
 
 
 def test_codes_that_cannot_be_had_are_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    put(monkeypatch, ("training", "", "fit"), FAILURES[0])
+    put(monkeypatch, ("plans.autoencoder.training.fit", "", "fit"), FAILURES[0])
     with pytest.raises(aezip.InvalidInput, match="exact range"):
         check(aezip.RangeRelative(1e-2), codes=4)
 

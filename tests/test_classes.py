@@ -9,11 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import aezip
-from aezip import classes, recall, residual
-from aezip.errors import CorruptFile
-from aezip.forms import Whole
-from aezip.plainbits import unzigzag, zigzag
-from aezip.quantizer import HiddenGrid
+from aezip.core.errors import CorruptFile
+from aezip.entropy import residual
+from aezip.entropy.plainbits import unzigzag, zigzag
+from aezip.plans.columns import clusters as classes
+from aezip.plans.columns import plan as recall
+from aezip.quantize.grid import HiddenGrid
+from aezip.quantize.lattice import Whole
 
 GRID = HiddenGrid(Whole(1, 0))
 PLAN = recall.RecallPlan(classed=True)

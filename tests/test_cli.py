@@ -15,7 +15,7 @@ import pytest
 
 import aezip
 from aezip import cli
-from aezip import header as rules
+from aezip.container import header as rules
 
 FIELD = np.cumsum(np.random.default_rng(0).normal(size=(300, 6)), axis=0).astype("f4")
 
@@ -189,7 +189,7 @@ def test_a_signal_leaves_nothing_behind(folder: Path, number: signal.Signals, co
 
 SWALLOWING = """
 import os, signal, time
-from aezip import codec
+from aezip.codec import encoder as codec
 
 def swallow(*_):
     try:
@@ -205,7 +205,8 @@ codec.grids_for = swallow
 """
 SLOW_TO_CLEAR = """
 import os, signal, time
-from aezip import atomic, codec
+from aezip.codec import encoder as codec
+from aezip.core import atomic
 unlink = os.unlink
 
 def slowly(*words, **more):
@@ -247,5 +248,5 @@ def test_decoding_works_where_torch_cannot_be_imported(folder: Path) -> None:
 
 
 def test_start_up_does_not_import_torch() -> None:
-    program = "import sys, aezip.cli, aezip.archive; assert 'torch' not in sys.modules; assert 'rich' not in sys.modules"
+    program = "import sys, aezip.cli, aezip.archive.reading; assert 'torch' not in sys.modules; assert 'rich' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], check=True)

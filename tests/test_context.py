@@ -8,14 +8,21 @@ import numpy as np
 import pytest
 
 import aezip
-from aezip import ans, codec, contextplan, contextual, kernels, passes, plan, refinement, residual
-from aezip.context import UNIT, ContextSizes, log2
-from aezip.errors import CorruptFile
-from aezip.forms import Whole
-from aezip.layout import Piece, crop
-from aezip.passes import Order
-from aezip.quantizer import Grid, HiddenGrid, LinearGrid
-from aezip.series import Series, SeriesPass, series_for, slot_count
+from aezip.array.layout import Piece, crop
+from aezip.codec import encoder as codec
+from aezip.core import jit as kernels
+from aezip.core.errors import CorruptFile
+from aezip.entropy import ans, residual
+from aezip.plans.context import bisection as passes
+from aezip.plans.context import plan as contextplan
+from aezip.plans.context import walk as refinement
+from aezip.plans.context.bisection import Order
+from aezip.plans.context.net import UNIT, ContextSizes, log2
+from aezip.plans.context.signal import Series, SeriesPass, series_for, slot_count
+from aezip.quantize.grid import Grid, HiddenGrid, LinearGrid
+from aezip.quantize.lattice import Whole
+from aezip.search import choose as plan
+from aezip.search import context as contextual
 
 ORDERS: list[tuple[tuple[int, ...], Order]] = [
     ((13,), ((0,),)),
@@ -190,7 +197,7 @@ def test_compiled_and_interpreted_loops_give_the_same_bits(precision: int, monke
 def test_compiled_logarithms_are_rounded_once() -> None:
     """Sums in float32 would round before the last rounding does: one value in a thousand was another one."""
     pytest.importorskip("numba")
-    from aezip.compiled import BLOCK, _log2
+    from aezip.plans.context._net_jit import BLOCK, _log2
 
     generator = np.random.default_rng(0)
     out = np.zeros(BLOCK, np.float32)

@@ -10,19 +10,26 @@ import numpy as np
 import pytest
 
 import aezip
-from aezip import codec, header, kernels, limits, network, plan, residual
-from aezip.codes import ACTIVITIES, CodeBook, activity
-from aezip.contextplan import needed
-from aezip.convolution import Sites, unfold
-from aezip.convolutiontrials import image_axes, is_image
-from aezip.crops import crops
-from aezip.errors import CorruptFile, UnsafeFile, UnsupportedVersion
-from aezip.forms import Whole
-from aezip.layout import Layout, Piece
-from aezip.model import Model, Sizes, from_bytes
-from aezip.networkplan import Difference, NetworkPlan
-from aezip.progress import Progress
-from aezip.quantizer import Grid, HiddenGrid, LinearGrid
+from aezip.array.layout import Layout, Piece
+from aezip.codec import encoder as codec
+from aezip.container import header
+from aezip.core import jit as kernels
+from aezip.core import memory as limits
+from aezip.core.errors import CorruptFile, UnsafeFile, UnsupportedVersion
+from aezip.core.progress import Progress
+from aezip.entropy import residual
+from aezip.entropy.codebook import ACTIVITIES, CodeBook, activity
+from aezip.plans.autoencoder import chunk as network
+from aezip.plans.autoencoder.difference import Difference
+from aezip.plans.autoencoder.networks import Model, Sizes, from_bytes
+from aezip.plans.autoencoder.plan import NetworkPlan
+from aezip.plans.autoencoder.sites import Sites, unfold
+from aezip.plans.autoencoder.training.crops import crops
+from aezip.plans.context.plan import needed
+from aezip.quantize.grid import Grid, HiddenGrid, LinearGrid
+from aezip.quantize.lattice import Whole
+from aezip.search import choose as plan
+from aezip.search.convolution import image_axes, is_image
 
 GRIDS: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
     ((5, 7), (0, 1)),

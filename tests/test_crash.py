@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 
 import aezip
-from aezip import atomic
+from aezip.core import atomic
 
 HERE = Path(__file__).parent
 COMPILER = shutil.which("cc")

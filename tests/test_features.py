@@ -14,9 +14,9 @@ import pytest
 
 import aezip
 from aezip import cli
-from aezip.codes import CodeBook
-from aezip.container import Reader
-from aezip.plan import PRESETS
+from aezip.container.reader import Reader
+from aezip.entropy.codebook import CodeBook
+from aezip.search.choose import PRESETS
 
 COUNT, SIDE, WIDTH = 300, 6, 3
 

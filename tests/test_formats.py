@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from aezip import InvalidInput, cli
-from aezip.formats import output_name, read
+from aezip.cli.formats import output_name, read
 
 VALUES = np.arange(24, dtype="f4").reshape(2, 3, 4)
 NPY: dict[str, Any] = {

@@ -7,13 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aezip import fused, kernels, refinement, residual
-from aezip.context import EMBEDDING, EXTRAS, ContextNet, ContextSizes
-from aezip.errors import CorruptFile
-from aezip.integer import FLAG_BINS, Linear
-from aezip.passes import Order
-from aezip.refinement import Base, Offset, Refined
-from aezip.residual import CONTEXTS_WHOLE, TABLE_LEVELS
+from aezip.core import jit as kernels
+from aezip.core.errors import CorruptFile
+from aezip.core.fixed import EMBEDDING, EXTRAS, FLAG_BINS
+from aezip.entropy import residual
+from aezip.entropy.residual import CONTEXTS_WHOLE, TABLE_LEVELS
+from aezip.plans.context import fused
+from aezip.plans.context import walk as refinement
+from aezip.plans.context.bisection import Order
+from aezip.plans.context.net import ContextNet, ContextSizes
+from aezip.plans.context.walk import Base, Offset, Refined
+from aezip.plans.integer import Linear
 
 SCANS = [
     ((1, 1), (0, 1)), ((1, 9), (0, 1)), ((9, 1), (0, 1)), ((2, 2), (0, 1)), ((60, 90), (0, 1)), ((70, 5, 6), (1, 2)),

@@ -20,7 +20,8 @@ import hostile
 import pytest
 
 import aezip
-from aezip import inspection, page, render
+from aezip.cli import show as render
+from aezip.tools import inspection, page
 
 HERE = Path(__file__).parent
 GOLDEN = sorted((HERE / "golden").glob("v*.aez"))

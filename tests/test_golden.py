@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import aezip
-from aezip import header
+from aezip.container import header
 
 FOLDER = Path(__file__).parent / "golden"
 MODELS = FOLDER / "models"

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import aezip
-from aezip import archive, decoder, plan
-from aezip.bounds import Lossless
+from aezip.archive import reading as archive
+from aezip.array.bounds import Lossless
+from aezip.codec import decoder
+from aezip.search import choose as plan
 
 DTYPES = ["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"]
 
@@ -123,7 +125,7 @@ def test_learned_plans_keep_the_bound(x: np.ndarray, bound: aezip.Bound, monkeyp
 @pytest.mark.parametrize("bound", [aezip.RangeRelative(1e-2), aezip.Lossless()])
 def test_any_predictor_keeps_the_bound(distortion: str, bound: aezip.Bound, monkeypatch: pytest.MonkeyPatch) -> None:
     """However bad the predictions: the residual and the exceptions make up for them."""
-    from aezip.integer import IntegerDecoder
+    from aezip.plans.autoencoder.decoder import IntegerDecoder
 
     honest = IntegerDecoder.predict
     rng = np.random.default_rng(0)

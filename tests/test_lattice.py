@@ -11,25 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import aezip.lattice
-from aezip.admission import scan
-from aezip.bounds import Absolute, PointRelative, resolve, violations
-from aezip.errors import AezipError, CorruptFile, UnsupportedVersion
-from aezip.lattice import (
-    Digits,
-    Lattice,
-    Linear,
-    Ordered,
-    Whole,
-    covering,
-    find_hidden,
-    lattice_from_json,
-    ordered_lattice,
-    ranked,
-    relative_lattice,
-    survey,
-)
-from aezip.ranks import Ranks
+import aezip.quantize.find
+from aezip.array.bounds import Absolute, PointRelative, resolve
+from aezip.array.checking import violations
+from aezip.array.statistics import scan
+from aezip.core.errors import AezipError, CorruptFile, UnsupportedVersion
+from aezip.quantize.find import covering, find_hidden, ordered_lattice, ranked, relative_lattice, survey
+from aezip.quantize.lattice import Digits, Lattice, Ordered, Whole
+from aezip.quantize.linear import Linear
+from aezip.quantize.ranks import Ranks
+from aezip.quantize.registry import lattice_from_json
 
 FLOATS = ["f2", "f4", "f8"]
 INTEGERS = ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"]
@@ -199,9 +190,9 @@ def test_a_chunk_that_does_not_fit_the_rules_is_corrupt() -> None:
 
 
 def test_decoding_uses_no_transcendental_function() -> None:
-    folder = Path(aezip.lattice.__file__).parent
+    folder = Path(aezip.quantize.find.__file__).parent
     checked = 0
-    for name in ("forms.py", "linear.py", "logarithm.py"):
+    for name in ("lattice.py", "linear.py", "logarithm.py"):
         for node in ast.walk(ast.parse((folder / name).read_text())):
             if isinstance(node, ast.FunctionDef) and node.name in ("from_integers", "_patch", "_points", "_power_of_two"):
                 called = {part.attr for part in ast.walk(node) if isinstance(part, ast.Attribute)}
@@ -405,7 +396,7 @@ def test_any_decimals_are_found(numbers: list[int], digits: int, dtype: str) -> 
 
 
 def test_one_large_outer_index_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aezip.lattice, "BLOCK", 500)
+    monkeypatch.setattr(aezip.quantize.find, "BLOCK", 500)
     x = np.random.default_rng(0).integers(0, 1000, (2, 50, 60)) / 100
     assert misses(x, found(x)) == 0
 
@@ -461,8 +452,8 @@ def test_a_relative_lattice_of_integers_keeps_the_bound_everywhere(bound: float,
 
 
 def test_a_lossy_bound_takes_ranks_where_values_are_few() -> None:
-    from aezip.quantizer import HiddenGrid
-    from aezip.selection import grids_for
+    from aezip.quantize.choose_grids import grids_for
+    from aezip.quantize.grid import HiddenGrid
 
     x = (np.random.default_rng(0).choice(np.arange(-1000, 1000, 4) ** 2 // 7, (20_000, 3)) / 100).astype("f4")
     stats = scan(x)

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 import aezip
-from aezip import frames, limits
-from aezip.container import Reader
-from aezip.names import shown
-from aezip.render import show
+from aezip.cli.show import show
+from aezip.container.reader import Reader
+from aezip.core import memory as limits
+from aezip.core.names import shown
+from aezip.entropy import frames
 
 GOLDEN = Path(__file__).parent / "golden"
 STATIC, SIGNAL, FRAMES = "v1_static_psnr", "v1_1_context_signal", "v1_1_context_frames"

@@ -8,9 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import aezip
-from aezip import exceptions, header, margins
-from aezip.frames import pack
-from aezip.plan import Selector
+from aezip.codec import mask_margins as margins
+from aezip.codec.mask import MARGINS, pack_mask
+from aezip.container import header
+from aezip.entropy.frames import pack
+from aezip.search.choose import Selector
 
 
 def popular(rows: int = 300, columns: int = 120, seed: int = 0) -> np.ndarray:
@@ -86,7 +88,7 @@ def test_a_file_names_the_feature_that_it_needs(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(Selector, "choose", lambda self, **_: self._static(self._plain()))
     mask = popular(1200, 100)
     x = np.where(mask > 0, np.random.default_rng(0).integers(1, 6, mask.shape), np.nan).astype("f4")
-    assert exceptions.pack_mask((mask == 0).astype(np.uint8))[0] == exceptions.MARGINS
+    assert pack_mask((mask == 0).astype(np.uint8))[0] == MARGINS
     data, report = aezip.compress(x, preset="fast")
     assert report.arrays[0].plan["kind"] != "bytes"
     with aezip.open(data) as archive:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aezip.metrics import Accumulator, Metrics
+from aezip.array.metrics import Accumulator, Metrics
 
 
 def measure(x: np.ndarray, y: np.ndarray, mask: np.ndarray | None = None) -> Metrics:

@@ -12,8 +12,11 @@ import numpy as np
 import pytest
 
 import aezip
-from aezip import cli, header, models, plan
-from aezip.contextplan import ContextModel, ContextPlan
+from aezip import cli
+from aezip.archive import models
+from aezip.container import header
+from aezip.plans.context.plan import ContextModel, ContextPlan
+from aezip.search import choose as plan
 
 BOUND = aezip.Absolute(0.05)
 
@@ -82,7 +85,7 @@ def test_a_model_saved_and_loaded_encodes_to_the_same_bytes(make: Any, bound: ae
 
 
 def test_no_network_is_trained_with_a_model(model: aezip.Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    from aezip import training
+    from aezip.plans.autoencoder.training import fit as training
 
     monkeypatch.setattr(training, "fit", lambda *a, **k: pytest.fail("trained"))
     _, report = aezip.compress(spectra(4000, 1), bound=BOUND, model=model)
@@ -261,7 +264,8 @@ def test_a_model_that_was_signed_again_is_still_checked(change: Any, model: aezi
 
 
 def test_training_on_starts_where_the_model_ended(model: aezip.Model) -> None:
-    from aezip import network, training
+    from aezip.plans.autoencoder import chunk as network
+    from aezip.plans.autoencoder.training import fit as training
 
     trained, x = model.trained, spectra(800)
     inner = trained.plan.base if isinstance(trained.plan, ContextPlan) else trained.plan

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 import aezip
-from aezip import atomic, cli, models
-from aezip.models import Model
+from aezip import cli
+from aezip.archive import train as training
+from aezip.archive.models import Model
+from aezip.core import atomic
 
 X = np.arange(600, dtype="f4").reshape(100, 6)
 Y = np.cumsum(np.random.default_rng(0).normal(size=(400, 6)), axis=0)
@@ -40,12 +42,12 @@ def coded() -> bytes:
 
 @pytest.fixture(scope="module")
 def model() -> Model:
-    return models.train(Y, bound=aezip.RangeRelative(1e-2), preset="fast")
+    return training.train(Y, bound=aezip.RangeRelative(1e-2), preset="fast")
 
 
 @pytest.fixture
 def trained(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models, "train", lambda *_, **__: model)  # training takes seconds
+    monkeypatch.setattr(training, "train", lambda *_, **__: model)  # training takes seconds
 
 
 def write_all(given: int, coded: bytes, prefix: str) -> list[str]:

@@ -16,8 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import aezip
-from aezip import cli, header, names, render
-from aezip.progress import ProgressEvent
+from aezip import cli
+from aezip.cli import show as render
+from aezip.container import header
+from aezip.core import names
+from aezip.core.progress import ProgressEvent
 
 X = np.arange(60, dtype="f4").reshape(20, 3)
 FAST = ["--preset", "fast", "-q"]

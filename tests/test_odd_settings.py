@@ -19,8 +19,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import aezip
-from aezip import archive, cli, models
-from aezip.formats import read
+from aezip import cli
+from aezip.archive import train as training
+from aezip.archive import writing
+from aezip.cli.formats import read
 
 X = np.cumsum(np.random.default_rng(0).normal(size=(60, 3)), axis=0).astype("f4")
 FAST = ["--preset", "fast", "-q"]
@@ -92,21 +94,21 @@ def test_verbose_lists_what_was_tried(folder: Path, capsys: pytest.CaptureFixtur
 def test_a_candidate_that_dropped_out_is_printed_as_it_is(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = archive.compress
+    real = writing.compress
 
     def compress(*words: object, **options: object) -> object:
         report = real(*words, **options)  # type: ignore[arg-type]
         report.tried["x"].append(("columns: too few rows", float("inf")))
         return report
 
-    monkeypatch.setattr(archive, "compress", compress)
+    monkeypatch.setattr(writing, "compress", compress)
     assert cli.run(["compress", "x.npy", "-f", "-v", "--preset", "fast"]) == 0
     assert capsys.readouterr().err.splitlines()[-1] == "x: columns: too few rows"
 
 
 def test_a_model_that_was_left_away_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     walk = np.cumsum(np.random.default_rng(1).normal(size=(400, 6)), axis=0)
-    models.train(walk, bound=aezip.Absolute(0.5), preset="fast").save("m.aezm")
+    training.train(walk, bound=aezip.Absolute(0.5), preset="fast").save("m.aezm")
     np.save("walk.npy", walk)
     np.save("flat.npy", np.zeros((1000, 6)))
     for name, told in (("walk.npy", False), ("flat.npy", True)):

@@ -19,8 +19,11 @@ import numpy as np
 import pytest
 
 import aezip
-from aezip import atomic, cli, formats, terminal
-from aezip.formats import read
+from aezip import cli
+from aezip.cli import common as terminal
+from aezip.cli import formats
+from aezip.cli.formats import read
+from aezip.core import atomic
 
 FAST = ["-q", "--preset", "fast"]
 X = np.arange(600, dtype="i4").reshape(100, 6)

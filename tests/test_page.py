@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 import aezip
-from aezip import cli, inspection, page, pictures
-from aezip.archive import Archive
+from aezip import cli
+from aezip.archive.reading import Archive
+from aezip.tools import inspection, page, pictures
 
 FIELD = np.cumsum(np.random.default_rng(0).normal(size=(60, 5)), axis=0).astype("f4")
 EVIL = "<script>alert('1')</script>\"><img src=x onerror=alert(2)>\x1b[2J\u202e"
@@ -175,7 +176,7 @@ def test_every_type_and_bound_has_a_page(folder: Path, array: Any, bound: aezip.
 
 def test_errors_are_counted_where_they_belong() -> None:
     x, y = np.array([0.0, 0, 0, 0, np.nan, 9]), np.array([0.0, 1, -1.01, 2, np.nan, 0])
-    tolerance = aezip.bounds.Tolerance("absolute", np.array(1.0))
+    tolerance = aezip.array.bounds.Tolerance("absolute", np.array(1.0))
     pair = inspection.Pair(x, y, np.arange(6) == 5)
     counts = inspection._counted(pair, tolerance, 1.0)
     assert counts.sum() == 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from aezip.products import by_rows, over_rows
+from aezip.core.products import by_rows, over_rows
 
 
 @pytest.mark.parametrize("rows", [0, 1, 103, 104, 105, 2000])

@@ -11,7 +11,7 @@ import pytest
 
 import aezip
 from aezip import cli
-from aezip.provenance import from_attributes, from_comment, to_comment
+from aezip.cli.formats.provenance import from_attributes, from_comment, to_comment
 
 X = np.cumsum(np.random.default_rng(0).normal(size=(100, 6)), axis=0)
 FAST = ["--preset", "fast", "-f"]

@@ -9,10 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import aezip
-from aezip import bucketed, kernels, recall, recency, residual
-from aezip.errors import CorruptFile
-from aezip.forms import Whole
-from aezip.quantizer import HiddenGrid, LinearGrid
+from aezip.core import jit as kernels
+from aezip.core.errors import CorruptFile
+from aezip.entropy import residual
+from aezip.plans.columns import distances, recency
+from aezip.plans.columns import plan as recall
+from aezip.plans.columns.lag import follow
+from aezip.quantize.grid import HiddenGrid, LinearGrid
+from aezip.quantize.lattice import Whole
+from aezip.search.columns import moved
 
 GRID = HiddenGrid(Whole(1, 0))
 
@@ -46,12 +51,12 @@ def through(x: np.ndarray, recent: bool = False) -> tuple[bytes, np.ndarray]:
 @given(st.lists(st.integers(-(2**63), 2**63 - 1), max_size=60))
 def test_buckets_hold_every_number(numbers: list[int]) -> None:
     value = np.array(numbers, np.int64)
-    part = bucketed.buckets(value, np.zeros(len(value), np.uint16))
+    part = distances.buckets(value, np.zeros(len(value), np.uint16))
     counts = residual.TableCounts(1)
     counts.add(part.symbols, part.contexts)
     tables, _ = residual.tables_from_bytes(counts.to_bytes(), 1)
     reader = residual.Decoder(tables, residual.encode(tables, [part]))
-    assert (bucketed.from_buckets(reader, part.contexts) == value).all()
+    assert (distances.from_buckets(reader, part.contexts) == value).all()
     reader.finish()
 
 
@@ -109,12 +114,12 @@ def test_a_grid_is_moved_to_where_values_repeat_most() -> None:
     rng = np.random.default_rng(0)
     x = np.stack([rng.choice([-0.3, 0.31], 5000), rng.choice([0.3, 0.6], 5000)], axis=1)  # about a border of steps of 1; and not
     grid = LinearGrid(np.array(1.0), np.array(0.5), True)
-    placed = recall.moved(grid, x, None)
+    placed = moved(grid, x, None)
     assert len(np.unique(grid.integers(x)[:, 0])) == 2
     assert [len(np.unique(k)) for k in placed.integers(x).T] == [1, 1]
     assert np.abs(placed.values(placed.integers(x), x.dtype) - x).max() <= 0.5
     gaps = np.where(rng.random(x.shape) < 0.3, np.nan, x)
-    beside = recall.moved(grid, gaps, np.isnan(gaps)).integers(x)
+    beside = moved(grid, gaps, np.isnan(gaps)).integers(x)
     assert [len(np.unique(k)) for k in beside.T] == [1, 1]
 
 
@@ -134,7 +139,7 @@ def test_chains_of_lags_end_at_the_first_value() -> None:
     slow = distance.copy()
     for i in range(1, 1000):
         slow[i] += slow[i - lag[i]]
-    assert (recall.follow(distance, lag) == slow).all()
+    assert (follow(distance, lag) == slow).all()
 
 
 def test_lags_are_worth_their_bits() -> None:
@@ -165,7 +170,7 @@ def test_damaged_chunks_are_refused_or_decode_to_something(x: np.ndarray, recent
             refused += 1
     assert refused > 100
     with pytest.raises(CorruptFile):
-        recall.follow(np.array([1, 2, 3]), np.array([1, 1, 3]))
+        follow(np.array([1, 2, 3]), np.array([1, 1, 3]))
     with pytest.raises(CorruptFile):
         recall.RecallPlan().decode(GRID, bytes([3, 0, 0]) + data[3:], x.shape, x.dtype)
     with pytest.raises(CorruptFile):

@@ -14,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import aezip
-from aezip import cli, posterior, raters, ratings, recommender
+from aezip import cli
+from aezip.apps.recommend import estimates as recommender
+from aezip.apps.recommend.training import posterior, raters, ratings
 
 USERS, ITEMS = 80, 50
 
@@ -212,7 +214,7 @@ def test_the_command(stored: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 
 def test_estimates_need_no_torch_and_no_decoding(stored: Path) -> None:
     program = (
-        "import sys\nsys.modules['torch'] = None\nimport aezip\nfrom aezip import decoder\n"
+        "import sys\nsys.modules['torch'] = None\nimport aezip\nfrom aezip.codec import decoder\n"
         "def refuse(*a, **k):\n    raise AssertionError\n"
         f"archive = aezip.open({str(stored)!r})\n"
         "assert len(archive.recommend(None, 0, 4).columns) == 4\n"

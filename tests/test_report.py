@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import aezip
-from aezip import header as rules
-from aezip import plan
+from aezip.container import header as rules
+from aezip.search import choose as plan
 
 
 def field(shape: tuple[int, ...], dtype: str = "f4") -> np.ndarray:

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 import aezip
-from aezip import cli, codec
-from aezip.container import Reader
-from aezip.salvage import stand_in
+from aezip import cli
+from aezip.archive.salvage import stand_in
+from aezip.codec import encoder as codec
+from aezip.container.reader import Reader
 
 X = np.cumsum(np.random.default_rng(1).normal(size=(900, 6)), axis=0).astype("f4")
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import aezip
-from aezip import plan
+from aezip.search import choose as plan
 
 HERE = Path(__file__).parent
 GOLDEN = [p for p in sorted((HERE / "golden").glob("v*.aez")) if "any_" not in p.name and "bytes" not in p.name]

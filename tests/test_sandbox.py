@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 import aezip
-from aezip import cli, sandbox
+from aezip import cli
+from aezip.tools import sandbox
 
 X = np.cumsum(np.random.default_rng(1).normal(size=(200, 6)), axis=0).astype("f4")
 STATIC = Path(__file__).parent / "golden" / "v1_static_psnr.aez"
@@ -69,7 +70,7 @@ def test_however_the_child_ends_there_is_a_verdict(code: int, said: bytes, late:
 
 def test_the_child_cannot_write_nor_take_more_than_its_memory(folder: Path) -> None:
     program = (
-        "import sys\nfrom aezip import sandbox\nsandbox.confine(1 << 30, 30)\n"
+        "import sys\nfrom aezip.tools import sandbox\nsandbox.confine(1 << 30, 30)\n"
         "try:\n    bytearray(2 << 30)\nexcept MemoryError:\n    print('memory')\n"
         "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "try:\n    f = open('x', 'wb', buffering=0); f.write(b'1')\nexcept OSError:\n    print('disk')\n"

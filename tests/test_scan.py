@@ -9,12 +9,20 @@ import numpy as np
 import pytest
 
 import aezip
-from aezip import codec, contextplan, contextual, header, kernels, limits, plan, residual, scan
-from aezip.context import ContextSizes
-from aezip.errors import CorruptFile, UnsafeFile, UnsupportedVersion
-from aezip.forms import Whole
-from aezip.layout import Piece
-from aezip.quantizer import Grid, HiddenGrid, LinearGrid
+from aezip.array.layout import Piece
+from aezip.codec import encoder as codec
+from aezip.container import header
+from aezip.core import jit as kernels
+from aezip.core import memory as limits
+from aezip.core.errors import CorruptFile, UnsafeFile, UnsupportedVersion
+from aezip.entropy import residual
+from aezip.plans.context import plan as contextplan
+from aezip.plans.context import raster as scan
+from aezip.plans.context.net import ContextSizes
+from aezip.quantize.grid import Grid, HiddenGrid, LinearGrid
+from aezip.quantize.lattice import Whole
+from aezip.search import choose as plan
+from aezip.search import context as contextual
 
 SHAPES: list[tuple[tuple[int, ...], scan.Axes]] = [
     ((7, 9), (0, 1)),

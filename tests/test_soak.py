@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import aezip
-from aezip import plan
+from aezip.search import choose as plan
 
 FLOATS, INTEGERS = ("f2", "f4", "f8"), ("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
 OTHERS = ("c8", "c16", "b1", "M8[s]", "m8[ms]")

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 import aezip
-from aezip import codec, plan
-from aezip.errors import CorruptFile
-from aezip.layout import candidates
-from aezip.model import Sizes, Spikes
-from aezip.networkplan import NetworkPlan
-from aezip.trials import network_sizes
+from aezip.codec import encoder as codec
+from aezip.core.errors import CorruptFile
+from aezip.plans.autoencoder.networks import Sizes, Spikes
+from aezip.plans.autoencoder.plan import NetworkPlan
+from aezip.search import choose as plan
+from aezip.search.layouts import candidates
+from aezip.search.sample import network_sizes
 
 
 def counts(rows: int, features: int) -> np.ndarray:

@@ -16,16 +16,16 @@ import pytest
 import torch
 
 import aezip
-from aezip import trials
+from aezip.search.presets import PRESETS
 
-QUICK = replace(trials.PRESETS["fast"], steps=60, trial_steps=20, trials=2, context_steps=60, context_trial=20)
+QUICK = replace(PRESETS["fast"], steps=60, trial_steps=20, trials=2, context_steps=60, context_trial=20)
 OPTIONS: dict[str, Any] = {"preset": "fast", "device": "cpu", "threads": 1}
 BOUND = aezip.RangeRelative(1e-3)
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(trials.PRESETS, "fast", QUICK)
+    monkeypatch.setitem(PRESETS, "fast", QUICK)
 
 
 def rows(seed: int = 0) -> np.ndarray[Any, Any]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import aezip
-from aezip import codec
+from aezip.codec import encoder as codec
 
 
 def test_the_file_does_not_depend_on_threads(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,8 @@ import pytest
 
 import aezip
 from aezip import cli
-from aezip.layout import Piece
-from aezip.undeclared import suspect, undeclared
+from aezip.array.layout import Piece
+from aezip.array.undeclared import suspect, undeclared
 
 
 def field() -> np.ndarray:

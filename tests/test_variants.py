@@ -10,13 +10,18 @@ import numpy as np
 import pytest
 
 import aezip
-from aezip import cli, plan, pretraining, residual, training, variants
-from aezip.chance import Chance
-from aezip.codec import Encoder
-from aezip.codes import CodeBook
-from aezip.model import Sizes
-from aezip.rows import Rows
-from aezip.training import Fitted, Schedule
+from aezip import cli
+from aezip.codec.encoder import Encoder
+from aezip.core.training.chance import Chance
+from aezip.entropy import residual
+from aezip.entropy.codebook import CodeBook
+from aezip.plans.autoencoder import variants
+from aezip.plans.autoencoder.networks import Sizes
+from aezip.plans.autoencoder.rows import Rows
+from aezip.plans.autoencoder.training import fit as training
+from aezip.plans.autoencoder.training import layerwise as pretraining
+from aezip.plans.autoencoder.training.fit import Fitted, Schedule
+from aezip.search import choose as plan
 
 FEATURES, STEPS = 24, 250
 
@@ -81,7 +86,7 @@ def test_denoising_puts_back_what_was_corrupted() -> None:
 def test_the_jacobian_is_exact() -> None:
     import torch
 
-    from aezip.autoencoder import Autoencoder
+    from aezip.plans.autoencoder.training.module import Autoencoder
 
     torch.manual_seed(0)
     for variant in ("contractive", "stacked"):
@@ -145,7 +150,7 @@ def test_contrastive_divergence_lowers_the_reconstruction_error_of_every_machine
 def test_unrolled_layers_are_where_fine_tuning_starts(variant: str) -> None:
     import torch
 
-    from aezip.autoencoder import Autoencoder
+    from aezip.plans.autoencoder.training.module import Autoencoder
 
     torch.manual_seed(0)
     x = torch.from_numpy(curved()).float()
@@ -204,7 +209,7 @@ def test_an_unknown_variant_is_refused(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 def test_a_file_of_an_unknown_variant_is_refused_by_name() -> None:
-    from aezip.networkplan import NetworkPlan
+    from aezip.plans.autoencoder.plan import NetworkPlan
 
     known = {"layout": [1, 8], "difference": None, "width": 2, "hidden": 8, "scale_hidden": 4, "groups": None}
     known["by_feature"] = False

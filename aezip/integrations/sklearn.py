@@ -12,9 +12,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from ..surroundings import restored, undisturbed
+from aezip.core.surroundings import restored, undisturbed
 
 try:
     with restored():
@@ -24,12 +23,10 @@ try:
 except ImportError as error:
     raise ImportError("scikit-learn 1.6 or later is missing: install it with pip install 'aezip[sklearn]'") from error
 
-from ..integer import FRACTION_BITS
-from ..model import NARROW_BITS, Sizes
-from ..rows import Rows
-
-Float64 = npt.NDArray[np.float64]
-WIDEST = 255
+from aezip.core.fixed import FRACTION_BITS, MOST_CODES
+from aezip.core.types import Float64
+from aezip.plans.autoencoder.networks import NARROW_BITS, Sizes
+from aezip.plans.autoencoder.rows import Rows
 
 
 class AutoencoderCodes(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -85,7 +82,7 @@ class AutoencoderCodes(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             If rows or parameters cannot be used.
         """
         with restored():
-            from .. import training  # torch is needed here alone
+            from aezip.plans.autoencoder.training import fit as training  # torch is needed here alone
 
         rows = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
         self._check_parameters()
@@ -103,7 +100,7 @@ class AutoencoderCodes(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         return self
 
     def _check_parameters(self) -> None:
-        for name, low, high in (("n_components", 1, WIDEST), ("hidden", 1, 4096), ("steps", 1, 10**9)):
+        for name, low, high in (("n_components", 1, MOST_CODES), ("hidden", 1, 4096), ("steps", 1, 10**9)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
                 raise ValueError(f"{name} must be a whole number from {low} to {high}, not {value!r}")

@@ -17,13 +17,15 @@ from typing import Any
 import numpy as np
 
 import aezip
-from aezip import header, plan
-from aezip.contexttrials import Way, as_choice
-from aezip.contextual import find_spike
-from aezip.convolutiontrials import image_axes
-from aezip.layout import Layout, candidates
-from aezip.model import Sizes
-from aezip.trials import network_sizes
+from aezip.array.layout import Layout
+from aezip.container import header
+from aezip.plans.autoencoder.networks import Sizes
+from aezip.search import choose as plan
+from aezip.search.context import find_spike
+from aezip.search.context_trials import Way, as_choice
+from aezip.search.convolution import image_axes
+from aezip.search.layouts import candidates
+from aezip.search.sample import network_sizes
 
 FOLDER = Path(__file__).parent
 MODELS = FOLDER / "models"  # files that refer to a model, and the models
@@ -203,9 +205,9 @@ class Only(plan.Selector):
         return min(fitting, key=lambda c: c.size) if fitting else best
 
 
-def write(name: str) -> None:
-    """Write one golden file and the digest of what it decodes to."""
-    from aezip import codec
+def made(name: str) -> tuple[bytes, Any]:
+    """Compress one case with the plan wanted; return the file and its report."""
+    from aezip.codec import encoder as codec
 
     x, bound, kind = CASES[name]
     Only.kind = kind
@@ -214,10 +216,15 @@ def write(name: str) -> None:
     plan.MOST_COLUMNS = 40 if kind in ("columns", "static named") else 0
     target = 4096 if name.endswith("chunks") else 1 << 20
     codec.CHUNK_VALUES = codec.CHUNK_VALUES_CONTEXT = codec.CHUNK_BYTES_PLAIN = target
-    rated = name.endswith("ratings")
-    data, report = aezip.compress(x, bound=bound, preset="fast", recommend=rated)
+    data, report = aezip.compress(x, bound=bound, preset="fast", recommend=name.endswith("ratings"))
     assert report.plan is not None
     assert kind is None or kind.split()[0] == report.plan["kind"], (name, report.plan)
+    return data, report
+
+
+def write(name: str) -> None:
+    """Write one golden file and the digest of what it decodes to."""
+    data, report = made(name)
     y = aezip.decompress(data)
     facts = {
         "shape": list(y.shape),
@@ -225,7 +232,7 @@ def write(name: str) -> None:
         "sha256": hashlib.sha256(y.tobytes()).hexdigest(),
         "max_abs_error": report.max_abs_error,
     }
-    if rated:
+    if name.endswith("ratings"):
         with aezip.open(data) as archive:
             facts["estimates"] = hashlib.sha256(archive.predict().astype("<f8").tobytes()).hexdigest()
     stem = STEM.format(name)

@@ -1,0 +1,1 @@
+"""What codes and ratings are good for beside storing."""

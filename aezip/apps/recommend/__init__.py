@@ -1,0 +1,1 @@
+"""Estimates of ratings that are not there."""

@@ -1,0 +1,1 @@
+"""Training of what estimates ratings: torch is imported here."""

@@ -1,0 +1,1 @@
+"""Files of arrays and of models: the public functions."""

@@ -1,0 +1,118 @@
+"""NumPy basic indexing of an array that is decoded chunk by chunk."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from aezip.core.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from aezip.codec.decoder import Decoder
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A parsed index.
+
+    Parameters
+    ----------
+    outer
+        The outer indices wanted, ascending.
+    single
+        The outer axis was indexed with an integer and disappears.
+    backwards
+        They were wanted in descending order.
+    inner
+        The index of the other axes.
+    shape
+        Shape of the whole array.
+    """
+
+    outer: range
+    single: bool
+    backwards: bool
+    inner: tuple[Any, ...]
+    shape: tuple[int, ...]
+
+    @staticmethod
+    def parse(key: Any, shape: tuple[int, ...]) -> Selection:
+        """Parse an index.
+
+        Raises
+        ------
+        InvalidInput
+            If it is not made of integers, slices and one Ellipsis.
+        IndexError
+            If an integer is out of range.
+        """
+        keys = list(key) if isinstance(key, tuple) else [key]
+        if sum(k is Ellipsis for k in keys) > 1:
+            raise InvalidInput("an index may hold only one Ellipsis")
+        if any(k is Ellipsis for k in keys):
+            at = next(i for i, k in enumerate(keys) if k is Ellipsis)
+            keys[at : at + 1] = [slice(None)] * (len(shape) - len(keys) + 1)
+        keys = [_plain(k) for k in keys]
+        if len(keys) > len(shape):
+            raise InvalidInput(f"the index has {len(keys)} axes, the array {len(shape)}")
+        keys += [slice(None)] * (len(shape) - len(keys))
+        if not shape:
+            return Selection(range(1), False, False, (), shape)
+        first, inner = keys[0], tuple(keys[1:])
+        if isinstance(first, int):
+            place = first + shape[0] if first < 0 else first
+            if not 0 <= place < shape[0]:
+                raise IndexError(f"index {first} is out of range for an axis of {shape[0]}")
+            return Selection(range(place, place + 1), True, False, inner, shape)
+        chosen = range(*first.indices(shape[0]))
+        backwards = chosen.step < 0
+        return Selection(chosen[::-1] if backwards else chosen, False, backwards, inner, shape)
+
+    def chunks(self, decoder: Decoder) -> list[int]:
+        """Return the chunks that hold wanted indices."""
+        wanted = []
+        for index in range(decoder.chunk_count):
+            start, stop = decoder.chunk_range(index)
+            if len(self._inside(start, stop)):
+                wanted.append(index)
+        return wanted
+
+    def _inside(self, start: int, stop: int) -> range:
+        """Return the wanted indices from `start` up to `stop`."""
+        step = self.outer.step
+        first = max(0, -(-(start - self.outer.start) // step))
+        last = max(0, -(-(stop - self.outer.start) // step))
+        return self.outer[first:last]
+
+    def part(self, start: int, stop: int, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return what is wanted of a chunk."""
+        inside = self._inside(start, stop)
+        local = slice(inside[0] - start, inside[-1] - start + 1, inside.step)
+        return np.asarray(values[(local, *self.inner)])
+
+    def join(self, parts: list[npt.NDArray[Any]], dtype: np.dtype[Any]) -> Any:
+        """Return the result from the parts of all chunks."""
+        if not parts:
+            empty = np.empty((0, *self.shape[1:]), dtype)
+            return empty[(slice(None), *self.inner)]
+        whole = np.concatenate(parts) if len(parts) > 1 else parts[0]
+        if self.single:
+            return whole[0]
+        return whole[::-1] if self.backwards else whole
+
+
+def _plain(key: Any) -> Any:
+    if isinstance(key, slice) or key is Ellipsis:
+        return key
+    if key is None or isinstance(key, bool | np.bool_):
+        raise InvalidInput("only integers, slices and Ellipsis index an archive: decode first for anything else")
+    try:
+        return operator.index(key)
+    except TypeError:
+        raise InvalidInput(
+            "only integers, slices and Ellipsis index an archive: decode first for anything else"
+        ) from None

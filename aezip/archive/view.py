@@ -1,0 +1,243 @@
+"""One array of an archive: indexing, reading, codes, neighbours and estimates, each from the chunks and streams it needs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from aezip.apps import codes as features
+from aezip.array.bounds import Bound, bound_from_json
+from aezip.codec.decoder import Decoder
+from aezip.container.reader import Reader
+from aezip.core import memory as limits
+from aezip.core.errors import CorruptFile, InvalidInput, meaningful
+from aezip.core.parallel import ordered
+from aezip.core.surroundings import undisturbed
+from aezip.core.types import Array
+
+from .indexing import Selection
+from .models import Model, stream_of
+
+if TYPE_CHECKING:  # reading alone needs neither
+    from aezip.apps.recommend.estimates import Recommender
+
+    from .salvage import Lost
+
+
+class ArrayView:
+    """One array of an archive; indexing decodes the chunks it touches and no others."""
+
+    def __init__(self, reader: Reader, name: str, threads: int, model: Model | None = None) -> None:
+        self._reader, self.name, self._threads, self._given = reader, name, threads, model
+        self.header = reader.header(name)
+        self._decoder: Decoder | None = None
+        self.lost: dict[int, Lost] | None = None  # by chunk; None: damage is an error
+
+    @property
+    def decoder(self) -> Decoder:
+        """The decoder, made when first needed."""
+        if self._decoder is None:
+            streams, outside = self._reader.shared(self.name), stream_of(self.header, self._given)
+            if outside is not None:
+                streams["model"] = outside
+            with meaningful("the header of an array"):
+                decoder = Decoder(self.header, streams)
+            if decoder.chunk_count != self._reader.chunk_count(self.name):
+                raise CorruptFile("the chunks do not fit the header: the file is damaged")
+            decoder.workers = max(1, self._threads // max(1, decoder.chunk_count))
+            self._threads = limits.threads(self._threads, decoder.chunk_shape, decoder.dtype.itemsize)
+            self._decoder = decoder
+        return self._decoder
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array."""
+        return self.decoder.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the array, with its byte order."""
+        return self.decoder.dtype
+
+    @property
+    def bound(self) -> Bound:
+        """The bound that was asked for."""
+        return bound_from_json(self.header["bound"])
+
+    @undisturbed
+    def chunk(self, index: int) -> Array:
+        """Decode one chunk and check its digest.
+
+        Raises
+        ------
+        CorruptFile
+            If it is damaged.
+        """
+        # damaged streams may overflow any arithmetic: their digest tells
+        with meaningful(f"chunk {index}"):
+            out = self.decoder.decode_chunk(index, self._reader.segments(self.name, index))
+        digest = hashlib.sha256(np.ascontiguousarray(out).reshape(-1).view(np.uint8).data).digest()
+        if digest != self._reader.digest(self.name, index):
+            raise CorruptFile(f"chunk {index} of {self.name!r} does not match its digest: the file is damaged")
+        return out
+
+    def problem(self, index: int) -> str:
+        """Return what is wrong with a chunk, or nothing."""
+        try:
+            self.chunk(index)
+        except CorruptFile as error:
+            start, stop = self.decoder.chunk_range(index)
+            return f"chunk {index} (outer indices {start} to {stop - 1}): {error}"
+        return ""
+
+    def salvage(self) -> None:
+        """Let chunks that are damaged be filled from now on; `lost` says which those are."""
+        self.lost = {}
+
+    def _salvaged(self, index: int) -> Array:
+        """Return a chunk, or what stands in for it."""
+        assert self.lost is not None
+        try:
+            return self.chunk(index)
+        except CorruptFile as error:
+            start, stop = self.decoder.chunk_range(index)
+            from .salvage import Lost, stand_in
+
+            self.lost[index] = Lost(start, stop, str(error))
+            return stand_in(self.header["dtype"], (stop - start, *self.shape[1:]), self.decoder.fill)
+
+    def chunks(self, indices: Iterable[int] | None = None) -> Iterator[tuple[int, int, Array]]:
+        """Yield first and last-plus-one outer index and values of chunks, in order, decoded on several threads."""
+        wanted = range(self.decoder.chunk_count) if indices is None else indices
+        numbers = list(wanted)
+        decode = self.chunk if self.lost is None else self._salvaged
+        for number, out in zip(numbers, ordered(decode, numbers, self._threads), strict=True):
+            yield (*self.decoder.chunk_range(number), out)
+
+    @undisturbed
+    def read(self, out: Array | None = None) -> Array:
+        """Decode everything, into `out` if given (same shape and type; may be a memory map)."""
+        if out is None:
+            limits.check_array(self.shape, self.dtype.itemsize)
+            out = np.empty(self.shape, self.dtype)
+        elif out.shape != self.shape or out.dtype != self.dtype:
+            raise InvalidInput(f"out must have shape {self.shape} and type {self.dtype}")
+        for start, stop, values in self.chunks():
+            if self.shape:
+                out[start:stop] = values
+            else:
+                out[...] = values[0]
+        return out
+
+    def _code_stream(self, index: int) -> bytes:
+        return self._reader.segments(self.name, index, "codes").get("codes", b"")
+
+    @undisturbed
+    def codes(self) -> npt.NDArray[np.int32]:
+        """Return the bottleneck codes, int32, shape (rows, width); reads their stream alone.
+
+        Raises
+        ------
+        InvalidInput
+            If the plan has no codes.
+        """
+        plan, _ = features.autoencoder(self.decoder, self.name)
+        parts = [
+            features.codes(self.decoder, i, self._code_stream(i), self.name) for i in range(self.decoder.chunk_count)
+        ]
+        joined = np.concatenate(parts) if parts else np.zeros((0, plan.sizes.width))
+        return joined.astype(np.int32)
+
+    def predictions(self) -> Iterator[npt.NDArray[np.float64]]:
+        """Yield what the autoencoder alone makes of the rows of each chunk, float64, shape (rows, features)."""
+        for index in range(self.decoder.chunk_count):
+            yield features.predictions(self.decoder, index, self._code_stream(index), self.name)
+
+    @undisturbed
+    def nearest(self, row: Any, k: int = 10, metric: str = "euclidean") -> features.Neighbours:
+        """Return the rows nearest to a row; see `Archive.nearest`."""
+        features.check_query(k, metric)
+        plan, _ = features.autoencoder(self.decoder, self.name)
+        if not isinstance(row, int | np.integer):
+            query = features.as_query(row, plan.row_layout(self.decoder.work_shape(0)).features)
+            return features.nearest(self.predictions(), query, k, metric)
+        count = features.row_count(self.decoder, plan)
+        if not 0 <= row < count:
+            raise InvalidInput(f"row {row} is out of range: {self.name!r} has rows 0 to {count - 1}")
+        return features.nearest(self.predictions(), self._prediction(int(row)), k, metric, int(row))
+
+    def _prediction(self, row: int) -> npt.NDArray[np.float64]:
+        """Return the prediction of one row, shape (features,)."""
+        for values in self.predictions():
+            if row < len(values):
+                return np.asarray(values[row])
+            row -= len(values)
+        raise IndexError(row)
+
+    @cached_property
+    def recommender(self) -> Recommender:
+        """The stored model of what was not rated.
+
+        Raises
+        ------
+        InvalidInput
+            If the file has none.
+        """
+        stream = self.decoder.estimates
+        if stream is None:
+            raise InvalidInput(f"{self.name!r} was stored without a recommender: compress it with --recommend (recommend=True)")
+        from aezip.apps.recommend.estimates import from_bytes
+
+        return from_bytes(stream, self.shape)
+
+    @undisturbed
+    def predict(self, rows: Any = None) -> npt.NDArray[np.float64]:
+        """Return estimates of all entries of rows; see `Archive.predict`."""
+        model = self.recommender
+        try:
+            chosen = np.arange(len(model.rows)) if rows is None else np.atleast_1d(np.asarray(rows))
+            if chosen.dtype.kind not in "iu" and chosen.size:
+                raise TypeError
+        except (TypeError, ValueError) as error:
+            raise InvalidInput("rows are numbers of rows: give a whole number or a list of them") from error
+        wrong = chosen[(chosen < 0) | (chosen >= len(model.rows))]
+        if len(wrong):
+            raise InvalidInput(f"row {wrong[0]} is out of range: {self.name!r} has rows 0 to {len(model.rows) - 1}")
+        return model.estimate(chosen.astype(np.int64))
+
+    @undisturbed
+    def recommend(self, row: int, count: int = 10) -> features.Recommended:
+        """Return what a row would rate highest of what it did not rate; see `Archive.recommend`."""
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise InvalidInput(f"the number of recommendations must be at least 1, not {count!r}")
+        (estimates,) = self.predict(row)[:1]
+        rated = np.asarray(self[int(row)])
+        fill = self.decoder.fill
+        missing = ~np.isfinite(rated) if fill is None else ~np.isfinite(rated) | np.isin(rated, fill)
+        return features.highest(estimates, missing, count)
+
+    @undisturbed
+    def __getitem__(self, key: Any) -> Any:
+        """Return what NumPy basic indexing returns (integers, slices, Ellipsis)."""
+        selection = Selection.parse(key, self.shape)
+        if not self.shape or not self.decoder.chunk_count:
+            return self.read()[key]
+        parts = [
+            selection.part(start, stop, values)
+            for start, stop, values in self.chunks(selection.chunks(self.decoder))
+        ]
+        return selection.join(parts, self.dtype)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        """Return the whole array."""
+        out = self.read()
+        return out if dtype is None else out.astype(dtype)
+
+    def __len__(self) -> int:
+        """Return the length of the outer axis."""
+        return self.shape[0]

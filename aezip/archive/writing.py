@@ -1,0 +1,224 @@
+"""Arrays into a file, verified before the file gets its name. Joins codec and container; knows nothing of how either works."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from aezip.apps.recommend.train import train
+from aezip.array.bounds import Bound, Lossless
+from aezip.codec.encoder import Encoder, PlanFailed
+from aezip.container.header import dump
+from aezip.container.reader import Reader
+from aezip.container.writer import Writer
+from aezip.core.errors import BoundViolated, CorruptFile
+from aezip.core.parallel import ordered
+from aezip.core.progress import Progress, ProgressEvent
+from aezip.core.surroundings import undisturbed
+
+from .comparing import by_name
+from .models import AnyModel, Model, as_model
+from .reading import Archive, Source, decompress, thread_count
+from .report import Report, report
+
+DESCRIBED = 1700  # bytes of a header that leave a file within 4 KiB of the raw bytes
+
+
+def _chunks(encoder: Encoder, writer: Writer, name: str, threads: int, progress: Progress) -> int:
+    """Encode and write the chunks of an array; return their bytes."""
+    size, count = 0, encoder.chunk_count
+    for index, chunk in enumerate(ordered(encoder.encode_chunk, range(count), threads)):
+        writer.add_chunk(chunk.segments, chunk.digest)
+        size += sum(map(len, chunk.segments.values()))
+        progress("encode", index + 1, count, encoder.raw_bytes * (index + 1) / count / max(1, size), name)
+    return size
+
+
+def _encode(encoder: Encoder, writer: Writer, name: str, threads: int, progress: Progress) -> None:
+    """Encode an array; where that does not pay after all, store its bytes."""
+    encoder.prepare()
+    while True:
+        writer.begin(name)
+        try:
+            size = _chunks(encoder, writer, name, threads, progress) + sum(map(len, encoder.shared.values()))
+        except PlanFailed as failure:
+            if failure.__cause__ is None or not encoder.fall_back(failure.__cause__):
+                raise (failure.__cause__ or failure) from None
+            writer.drop()
+            continue
+        described = len(dump(encoder.header()))  # steps by column and special values may outweigh a small array
+        pays = size <= encoder.raw_bytes + 256 and size + described <= encoder.raw_bytes + DESCRIBED
+        if not encoder.tighten() and (pays or not encoder.fall_back()):
+            break
+        writer.drop()
+    header = encoder.header()
+    writer.end(header, encoder.shared, header.get("needs", ()))
+
+
+def _check(
+    source: Source, encoders: dict[str, Encoder], threads: int, progress: Progress, model: Model | None = None
+) -> None:
+    """Decode the finished file and compare every value with the original.
+
+    Raises
+    ------
+    BoundViolated
+        If a value breaks the bound or a digest does not match: a defect of aezip.
+    """
+    with Archive(source, threads=threads, model=model) as archive:
+        for name, encoder in encoders.items():
+            view = archive[name]
+            count = view.decoder.chunk_count
+            try:
+                for index, (_, _, values) in enumerate(view.chunks()):
+                    wrong = encoder.count_wrong(index, values)
+                    if wrong:
+                        raise BoundViolated(
+                            f"{wrong} values of {name!r} break the bound after decoding: nothing was written; "
+                            "use --lossless and report this defect"
+                        )
+                    progress("verify", index + 1, count, None, name)
+            except CorruptFile as error:
+                raise BoundViolated(f"verification failed ({error}): nothing was written") from error
+
+
+def _write(data: Any, writer: Writer, options: dict[str, Any], threads: int, *, verify: bool) -> Report:
+    progress = Progress(options["progress"])
+    named = by_name(data)
+    model: Model | None = options.pop("model")
+    embed = options.pop("embed_model")
+    if model is not None:
+        options |= {"trained": model.trained, "reference": model.reference(embedded=embed)}
+    fills = options.pop("fill_value")
+    if not isinstance(fills, Mapping):
+        fills = dict.fromkeys(named, fills)
+    encoders = {n: Encoder(array, name=n, fill_value=fills.get(n), threads=threads, **options) for n, array in named.items()}
+    for name, encoder in encoders.items():
+        _encode(encoder, writer, name, threads, progress)
+        encoder.release()
+    writer.finish(features=["model-reference"] if any(e.by_reference for e in encoders.values()) else [])
+    if verify:
+        _check(writer.source(), encoders, threads, progress, model)
+    with Reader(writer.source()) as reader:
+        made = report(reader)
+    writer.publish()
+    return replace(made, tried={name: list(encoder.tried) for name, encoder in encoders.items()})
+
+
+@undisturbed
+def compress(
+    data: Any,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    bound: Bound | None = None,
+    fill_value: Any = None,
+    preset: str = "balanced",
+    seed: int = 0,
+    variant: str = "deep",
+    codes: bool | int = False,
+    recommend: bool = False,
+    device: str = "auto",
+    model: AnyModel = None,
+    embed_model: bool = True,
+    verify: bool = True,
+    overwrite: bool = False,
+    threads: int | None = None,
+    progress: Callable[[ProgressEvent], None] | None = None,
+) -> Any:
+    """Compress an array, or a mapping of names to arrays, into one file.
+
+    Parameters
+    ----------
+    data
+        Array of any shape: float16/32/64, integers, bool, complex, datetime64; a memory map stays one.
+    path
+        The file; None: the archive is returned as bytes.
+    bound
+        `Absolute`, `RangeRelative`, `PointRelative`, `PSNR` or `Lossless` (default).
+    fill_value
+        Masked: exact on return, kept out of the value range and of training. A mapping: one for each array.
+    preset
+        Effort: "fast", "balanced" or "best".
+    seed
+        Same input, seed, preset and version give the same file on one machine.
+    variant
+        Kind of autoencoder: "deep" (default: where one pays), "sparse", "denoising", "contractive", "stacked", "rbm", or "auto"
+        for the one with the fewest bytes. Any name but "deep" and "auto" is meant: an autoencoder of that kind is used even
+        where another plan is smaller, unless the array cannot be stored so. See docs/variants.md.
+    codes
+        Take a plan with codes even where another is smaller: True, or the width of the bottleneck.
+    recommend
+        The array is a ratings matrix (users, items), not rated = NaN or a fill value: store a model of what was not
+        rated beside it, for `Archive.predict` and `Archive.recommend`.
+    device
+        "auto", "cpu" or "cuda"; for training only.
+    model
+        A `Model`, or the path of its file: used in place of training.
+    embed_model
+        Put the model into the file; otherwise decoding needs it beside the file.
+    verify
+        Decode the file and compare every value before it gets its name.
+    overwrite
+        Replace an existing file.
+    threads
+        None: one for each core.
+    progress
+        Called with a `ProgressEvent` now and then.
+
+    Returns
+    -------
+    Report, or (bytes, Report) without a path
+
+    Raises
+    ------
+    InvalidInput
+        If array, options or path cannot be used.
+    ModelMismatch
+        If the model is for other features, another type or another kind of bound.
+    BoundViolated
+        If verification fails: nothing is written then, and an existing file stays.
+    """
+    options = {
+        "bound": Lossless() if bound is None else bound,
+        "fill_value": fill_value,
+        "preset": preset,
+        "seed": seed,
+        "variant": variant,
+        "codes": codes,
+        "recommend": partial(train, seed=seed, thorough=preset != "fast") if recommend else None,
+        "device": device,
+        "model": as_model(model),
+        "embed_model": embed_model,
+        "progress": progress,
+    }
+    with Writer(path, overwrite=overwrite) as writer:
+        made = _write(data, writer, options, thread_count(threads), verify=verify)
+    return made if path is not None else (writer.getvalue(), made)
+
+
+class Codec:
+    """Compress and decompress with fixed options.
+
+    Parameters
+    ----------
+    bound
+        What decoded values keep to.
+    options
+        As in `compress`.
+    """
+
+    def __init__(self, bound: Bound | None = None, **options: Any) -> None:
+        self.bound = Lossless() if bound is None else bound
+        self.options = options
+
+    def encode(self, data: Any) -> bytes:
+        """Return the archive of an array as bytes."""
+        out: bytes = compress(data, None, bound=self.bound, **self.options)[0]
+        return out
+
+    def decode(self, data: bytes) -> Any:
+        """Return the array of an archive."""
+        return decompress(data, model=self.options.get("model"))

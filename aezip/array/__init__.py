@@ -1,0 +1,1 @@
+"""Arrays and what is promised of them: types, special values, statistics, bounds, errors, cutting into chunks."""

@@ -1,0 +1,109 @@
+"""What the words of the command line mean: bounds, fill values, slices. Knows no commands and no files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from aezip.core.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from aezip.array.bounds import Bound
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+REL = (
+    "--rel has three meanings: use --range-rel E (of max - min), --point-rel E (of each value), or "
+    "--range-rel E --per-feature (of each column's max - min)"
+)
+VARIANT = "Kind of autoencoder: deep, sparse, denoising, contractive, stacked, rbm; auto: the one with the fewest bytes."
+ONE = "give one bound only: --abs, --range-rel, --point-rel, --psnr or --lossless"
+
+
+def bound_options(function: Command) -> Command:
+    """Add the options of the bound to a command; `bound` reads them."""
+    options = [
+        click.option("--abs", "absolute", type=float, metavar="E", help="abs(x - y) <= E for every value."),
+        click.option("--range-rel", type=float, metavar="E", help="abs(x - y) <= E times (max - min)."),
+        click.option("--point-rel", type=float, metavar="E", help="abs(x - y) <= E times abs(x)."),
+        click.option("--psnr", type=float, metavar="DB", help="Peak signal-to-noise ratio of at least DB."),
+        click.option("--lossless", is_flag=True, help="Bit-identical (the default)."),
+        click.option("--rel", metavar="E", hidden=True),
+        click.option("--per-feature", is_flag=True, help="With --range-rel: each column has its own range."),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def bound(options: dict[str, Any]) -> Bound:
+    """Return the bound that was asked for.
+
+    Raises
+    ------
+    InvalidInput
+        If the options contradict each other, or the value is not positive and finite.
+    """
+    from aezip.array.bounds import PSNR, Absolute, Lossless, PointRelative, RangeRelative
+
+    if options["rel"] is not None:
+        raise InvalidInput(REL)
+    given = [name for name in ("absolute", "range_rel", "point_rel", "psnr") if options[name] is not None]
+    if len(given) + options["lossless"] > 1:
+        raise InvalidInput(ONE)
+    if options["per_feature"] and given != ["range_rel"]:
+        raise InvalidInput("--per-feature goes with --range-rel only: give --range-rel E, or leave it away")
+    if not given:
+        return Lossless()
+    value = options[given[0]]
+    if given == ["range_rel"]:
+        return RangeRelative(value, options["per_feature"])
+    kinds: dict[str, Callable[[float], Bound]] = {"absolute": Absolute, "point_rel": PointRelative, "psnr": PSNR}
+    return kinds[given[0]](value)
+
+
+def fill_value(text: str | None) -> int | float | None:
+    """Parse a fill value; integers stay exact.
+
+    Raises
+    ------
+    InvalidInput
+        If it is not a number.
+    """
+    if text is None:
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        return float(text)
+    except ValueError:
+        raise InvalidInput(f"--fill-value {text!r} is not a number: write for example 1e20, -9999 or nan") from None
+
+
+def slices(text: str) -> tuple[Any, ...]:
+    """Parse "0:10,:,3" as Python reads it between brackets.
+
+    Raises
+    ------
+    InvalidInput
+        If it is not made of integers, slices and "...".
+    """
+    parts: list[Any] = []
+    try:
+        for word in (part.strip() for part in text.split(",")):
+            if word == "...":
+                parts.append(Ellipsis)
+            elif ":" in word:
+                bounds = [int(n) if n.strip() else None for n in word.split(":")]
+                if bounds[2:] == [0]:
+                    raise ValueError
+                parts.append(slice(*bounds))
+            else:
+                parts.append(int(word))
+    except (ValueError, TypeError):
+        raise InvalidInput(f"--slice {text!r} is not understood: write for example --slice '0:10,:,3'") from None
+    return tuple(parts)

@@ -1,0 +1,140 @@
+"""What several commands share: opening an archive, printing one line or JSON, common options."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from aezip.core.errors import AezipError, InvalidInput
+from aezip.core.names import shown, stored
+
+if TYPE_CHECKING:
+    from aezip.archive.reading import Archive
+
+    from .formats import Inputs
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+SECONDS = click.IntRange(1, 10**8)  # limits that clocks, and sizes of memory, can hold
+MEGABYTES = click.IntRange(256, 1 << 40)
+
+
+def json_option(function: Command) -> Command:
+    """Add the option --json."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")(function)
+
+
+def skip_option(function: Command) -> Command:
+    """Add the option --skip-unsupported."""
+    text = "Leave out arrays that hold no numbers; says which."
+    return click.option("--skip-unsupported", "skip", is_flag=True, help=text)(function)
+
+
+def threads_option(function: Command) -> Command:
+    """Add the option --threads."""
+    return click.option("--threads", type=click.IntRange(1), metavar="N", help="Default: one for each core.")(function)
+
+
+def say(message: str, what: str = "") -> None:
+    """Print one line on standard error; `what` it is: an error, a warning."""
+    click.echo(shown(f"aezip: {what}: {message}" if what else message), err=True)
+
+
+def warn_of(source: str, inputs: Inputs) -> None:
+    """Say what is left out of a file, and what is odd about the rest."""
+    for name, words in inputs.skipped.items():
+        say(f"{name!r} of {source} is left out: it holds {words}", "warning")
+    for name, words in inputs.lossy.items():
+        say(f"{name!r} of {source} was compressed lossily before ({words}): errors add up, use the original", "warning")
+
+
+def once(*paths: str | None) -> None:
+    """Check that standard input is one file at most.
+
+    Raises
+    ------
+    InvalidInput
+        If it is several.
+    """
+    if paths.count("-") > 1:
+        raise InvalidInput("standard input can be read once: name a file in place of the other -")
+
+
+def array_name(archive: Archive, name: str | None) -> str | None:
+    """Return the name of an array as a file stores it, given as a word of the command line."""
+    return name if name is None or name in archive.names else stored(name)
+
+
+def open_archive(source: str, threads: int | None = None, model: str | None = None) -> Archive:
+    """Open an archive; - is standard input, `model` the path of the model it refers to.
+
+    Raises
+    ------
+    AezipError
+        If it is none; the message begins with its name.
+    """
+    from aezip.archive.models import as_model
+    from aezip.archive.reading import Archive
+
+    given = as_model(model)
+    check_source(source)
+    try:
+        return Archive(sys.stdin.buffer.read() if source == "-" else source, threads=threads, model=given)
+    except AezipError as error:
+        raise type(error)(f"{'standard input' if source == '-' else source}: {error}") from error
+
+
+def check_source(source: str) -> None:
+    """Check that a file is there.
+
+    Raises
+    ------
+    InvalidInput
+        If not, or if it is a folder.
+    """
+    if source != "-" and not os.path.lexists(source):
+        raise InvalidInput(f"{source} does not exist: check the name")
+    if os.path.isdir(source):
+        raise InvalidInput(f"{source} is a folder: name a file")
+
+
+def read_original(
+    path: str, archive: Archive, *, datasets: tuple[str, ...], dtype: str | None, shape: str | None
+) -> dict[str, Any]:
+    """Read the arrays that an archive was made from; of raw values the archive knows type and shape.
+
+    Raises
+    ------
+    InvalidInput
+        If the file cannot be taken.
+    """
+    from . import formats
+
+    views = list(archive.values())
+    kind = formats.file_format(path)
+    if kind == "hdf5":
+        datasets = datasets or tuple(archive.names)
+    elif path != "-" and kind is None and not datasets and dtype is None and shape is None and len(views) == 1 and views[0].shape:
+        dtype, shape = views[0].dtype.str, ",".join(map(str, views[0].shape))
+    inputs = formats.read(path, datasets=datasets, dtype=dtype, shape=shape, skip=True)
+    for name, words in inputs.skipped.items():
+        say(f"{name!r} of {path} was not compared: {words}", "warning")
+    return inputs.arrays
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON object; what JSON has no number for (NaN, infinities) becomes null."""
+    click.echo(json.dumps(_finite(value), allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

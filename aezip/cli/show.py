@@ -1,0 +1,143 @@
+"""What the command line shows: the ledger, the plan, progress. Knows nothing of how anything is computed."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from aezip.core.names import shown
+from aezip.tools.words import MEANINGS, bound_text, measured, size
+
+if TYPE_CHECKING:
+    from aezip.archive.report import ArrayReport, Report
+    from aezip.core.progress import ProgressEvent
+
+    from .formats import Source
+
+PHASES = {"scan": "reading", "select": "choosing", "train": "training", "encode": "encoding", "verify": "verifying"}
+PHASES |= {"bench": "comparing"}
+
+
+def console() -> Console:
+    """Return a console on standard output."""
+    return Console(highlight=False)
+
+
+def summary(report: Report, path: str) -> str:
+    """Return one line on a compressed file."""
+    error = "no error" if not report.max_abs_error else f"max error {report.max_abs_error:.6g}"
+    return f"{shown(path)}: {size(report.raw_bytes)} -> {size(report.file_bytes)}, ratio {report.ratio:.2f}, {error}"
+
+
+def unused(report: Report, model: str) -> str:
+    """Return a word on a model that was given and left away, to be put after a summary; "" where there is none."""
+    without = [array.name for array in report.arrays if array.trained is None]
+    if not model or not without:
+        return ""
+    where = "" if len(without) == len(report.arrays) else f" for {', '.join(map(shown, without))}"
+    return f"; without the model {shown(model)}{where}, with which the file would be no smaller"
+
+
+def tried(report: Report) -> Iterator[str]:
+    """Yield a line for each candidate that was tried: its array, what it is, the bytes expected."""
+    for name, candidates in report.tried.items():
+        for candidate, count in dict.fromkeys(candidates):
+            yield shown(f"{name}: {candidate}" + (f": {count:,.0f} bytes" if math.isfinite(count) else ""))
+
+
+def written(path: str, arrays: Mapping[str, Source]) -> str:
+    """Return one line on what was decompressed."""
+    where = "standard output" if path == "-" else path
+    total = size(sum(math.prod(array.shape) * array.dtype.itemsize for array in arrays.values()))
+    if len(arrays) != 1:
+        return f"{where}: {len(arrays)} arrays, {total}"
+    (array,) = arrays.values()
+    return f"{where}: {array.dtype}, {' x '.join(map(str, array.shape)) or 'one value'}, {total}"
+
+
+def show(report: Report, path: str) -> None:
+    """Print ledger, plan, candidates and achieved errors of a file."""
+    out = console()
+    out.print(Text.assemble((shown(path), "bold"), f"  {summary(report, '')[2:]}"))
+    out.print(f"format {report.format_version}, written by {shown(report.software)}", markup=False)
+    if report.bytes.get("model") or report.shared_model_pays_after:
+        ratios = f"with the model {report.ratio_with_model:.2f}, without it {report.ratio_without_model:.2f}"
+        if report.shared_model_pays_after:
+            ratios += f"; a shared model pays from {report.shared_model_pays_after} such files on"
+        out.print(f"ratio     {ratios}", markup=False, soft_wrap=True)
+    for array in report.arrays:
+        out.print()
+        _array(out, array)
+
+
+def _array(out: Console, array: ArrayReport) -> None:
+    shape = " x ".join(map(str, array.shape)) or "one value"
+    out.print(Text.assemble((shown(array.name), "bold"), f"  {array.dtype}, {shape}, {array.chunks} chunks"))
+    table = Table("stream", "bytes", "share", "what it is", box=None, pad_edge=False)
+    for column in (1, 2):
+        table.columns[column].justify = "right"
+    total = max(1, array.file_bytes)
+    for name, count in array.bytes.items():
+        table.add_row(name, f"{count:,}", f"{100 * count / total:.1f} %", MEANINGS.get(name, ""))
+    table.add_row("all", f"{array.file_bytes:,}", "", f"of {array.raw_bytes:,}: ratio {array.ratio:.2f}")
+    out.print(table)
+    plan = dict(array.plan)
+    words = f"plan      {plan.pop('kind')}: " + ", ".join(f"{k} {v}" for k, v in plan.items() if v is not None)
+    out.print(shown(words), markup=False)
+    if array.variant is not None:
+        out.print(f"variant   {shown(array.variant)}", markup=False)
+    if array.trained is not None:
+        where = "in the file" if array.trained["embedded"] else "not in the file"
+        out.print(f"model     {shown(array.trained['id'])}, {where}", markup=False, soft_wrap=True)
+    out.print(f"bound     {shown(bound_text(array.bound))}", markup=False)
+    out.print(f"achieved  {measured(vars(array))}, {array.exceptions} exceptions", soft_wrap=True)
+    if array.efficiency is not None:
+        out.print(f"coding    {array.efficiency:.4f} of the bytes an ideal coder would need")
+    if array.rates:
+        rates = ", ".join(f"{k.replace('_', ' ')} {v:.4f}" for k, v in array.rates.items())
+        out.print(f"rates     bits a value, on rows: {shown(rates)}", markup=False)
+    if array.recommender is not None:
+        rank, error = array.recommender["rank"], array.recommender["held_out_rmse"]
+        out.print(f"estimates of {rank} factors, RMSE {error:.4f} on a tenth of the ratings held out while training")
+    if array.candidates:
+        out.print("candidates (estimated bytes)")
+        for candidate in array.candidates:
+            out.print(f"  {shown(candidate)}", markup=False)
+
+
+@contextmanager
+def progress(enabled: bool) -> Iterator[Callable[[ProgressEvent], None] | None]:
+    """Show a progress bar on standard error if it is a terminal."""
+    if not enabled or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description:<10}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}", markup=False),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=1, note="")
+        phase = ""
+
+        def update(event: ProgressEvent) -> None:
+            nonlocal phase
+            ratio = "" if event.ratio is None else f"ratio about {event.ratio:.1f}"
+            note = "  ".join(shown(part) for part in (event.message, ratio) if part)
+            if event.phase != phase or event.step == 0:
+                phase = event.phase
+                bar.reset(task)
+            bar.update(task, description=PHASES.get(phase, phase), completed=event.step, total=event.total, note=note)
+
+        yield update

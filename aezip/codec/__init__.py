@@ -1,0 +1,1 @@
+"""One array to header and streams, and back. Knows nothing of files."""

@@ -1,0 +1,495 @@
+"""The pipeline that encodes: one array to header and streams; `decoder` is the way back. Knows nothing of files.
+
+array -> admit (dtype, specials) -> grid (bound) -> plan (layout, network) -> chunks
+chunk -> specials -> mask            -> zstd
+-> plan     -> codes, residual -> rANS -> zstd
+-> decode, cast, check every value -> exceptions -> zstd
+-> sha256 of the decoded chunk
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import math
+import threading
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from aezip.array.admission import admit, native, parse_dtype
+from aezip.array.bounds import Bound, Lossless, RangeRelative, Tolerance, resolve
+from aezip.array.checking import violations
+from aezip.array.layout import Chunks, Piece, cut
+from aezip.array.metrics import Accumulator, Metrics
+from aezip.array.specials import Specials
+from aezip.array.statistics import Statistics, scan
+from aezip.array.undeclared import undeclared
+from aezip.core.errors import FillWarning, InvalidInput
+from aezip.core.progress import Progress, ProgressEvent
+from aezip.core.types import Array, Mask
+from aezip.entropy import residual
+from aezip.entropy.frames import pack
+from aezip.plans.autoencoder import chunk as network
+from aezip.plans.autoencoder import variants
+from aezip.plans.autoencoder.networks import Model
+from aezip.plans.autoencoder.plan import NetworkPlan
+from aezip.plans.bytes import BytesPlan
+from aezip.plans.context import plan as contextplan
+from aezip.plans.context.plan import ContextModel, ContextPlan, needed
+from aezip.plans.registry import Whole
+from aezip.plans.trained import Trained
+from aezip.quantize.choose_grids import grids_for, native_steps
+from aezip.quantize.grid import Grid, LinearGrid
+from aezip.search import reuse
+from aezip.search import suited as unsuited
+from aezip.search.choose import PRESETS, Choice, Plan, Selector
+from aezip.search.sample import dropped_out
+from aezip.search.with_codes import parse_codes, with_codes
+
+from . import outliers as exceptions
+from .decoder import restored_chunk
+from .mask import MARGINS, pack_mask
+
+CHUNK_VALUES = 1 << 20
+CHUNK_VALUES_CONTEXT = 1 << 22  # context never crosses a chunk: larger ones predict better
+CHUNK_BYTES_PLAIN = 1 << 24
+SAMPLE_VALUES = 1 << 21
+LISTED = 4  # candidates that the header names
+TIGHTENED = 4  # times that the steps are shrunk for a PSNR, before values are stored exactly
+
+Estimating = Callable[[Array, Mask, Progress], tuple[bytes, dict[str, float]]]  # of values, some of them missing
+
+
+@dataclass(frozen=True)
+class EncodedChunk:
+    """The streams of a chunk, each one zstd frame, and the sha256 of what it decodes to."""
+
+    segments: dict[str, bytes]
+    digest: bytes
+
+
+class PlanFailed(Exception):  # noqa: N818 - it never leaves the package
+    """The plan that was chosen cannot encode a chunk: another has to."""
+
+
+class Encoder:
+    """Encode one array.
+
+    Parameters
+    ----------
+    array
+        Any array aezip takes; a memory map stays one.
+    bound
+        What the decoded values must keep to.
+    name, fill_value, preset, seed, device, variant, codes, progress
+        As in `aezip.compress`.
+    recommend
+        What makes a stream of estimates from a ratings matrix, and tells what the header is to say of it.
+    trained
+        A model to use in place of training.
+    reference
+        What the header says of that model; it is left out of the file if `embedded` is false there.
+    start
+        A model whose plan is trained on.
+    shared
+        What is trained is to serve other arrays as well.
+    threads
+        On which a sample is coded while a plan is chosen; nothing that is encoded depends on them.
+
+    Raises
+    ------
+    InvalidInput
+        If the array or an option cannot be used.
+    """
+
+    def __init__(
+        self,
+        array: Any,
+        bound: Bound,
+        *,
+        name: str = "",
+        fill_value: Any = None,
+        preset: str = "balanced",
+        seed: int = 0,
+        device: str = "auto",
+        variant: str = "deep",
+        codes: bool | int = False,
+        recommend: Estimating | None = None,
+        trained: Trained | None = None,
+        reference: dict[str, Any] | None = None,
+        start: Trained | None = None,
+        shared: bool = False,
+        threads: int = 1,
+        progress: Callable[[ProgressEvent], None] | None = None,
+    ) -> None:
+        if preset not in PRESETS:
+            raise InvalidInput(f"unknown preset {preset!r}: use one of {', '.join(PRESETS)}")
+        self.variant = variants.check(variant)
+        self.name = name
+        self.codes = parse_codes(codes)
+        if isinstance(codes, int) and not isinstance(codes, bool) and variants.insisted(variant):
+            raise InvalidInput(f"the variant {variant!r} has a width of its own: leave --width (codes=) or --variant away")
+        self._recommend = recommend
+        self._estimates: tuple[bytes, dict[str, float]] | None = None  # recommender, and what the header says of it
+        self.preset = preset
+        self.seed = seed
+        self.device, self.threads = device, threads
+        self.asked = bound
+        self._admitted = admit(array, fill_value)
+        self.values = self._admitted.values
+        self.bound = Lossless() if self._admitted.lossless_only else bound
+        self._trained, self._reference, self._from, self._shared = trained, reference, start, shared
+        for model in (trained, start):
+            if model is not None and self.values.size:
+                dtype = parse_dtype(self._admitted.dtype)
+                model.check(self._admitted.shape, dtype, bound, lossless_only=self._admitted.lossless_only)
+        self._progress = Progress(progress)
+        self._lock = threading.Lock()
+        self._errors: dict[int, Accumulator] = {}
+        self._exceptions = 0
+        self._needs: set[str] = set()
+        self._warned = False
+        self._ideal: dict[int, float] = {}
+        self._shrink = 0.998  # of the step for a PSNR, which is an average: rounding errors fluctuate
+        self._tightened = 0
+        self.shared: dict[str, bytes] = {}
+
+    def prepare(self) -> None:
+        """Scan the array, choose and train the plan."""
+        self._progress("scan", 0, 1, None, "reading")
+        values = self.values
+        self.statistics: Statistics = scan(values, self._admitted.fill, trailing=self._admitted.trailing)
+        self._specials = self.statistics.specials
+        self.tolerance: Tolerance = resolve(self.bound, self.statistics)
+        self._warn_of_fill()
+        if self._recommend is not None and self._estimates is None:
+            x = native(self.values[:])
+            self._estimates = self._recommend(x, self._specials.masked(self._specials.classify(x)), self._progress)
+        self.tried: list[tuple[str, float]] = []
+        if self.codes and not values.size:
+            raise InvalidInput("an empty array has no codes: leave --codes and --width (codes=) away")
+        if not values.size:
+            self._choice = Choice(BytesPlan(False), None, 0.0)
+        elif self._trained is not None:
+            self._choice = reuse.choice(self._trained, values, self.statistics, self.tolerance, self._shrink)
+            self._pack_model()
+            self._choice = self._choice if self.codes else self._suited()
+        else:
+            self._choice = self._select(*self._grids())
+        self._cut(self._choice.plan)
+        self._pack_model()
+
+    def _grids(self) -> tuple[Grid | None, list[Grid]]:
+        """Return the grids that suit the array; none where the search for them fails: plain bytes need none."""
+        try:
+            return grids_for(self.values, self.statistics, self.tolerance, self._shrink)
+        except Exception as error:
+            self._dropped("grids", error)
+            return None, []
+
+    def _dropped(self, name: str, error: BaseException) -> None:
+        """Remember what dropped out, and why."""
+        self.tried.append(dropped_out(name, error))
+
+    def _warn_of_fill(self) -> None:
+        """Warn where a bound relative to the range would lose everything beside a fill value that nobody declared."""
+        share = self.bound.share_of_range
+        if share is None or not self.values.size or self._warned:
+            return
+        by_column = isinstance(self.bound, RangeRelative) and self.bound.per_feature
+        found = undeclared(self._sample(), share, by_column=by_column)
+        if found is not None:
+            self._warned = True
+            warnings.warn(
+                f"{self.name or 'the array'}: {found:g} looks like a fill value and widens the range until the bound loses all "
+                "other values: declare it (--fill-value, fill_value=) or give an absolute bound", FillWarning, stacklevel=2,
+            )
+
+    def _pack_model(self) -> None:
+        choice = self._choice
+        self.plan, self.grid, self._model = choice.plan, choice.grid, choice.model
+        inside = bool(choice.model_bytes) and not self.by_reference
+        self.shared = {"model": pack(choice.model_bytes, 19)} if inside else {}
+        if self._estimates is not None:
+            self.shared["recommender"] = pack(self._estimates[0], 19)
+
+    @property
+    def by_reference(self) -> bool:
+        """Whether the file refers to a model that is not in it."""
+        outside = self._reference is not None and not self._reference["embedded"]
+        return outside and self._trained is not None and self.plan is self._trained.plan
+
+    @property
+    def chosen(self) -> Choice:
+        """The plan, after `prepare`."""
+        return self._choice
+
+    @property
+    def dtype(self) -> str:
+        """Type of the array as the header names it."""
+        return self._admitted.dtype
+
+    def _suited(self) -> Choice:
+        """Return the model's plan, or one without training that is smaller on a sample."""
+        assert self.grid is not None
+
+        def encoded(piece: Piece) -> int:
+            streams, _, _ = self._code(piece.x, self._specials.classify(piece.x), piece.start)
+            return sum(len(pack(data, 3)) for data in streams.values())
+
+        selector = self._selector(self._sample(), *unsuited.grids_like(self.grid))
+        try:
+            other = unsuited.untrained(selector, encoded, sum(map(len, self.shared.values())))
+        except Exception as error:
+            other = None
+            selector.tried.append(dropped_out("plans without the model", error))
+        self.tried += selector.tried
+        return self._choice if other is None else other
+
+    def _selector(self, pieces: list[Piece], fine: Grid | None, wholes: list[Grid]) -> Selector:
+        share = self.values.size / max(1, sum(p.x.size for p in pieces))
+        preset = PRESETS[self.preset]
+        return Selector(
+            pieces, share, self._context_sample(), fine, wholes, preset, self.seed, self.device, self._progress,
+            threads=self.threads,
+        )
+
+    def _select(self, fine: Grid | None, wholes: list[Grid]) -> Choice:
+        pieces = self._sample()
+        if isinstance(fine, LinearGrid) and self.tolerance.kind == "absolute":
+            sample = np.concatenate([p.x for p in pieces])
+            keep = np.concatenate([np.ones(p.x.shape, np.bool_) if p.masked is None else ~p.masked for p in pieces])
+            try:
+                native_grid = native_steps(sample, keep, fine)
+            except Exception as error:
+                native_grid = None
+                self._dropped("steps of the data", error)
+            wholes = wholes if native_grid is None else [native_grid, *wholes]
+        selector = self._selector(pieces, fine, wholes)
+        if self.codes:
+            selector = with_codes(selector, self.codes)
+        choice: Choice | None = None
+        if self._from is not None:
+            choice = selector.resumed(reuse.choice(self._from, self.values, self.statistics, self.tolerance, self._shrink))
+        elif variants.insisted(self.variant):
+            choice = selector.of_variant(self.variant)
+        if choice is None or not math.isfinite(choice.size):
+            choice = selector.choose(every_variant=self.variant == variants.AUTO, learned_only=self._shared)
+        self.tried += selector.tried
+        del selector, pieces
+        gc.collect()  # networks and their optimizers are circles: what they hold would stay while chunks are encoded
+        return choice
+
+    def _sample(self) -> list[Piece]:
+        """Return evenly spaced runs of the outer axis, about SAMPLE_VALUES values."""
+        values = self.values
+        if values.size <= SAMPLE_VALUES:
+            return [self._piece(*bounds) for bounds in cut(values.shape, 1, CHUNK_VALUES)]
+        inner = values.size // values.shape[0]
+        together = max(1, min(64, values.shape[0], SAMPLE_VALUES // 4 // inner))  # a run of large frames is short
+        chunks = cut(values.shape, together, SAMPLE_VALUES // 4)
+        count = len(chunks)
+        wanted = min(count, max(1, round(SAMPLE_VALUES * count / values.size)))
+        index = sorted({round(i * (count - 1) / max(1, wanted - 1)) for i in range(wanted)})
+        return [self._piece(*chunks.bounds(i)) for i in index]
+
+    def _context_sample(self) -> list[Piece]:
+        """Return one or two chunks of a context plan."""
+        chunks = cut(self.values.shape, 1, CHUNK_VALUES_CONTEXT)
+        return [self._piece(*chunks.bounds(i)) for i in sorted({0, len(chunks) // 2})]
+
+    def _piece(self, start: int, stop: int) -> Piece:
+        x = native(self.values[start:stop])
+        classes = self._specials.classify(x)
+        return Piece(x, classes != 0 if classes.any() else None, start)
+
+    def _cut(self, plan: Plan) -> None:
+        """Cut the array into chunks that suit the plan."""
+        target, block = CHUNK_VALUES, 1
+        if isinstance(plan, NetworkPlan):
+            block = plan.layout.block[0]
+        elif isinstance(plan, ContextPlan):
+            block, target = plan.block, CHUNK_VALUES_CONTEXT
+        else:
+            target = CHUNK_BYTES_PLAIN // self.values.dtype.itemsize
+        self._chunks = cut(self.values.shape, block, target) if self.values.size else Chunks(0, 1)
+
+    @property
+    def chunk_count(self) -> int:
+        """Number of chunks."""
+        return len(self._chunks)
+
+    @property
+    def raw_bytes(self) -> int:
+        """Bytes of the array."""
+        return int(self.values.size) * self.values.dtype.itemsize
+
+    @property
+    def _listed_specials(self) -> Specials:
+        """What the header lists: plain bytes hold all values themselves, only what fills is of interest then."""
+        if not isinstance(self.plan, BytesPlan):
+            return self._specials
+        return Specials(self._specials.patterns[: self._specials.fills], self._specials.fills)
+
+    def fall_back(self, failure: BaseException | None = None) -> bool:
+        """Go over to plain bytes where the plan is larger than those, or failed; tell whether that changes anything."""
+        if self.codes or self.plan == BytesPlan(False):
+            return False
+        if failure is not None:
+            self._dropped(self.plan.describe(), failure)
+        self._choice = Choice(BytesPlan(False), None, float(self.raw_bytes))
+        self._errors, self._exceptions, self._ideal, self._needs = {}, 0, {}, set()
+        self._cut(self._choice.plan)
+        self._pack_model()
+        return True
+
+    def tighten(self) -> bool:
+        """Shrink the steps if the PSNR asked for was missed, in the end to nothing; tell whether all is to be encoded again."""
+        if self.tolerance.kind != "psnr":
+            return False
+        achieved = self._achieved().rmse ** 2
+        if achieved <= self.tolerance.mse:
+            return False
+        self._tightened += 1
+        self._shrink *= 0.98 * math.sqrt(self.tolerance.mse / achieved)
+        if self._tightened > TIGHTENED or not self._shrink > 0.0:
+            self.bound = Lossless()  # rounding to the type, or of float64, is more than the bound allows
+        self._errors, self._exceptions, self._ideal, self._needs = {}, 0, {}, set()
+        self.prepare()
+        return True
+
+    def _achieved(self) -> Metrics:
+        whole = Accumulator()
+        for index in sorted(self._errors):
+            whole.merge(self._errors[index])
+        return whole.result()
+
+    def release(self) -> None:
+        """Let go of what only encoding needs."""
+        self._choice = Choice(self._choice.plan, None, self._choice.size)
+
+    def count_wrong(self, index: int, decoded: npt.NDArray[Any]) -> int:
+        """Return how many values of a decoded chunk break the bound."""
+        start, stop = self._chunks.bounds(index)
+        x = native(self.values[start:stop])
+        wrong = violations(x, native(admit(decoded).values), self.tolerance, self._specials.classify(x) != 0)
+        return int(wrong.sum())
+
+    def encode_chunk(self, index: int) -> EncodedChunk:
+        """Encode one chunk, check every value, store what breaks the bound exactly.
+
+        Raises
+        ------
+        PlanFailed
+            If the plan cannot encode it.
+        """
+        try:
+            return self._encoded(index)
+        except Exception as error:
+            raise PlanFailed from error
+
+    def _encoded(self, index: int) -> EncodedChunk:
+        start, stop = self._chunks.bounds(index)
+        x = native(self.values[start:stop])
+        classes = self._specials.classify(x)
+        raw, decoded, ideal = self._code(x, classes, start)
+        self._specials.restore(classes, decoded)
+        wrong = violations(x, decoded, self.tolerance, classes != 0)
+        raw["exceptions"] = exceptions.pack(x, wrong)
+        decoded[wrong] = x[wrong]
+        raw["mask"] = b"" if isinstance(self.plan, BytesPlan) else pack_mask(classes)
+        errors = Accumulator()
+        errors.update(x, decoded, self._specials.masked(classes))
+        with self._lock:
+            if raw["mask"][:1] == bytes([MARGINS]):
+                self._needs.add("mask-margins")
+            self._errors[index] = errors
+            self._ideal[index] = ideal
+            self._exceptions += int(wrong.sum())
+        digest = hashlib.sha256(restored_chunk(decoded, self._admitted.shape, self._admitted.dtype).tobytes())
+        level = 3 if isinstance(self.plan, NetworkPlan | ContextPlan) else PRESETS[self.preset].zstd
+        segments = {name: pack(data, level) if data else b"" for name, data in raw.items()}
+        return EncodedChunk(segments, digest.digest())
+
+    def _code(
+        self, x: npt.NDArray[Any], classes: npt.NDArray[np.uint8], start: int
+    ) -> tuple[dict[str, bytes], npt.NDArray[Any], float]:
+        """Return a chunk's raw streams, the chunk as decoded, and the bytes an ideal entropy coder would need."""
+        plan = self.plan
+        masked = classes != 0 if classes.any() else None
+        if isinstance(plan, BytesPlan):
+            return {"data": plan.encode(x)}, x.copy(), 0.0
+        assert self.grid is not None
+        grid = self.grid.at(start)
+        if isinstance(plan, Whole):
+            data, decoded = plan.encode(grid, x, masked)
+            return {"data": data}, decoded, 0.0
+        model, encoder = self._model, self._choice.encoder
+        if isinstance(plan, ContextPlan):
+            assert isinstance(model, ContextModel)
+            coded = contextplan.code(plan, grid, model.net, model.base, encoder, x, masked)
+            below = model.base
+        else:
+            assert isinstance(model, Model)
+            coded = network.code(plan, grid, model.decoders, model.norm, encoder, x, masked, model.spikes)
+            below = model
+        has_codes = below is not None and bool(below.book.predictors)
+        streams = {
+            "codes": network.encode_codes(below, coded) if below is not None and has_codes else b"",
+            "residual": residual.encode(model.residual_tables, coded.residual),
+        }
+        return streams, coded.decoded, network.ideal_bytes(model.residual_tables, below if has_codes else None, coded)
+
+    def _reported(self, ideal: float) -> dict[str, float | int]:
+        """Return what the header says of the errors; the largest one exactly, means to nine digits."""
+        found = {**self._achieved().to_json(), "exceptions": self._exceptions, "ideal_bytes": round(ideal) or None}
+        for name in ("rmse", "nrmse", "psnr"):
+            value = found[name]
+            found[name] = None if value is None else float(f"{value:.9g}")
+        return {name: value for name, value in found.items() if value is not None}
+
+    def header(self) -> dict[str, Any]:
+        """Return the array's header, after all chunks were encoded."""
+        dtype = self._admitted.dtype
+        ideal = math.fsum(self._ideal.values())
+        grid = None if self.grid is None else self.grid.to_json()
+        needs = sorted({*self._needs, *needed(self.plan)})
+        return {
+            "name": self.name,
+            "shape": list(self._admitted.shape),
+            "dtype": dtype,
+            "bound": self.asked.to_json(),
+            "chunk_length": self._chunks.length,
+            "chunk_count": len(self._chunks),
+            "chunk_values": self._chunks.length * math.prod(self.values.shape[1:]) if len(self._chunks) else 0,
+            "specials": self._listed_specials.to_json(),
+            "grid": grid,
+            "plan": self.plan.to_json(),
+            "achieved": self._reported(ideal),
+            "rates": {k: round(v, 5) for k, v in self._choice.rates.items()},
+            "preset": self.preset,
+            "seed": self.seed,
+            "candidates": _shortened(self.tried),
+            **({"needs": needs} if needs else {}),
+            **({} if self._estimates is None else {"recommender": self._estimates[1]}),
+            **({"trained": self._reference} if self._trained is not None and self.plan is self._trained.plan else {}),
+        }
+
+
+def _shortened(tried: list[tuple[str, float]]) -> list[str]:
+    """Return the candidates with the fewest bytes, in the order tried; the best with codes among them."""
+    lines = dict.fromkeys(candidate_line(*one) for one in tried if math.isfinite(one[1]))
+    ranked = sorted(lines, key=lambda line: float(line.rpartition(" ")[2]))
+    dropped = dict.fromkeys(candidate_line(*one) for one in tried if not math.isfinite(one[1]))
+    kept = {*ranked[:LISTED], *[line for line in ranked if " codes" in line][:1], *list(dropped)[:LISTED]}
+    return [line for line in dict.fromkeys(candidate_line(*one) for one in tried) if line in kept]
+
+
+def candidate_line(name: str, size: float) -> str:
+    """Return what is said of a candidate: what it is and its bytes, or why it dropped out."""
+    return f"{name}: {size:.0f}" if math.isfinite(size) else name

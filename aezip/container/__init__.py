@@ -1,0 +1,1 @@
+"""The file: HDF5, header, digests. No arithmetic."""

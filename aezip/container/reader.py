@@ -1,0 +1,264 @@
+"""The file: HDF5 with plain byte datasets and digests, read with guards against hostile files; `writer` writes it.
+
+Knows bytes and JSON, nothing of arrays, bounds or networks. `docs/format.md` specifies what is written.
+
+    /header                 JSON: format, version, features, arrays
+    /digests                sha256 over /header and every group's header, index, streams and digests
+    /<i>/header             JSON of array i
+    /<i>/index              one zstd frame: uint64 pairs (frame length, content size)
+    /<i>/digests            sha256 of each stream (by name), then of each decoded chunk
+    /<i>/<stream>           zstd frames, one a chunk
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import threading
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any
+
+import h5py
+import numpy as np
+
+from aezip.core.errors import AezipError, CorruptFile, UnsafeFile
+from aezip.entropy.frames import content_size, unpack
+
+from . import header as rules
+
+_MAGIC = b"\x89HDF\r\n\x1a\n"
+_COPY = 1 << 20
+_FOREIGN = (RuntimeError, KeyError, ValueError, TypeError, IndexError, OverflowError, AttributeError)
+_NOT_HDF5 = "this is not an aezip file, or its beginning is damaged: check the name, or get another copy"
+
+
+class Reader:
+    """Read an archive; every structure is checked when it is opened.
+
+    Parameters
+    ----------
+    source
+        A path, or the bytes of an archive.
+
+    Raises
+    ------
+    CorruptFile, UnsafeFile, UnsupportedVersion
+        If it is no sound aezip file.
+    FileNotFoundError, PermissionError
+        If it cannot be opened.
+    """
+
+    def __init__(self, source: str | os.PathLike[str] | bytes) -> None:
+        self._lock = threading.Lock()
+        self._data = source if isinstance(source, bytes) else None
+        if isinstance(source, bytes):
+            self.size = len(source)
+            head = source[:8]
+        else:
+            with open(source, "rb") as file:
+                head = file.read(8)
+        if head != _MAGIC:  # also refuses a user block
+            raise CorruptFile(_NOT_HDF5)
+        try:
+            self._file = h5py.File(io.BytesIO(source) if isinstance(source, bytes) else source, "r")
+        except OSError as error:
+            raise CorruptFile("the file is cut short or damaged: get another copy") from error
+        if not isinstance(source, bytes):  # of what HDF5 has open: the name may mean another file by now
+            self.size = self._file.id.get_filesize()
+        try:
+            self._open()
+        except BaseException as error:
+            self._file.close()
+            if isinstance(error, AezipError):
+                raise
+            if isinstance(error, (*_FOREIGN, OSError)):
+                raise CorruptFile("the file's structure is damaged: get another copy") from error
+            raise
+
+    def _open(self) -> None:
+        root = self._group_members(self._file, {"header", "digests"}, rules.MAX_ARRAYS + 2)
+        raw = self._small(self._file, "header", rules.MAX_HEADER)
+        self.root = rules.parse(raw)
+        arrays = rules.check_root(self.root)
+        self.kind: str = self.root.get("kind", "archive")
+        if set(root) != {"header", "digests", *(a["group"] for a in arrays)}:
+            raise UnsafeFile("the file holds objects that no aezip file has: do not trust this file")
+        self.names: list[str] = [a["name"] for a in arrays]
+        self._groups = dict(zip(self.names, (a["group"] for a in arrays), strict=True))
+        self._headers: dict[str, dict[str, Any]] = {}
+        self._entries: dict[str, rules.Entry] = {}
+        self._digests: dict[str, list[bytes]] = {}
+        self._sizes: dict[str, dict[str, int]] = {}
+        whole = hashlib.sha256()
+        for name in self.names:
+            self._open_array(name, whole)
+        closing = hashlib.sha256(raw + whole.digest())
+        if self._small(self._file, "digests", 64) != closing.digest():
+            raise CorruptFile("the headers do not match their digest: the file is damaged, get another copy")
+        self.identity = closing.hexdigest()  # of all headers, indices and streams: two files that share it are the same
+
+    def _open_array(self, name: str, whole: Any) -> None:
+        group = self._file[self._groups[name]]
+        known = {"header", "index", "digests"}
+        members = self._group_members(group, known | set(rules.STREAMS), 64)
+        sizes = {n: members[n] for n in members if n not in known}
+        raw = self._small(group, "header", rules.MAX_HEADER)
+        index = self._small(group, "index", self.size)
+        digests = self._small(group, "digests", self.size)
+        for data in (raw, index, digests):
+            whole.update(hashlib.sha256(data).digest())
+        pairs = self._index(index, len(digests) // 32 * len(sizes))
+        header = rules.lengthen(rules.parse(raw), name)
+        entry = rules.validate(header, sizes, pairs)
+        if len(digests) != 32 * (len(sizes) + entry.chunk_count):
+            raise CorruptFile("the digests do not fit the chunks: the file is damaged")
+        self._headers[name], self._entries[name], self._sizes[name] = header, entry, sizes
+        self._digests[name] = [digests[i : i + 32] for i in range(0, len(digests), 32)]
+
+    @staticmethod
+    def _index(frame: bytes, most: int) -> list[tuple[int, int]]:
+        """Return the rows of the index, `most` at most: there are no more frames than digests of chunks by streams."""
+        size = content_size(frame)
+        if size % 16 or size > 16 * most:
+            raise CorruptFile("the index is malformed: the file is damaged")
+        table = np.frombuffer(unpack(frame, size), "<u8").reshape(-1, 2)
+        if (table >= np.uint64(1 << 62)).any():
+            raise CorruptFile("the index is malformed: the file is damaged")
+        return [(int(a), int(b)) for a, b in table]
+
+    def _group_members(self, group: h5py.Group, expected: set[str], limit: int) -> dict[str, int]:
+        """Return the sizes of the datasets of a group; groups count as 0. Only plain members pass."""
+        if len(group) > limit:
+            raise UnsafeFile(f"a group has {len(group)} members: do not trust this file")
+        if len(group.attrs):
+            raise UnsafeFile("the file holds attributes, which no aezip file has: do not trust this file")
+        members: dict[str, int] = {}
+        seen: set[Any] = set()
+        for name in group:
+            if group.get(name, getlink=True).__class__ is not h5py.HardLink:
+                raise UnsafeFile(f"{name[:40]!r} is a link to elsewhere: do not trust this file")
+            kind = group.get(name, getclass=True)
+            if kind is h5py.Group and group.name == "/" and name.isascii() and name.isdigit():
+                members[name] = 0
+                item: Any = group[name]
+            elif kind is h5py.Dataset and name in expected:
+                item = group[name]
+                members[name] = self._plain(item)
+            else:
+                raise UnsafeFile(f"{name[:40]!r} is nothing that an aezip file holds: do not trust this file")
+            address = h5py.h5o.get_info(item.id).addr
+            if address in seen:
+                raise UnsafeFile("two names share one object: do not trust this file")
+            seen.add(address)
+        return members
+
+    def _plain(self, dataset: h5py.Dataset) -> int:
+        """Return the size of a dataset that is a plain run of bytes inside this file."""
+        space, settings = dataset.id.get_space(), dataset.id.get_create_plist()
+        kind = dataset.id.get_type()
+        plain = (
+            kind.get_class() == h5py.h5t.INTEGER
+            and kind.get_size() == 1
+            and space.get_simple_extent_type() == h5py.h5s.SIMPLE
+            and space.get_simple_extent_ndims() == 1
+            and settings.get_layout() in (h5py.h5d.CONTIGUOUS, h5py.h5d.COMPACT)
+            and settings.get_nfilters() == 0
+            and settings.get_external_count() == 0
+        )
+        if not plain or h5py.h5a.get_num_attrs(dataset.id):
+            raise UnsafeFile("a dataset is not a plain run of bytes: do not trust this file")
+        size = int(space.get_simple_extent_dims()[0])
+        if size > self.size:
+            raise UnsafeFile("a dataset declares more bytes than the file has: do not trust this file")
+        offset = dataset.id.get_offset()
+        if settings.get_layout() == h5py.h5d.CONTIGUOUS and size and (offset is None or offset + size > self.size):
+            raise CorruptFile("the file is cut short: get another copy")
+        return size
+
+    def _small(self, group: h5py.Group, name: str, limit: int) -> bytes:
+        if name not in group:
+            raise CorruptFile(f"the dataset {name!r} is missing: the file is damaged, get another copy")
+        if len(group[name]) > limit:
+            raise UnsafeFile(f"the dataset {name!r} is beyond the limit of {limit} bytes: do not trust this file")
+        return self._slice(group[name], 0, len(group[name]))
+
+    @staticmethod
+    def _slice(dataset: h5py.Dataset, start: int, stop: int) -> bytes:
+        raw: bytes = dataset[start:stop].tobytes()
+        return raw
+
+    def header(self, name: str) -> dict[str, Any]:
+        """Return the header of an array."""
+        return self._headers[name]
+
+    def chunk_count(self, name: str) -> int:
+        """Return the number of chunks of an array."""
+        return self._entries[name].chunk_count
+
+    def _segment(self, name: str, stream: str, number: int) -> bytes:
+        offset, length, content = self._entries[name].frames[stream][number]
+        if not length:
+            return b""
+        try:
+            with self._lock:
+                frame = self._slice(self._file[self._groups[name]][stream], offset, offset + length)
+        except (*_FOREIGN, OSError) as error:
+            raise CorruptFile(f"the stream {stream!r} cannot be read: the file is damaged") from error
+        return unpack(frame, content)
+
+    def shared(self, name: str) -> dict[str, bytes]:
+        """Return the array-wide streams, decompressed.
+
+        Raises
+        ------
+        CorruptFile
+            If one is damaged.
+        """
+        return {s: self._segment(name, s, 0) for s in rules.SHARED if s in self._entries[name].frames}
+
+    def segments(self, name: str, chunk: int, only: str | None = None) -> dict[str, bytes]:
+        """Return a chunk's streams, or `only` one of them, decompressed; safe to call from several threads.
+
+        Raises
+        ------
+        CorruptFile
+            If one is damaged.
+        """
+        streams = [s for s in self._entries[name].frames if s not in rules.SHARED and only in (None, s)]
+        return {s: self._segment(name, s, chunk) for s in streams}
+
+    def digest(self, name: str, chunk: int) -> bytes:
+        """Return the sha256 of a decoded chunk."""
+        return self._digests[name][len(self._sizes[name]) + chunk]
+
+    def damaged_streams(self, name: str) -> Iterator[str]:
+        """Yield the streams whose bytes do not match their digest."""
+        for number, stream in enumerate(sorted(self._sizes[name])):
+            digest, at, size = hashlib.sha256(), 0, self._sizes[name][stream]
+            while at < size:
+                with self._lock:
+                    part = self._slice(self._file[self._groups[name]][stream], at, min(size, at + _COPY))
+                digest.update(part)
+                at += len(part)
+            if digest.digest() != self._digests[name][number]:
+                yield stream
+
+    def ledger(self, name: str) -> dict[str, int]:
+        """Return the bytes of each stream of an array as stored."""
+        return dict(sorted(self._sizes[name].items()))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> Reader:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the file."""
+        self.close()

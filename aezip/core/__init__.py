@@ -1,0 +1,1 @@
+"""What everything stands on: errors, memory, threads, planes of bytes, files replaced at once."""

@@ -1,0 +1,1 @@
+"""The plan of autoencoders and of networks on columns."""

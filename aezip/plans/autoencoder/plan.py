@@ -1,0 +1,144 @@
+"""The plan of an autoencoder: rows, the difference taken before, sizes of the network, its variant. Knows nothing of files."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from aezip.array.layout import Layout
+from aezip.core.errors import CorruptFile, UnsupportedVersion
+from aezip.core.types import Int64
+
+from .difference import Difference
+from .networks import MAX_FEATURES, Sizes
+from .sites import Sites, axes_from_json
+from .variants import VARIANTS
+
+
+@dataclass(frozen=True)
+class NetworkPlan:
+    """Layout, transform and sizes of the network; how it was trained, which decoding need not know."""
+
+    layout: Layout
+    difference: Difference | None
+    sizes: Sizes
+    variant: str = "deep"
+
+    @property
+    def kind(self) -> str:
+        """Name of the plan."""
+        if self.sizes.width:
+            return "autoencoder"
+        return "static" if len(self.sizes.groups) == 1 or not self.sizes.scale_hidden else "columns"
+
+    def sites(self, shape: tuple[int, ...]) -> Sites | None:
+        """Return the grid of blocks of a chunk of `shape`, if it is convolved."""
+        return Sites(self.layout.grid(shape), self.sizes.axes) if self.sizes.axes else None
+
+    def row_layout(self, shape: tuple[int, ...]) -> Layout:
+        """Return the layout whose rows have a code vector each: of a convolution an image with all its blocks."""
+        axes = self.sizes.axes
+        if not axes or 0 in axes:  # along the outer axis chunks end, and rows would differ in length
+            return self.layout
+        return Layout(tuple(shape[a] if a in axes else b for a, b in enumerate(self.layout.block)))
+
+    def row_codes(self, codes: Int64, shape: tuple[int, ...]) -> Int64:
+        """Return codes (blocks, width) by rows of `row_layout`: (rows, blocks of a row * width)."""
+        grid, axes = self.layout.grid(shape), self.sizes.axes
+        if self.row_layout(shape) == self.layout:
+            return codes
+        kept = [a for a in range(len(grid)) if a not in axes]
+        moved = codes.reshape(*grid, -1).transpose(*kept, *axes, len(grid))
+        return moved.reshape(math.prod(grid[a] for a in kept), -1)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan."""
+        s = self.sizes
+        natural = s.groups == tuple((f,) for f in range(s.features))
+        groups: Any = None if len(s.groups) == 1 else ("columns" if natural else [list(g) for g in s.groups])
+        return {
+            "kind": self.kind,
+            "layout": self.layout.to_json(),
+            "difference": None if self.difference is None else self.difference.to_json(),
+            "width": s.width,
+            "hidden": s.hidden,
+            "scale_hidden": s.scale_hidden,
+            "groups": groups,
+            "by_feature": s.by_feature,
+            **({"spiked": True} if s.spiked else {}),
+            **({"convolution": list(s.axes)} if s.axes else {}),
+            **({} if self.variant == "deep" else {"variant": self.variant}),
+        }
+
+    def describe(self) -> str:
+        """Return the plan in a few words."""
+        s = self.sizes
+        name = f"autoencoder {s.width} codes, {s.hidden} hidden" if s.width else self.kind
+        name += ", spikes" if s.spiked else ""
+        name = f"convolutional {name}" if s.axes else name
+        if self.variant != "deep":
+            name = f"{self.variant} {name}"
+        if len(s.groups) > 1:
+            name += f", {len(s.groups)} groups"
+        block = "x".join(map(str, self.layout.block))
+        if self.difference is None:
+            return f"{name}, block {block}"
+        some = "" if self.difference.columns is None else " of some columns"
+        return f"{name}, block {block}, difference {self.difference.axis}{some}"
+
+    @staticmethod
+    def from_json(value: Any, shape: tuple[int, ...], *, whole: bool) -> NetworkPlan:
+        """Read a plan for arrays of `shape`.
+
+        Raises
+        ------
+        CorruptFile
+            If it is malformed.
+        """
+        try:
+            layout = Layout.from_json(value["layout"], len(shape))
+            numbers = [value["width"], value["hidden"], value["scale_hidden"]]
+            difference = Difference.from_json(value["difference"], shape)
+            groups = _groups(value["groups"], layout.features)
+            by_feature, spiked = value["by_feature"], value.get("spiked", False)
+            variant, axes = value.get("variant", "deep"), value.get("convolution")
+        except (KeyError, TypeError, AttributeError) as error:
+            raise CorruptFile("the plan in the header is malformed: the file is damaged") from error
+        if not all(isinstance(n, int) for n in numbers) or (difference is not None and not whole):
+            raise CorruptFile("the plan in the header is malformed: the file is damaged")
+        width, hidden, scale_hidden = numbers
+        if by_feature not in (True, False) or spiked not in (True, False) or (spiked and difference is not None):
+            raise CorruptFile("the plan in the header is malformed: the file is damaged")
+        if not isinstance(variant, str):
+            raise CorruptFile("the plan in the header is malformed: the file is damaged")
+        if variant not in VARIANTS:
+            raise UnsupportedVersion(f"the autoencoder variant {variant[:40]!r} is not known: update aezip")
+        convolved = () if axes is None else axes_from_json(axes, len(shape))
+        if convolved and variant != "deep":
+            raise CorruptFile("the plan in the header is malformed: the file is damaged")
+        sizes = Sizes(groups, width, hidden, scale_hidden, whole, by_feature, spiked, convolved)
+        sizes.check()
+        if sizes.features != layout.features:
+            raise CorruptFile("the groups of features do not fit the layout: the file is damaged")
+        return NetworkPlan(layout, difference, sizes, variant)
+
+
+def _groups(value: Any, features: int) -> tuple[tuple[int, ...], ...]:
+    """Read groups of features.
+
+    Raises
+    ------
+    CorruptFile
+        If they are no lists of integers.
+    """
+    if features > MAX_FEATURES:
+        raise CorruptFile("the layout is larger than any aezip writes: the file is damaged")
+    if value is None:
+        return (tuple(range(features)),)
+    if value == "columns":
+        return tuple((f,) for f in range(features))
+    good = isinstance(value, list) and all(isinstance(g, list) and g for g in value)
+    if not good or not all(type(f) is int for g in value for f in g):
+        raise CorruptFile("the groups of features are malformed: the file is damaged")
+    return tuple(tuple(g) for g in value)

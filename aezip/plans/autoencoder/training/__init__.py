@@ -1,0 +1,1 @@
+"""Training of autoencoders: torch is imported here."""

@@ -1,0 +1,1 @@
+"""The plan that codes a table column by column."""

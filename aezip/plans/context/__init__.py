@@ -1,0 +1,1 @@
+"""The plan of networks that look at decoded neighbours."""

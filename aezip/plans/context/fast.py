@@ -1,0 +1,182 @@
+"""A chunk through compiled loops: scans and signals at once, bisection tile by tile; see `_raster_jit`, `bisected`.
+
+The bits are those of `walk`, which walks over the same chunk in NumPy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from aezip.core.errors import CorruptFile
+from aezip.core.fixed import FLAG_BINS
+from aezip.core.types import U8, Int64, Mask
+from aezip.entropy import residual
+
+from . import bisected
+from . import raster as scan
+from .fused import Class, ready
+from .net import ContextNet
+from .signal import SeriesPass
+
+Float = npt.NDArray[Any]
+
+
+@dataclass
+class Chunk:
+    """A chunk under way in compiled loops.
+
+    Parameters
+    ----------
+    context, errors
+        As in `walk.Walk`.
+    limit
+        Of contexts.
+    ignore
+        Which values are not coded, or None.
+    mean, level
+        What contexts are relative to, of the chunk's shape or one number; the autoencoder's level or None.
+    whole
+        Whether the grid is.
+    """
+
+    context: Float
+    errors: Float
+    limit: float
+    ignore: Mask | None
+    mean: Int64 | int
+    level: U8 | None
+    whole: bool
+
+    def decode(self, net: ContextNet, reader: residual.Decoder, workers: int) -> Int64:
+        """Return the decoded values in 1/64 step.
+
+        Raises
+        ------
+        CorruptFile
+            If the stream does not make sense.
+        """
+        count = residual.TABLE_LEVELS if not self.whole else residual.CONTEXTS_WHOLE
+        if net.sizes.spike is not None:
+            count = residual.CONTEXTS_WHOLE + FLAG_BINS
+        coder = reader.compiled(count)
+        value = np.empty(self.context.size, np.int64)
+        given = np.zeros(1), np.zeros(1, np.int64)
+        if net.sizes.order:
+            good = self._bisect(net, coder, True, value, given, lambda a, b: _buffers(b - a), workers)
+        else:
+            most = self.context.shape[1] if net.sizes.columns else min(scan.RUN, self.context.size)
+            good = self._walk(net, coder, True, value, given, _buffers(most))
+        if not good:
+            raise CorruptFile("an entropy-coded stream ends too early: the file is damaged")
+        reader.resume(coder)
+        return self._back(net, value)
+
+    def code(self, net: ContextNet, target: npt.NDArray[np.float64], whole: Int64 | None) -> tuple[list[residual.Split], Int64]:
+        """Return the residual of each pass and the decoded values in 1/64 step; see `walk.code`."""
+        value = np.empty(self.context.size, np.int64)
+        given = (
+            self._flat(net, target) if whole is None else np.zeros(1),
+            np.zeros(1, np.int64) if whole is None else self._flat(net, whole),
+        )
+        buffers = _buffers(self.context.size)
+        if net.sizes.order:
+            self._bisect(net, _NOTHING, False, value, given, lambda a, b: tuple(part[a:b] for part in buffers), 1)
+        else:
+            self._walk(net, _NOTHING, False, value, given, buffers)
+        parts: list[residual.Split] = []
+        _, level, flag, keep, table, _, q = buffers
+        for start, stop in self._runs(net):
+            run = slice(start, stop)
+            if net.sizes.spike is not None:
+                coded = keep[run] > 0
+                parts.append(residual.flags((keep[run] == 2)[coded], flag[run][coded]))
+            kept = keep[run] == 1
+            parts.append(residual.split(q[run][kept], level[run][kept], table[run][kept]))
+        return parts, self._back(net, value)
+
+    def _runs(self, net: ContextNet) -> list[tuple[int, int]]:
+        """Return where runs begin and end, in the order of decoding."""
+        if net.sizes.columns:
+            return [(a, a + self.context.shape[1]) for a in range(0, self.context.size, self.context.shape[1])]
+        if net.sizes.order:
+            return bisected.all_runs(net.sizes, self.context.shape)
+        return scan.wave(net.sizes.scan, self.context.shape).runs()
+
+    def _flat(self, net: ContextNet, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return values as compiled loops see them: those of signals with the segments last."""
+        return np.ascontiguousarray(array.transpose(0, 2, 1) if net.sizes.columns else array).reshape(-1)
+
+    def _back(self, net: ContextNet, value: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        if not net.sizes.columns:
+            return value.reshape(self.context.shape)
+        length, segments, columns = self.context.shape
+        return np.ascontiguousarray(value.reshape(length, columns, segments).transpose(0, 2, 1))
+
+    def _arranged(self, net: ContextNet, value: Int64, given: tuple[Any, Int64]) -> tuple[Any, Any]:
+        """Return grid and chunk as compiled loops take them."""
+        kept = np.ones(value.size, np.uint8) if self.ignore is None else self._flat(net, ~self.ignore).view(np.uint8)
+        mean = np.array([self.mean], np.int64) if isinstance(self.mean, int) else self.mean.reshape(-1)
+        spike = net.sizes.spike
+        chunk = (self.context.reshape(-1), self.errors.reshape(-1), value, kept, mean, *given, self.limit)
+        return (self.whole, 0 if spike is None else spike, spike is not None), chunk
+
+    @property
+    def _levels(self) -> U8:
+        return np.zeros(1, np.uint8) if self.level is None else self.level.reshape(-1)
+
+    def _bisect(
+        self, net: ContextNet, coder: tuple[Any, ...], decoding: bool, value: Int64, given: tuple[Any, Int64],
+        buffers: bisected.Buffers, workers: int,
+    ) -> bool:
+        """Walk over the passes of bisection; tell whether the stream held them."""
+        from ._bisection_jit import finish
+
+        grid, chunk = self._arranged(net, value, given)
+        predicted = bisected.predictions(
+            net, self.context, self.errors, self._levels, level=self.level is not None, buffers=buffers, workers=workers
+        )
+        return all(finish(coder, decoding, grid, chunk, index, run) for index, run in predicted)
+
+    def _walk(
+        self, net: ContextNet, coder: tuple[Any, ...], decoding: bool, value: Int64, given: tuple[Any, Int64], buffers: Any
+    ) -> bool:
+        """Walk over a scan or a signal; tell whether the stream held it."""
+        grid, chunk = self._arranged(net, value, given)
+        dtype = self.context.dtype
+        if net.sizes.columns:
+            length, segments, columns = self.context.shape
+            frozen = ready(net, _series_classes(columns), dtype, level=False)
+            shape, index = (length, columns, segments), np.arange(segments, dtype=np.int32)
+            from ._signal_jit import series
+
+            good = series(frozen, coder, decoding, grid, chunk, shape, index, buffers)
+            self.errors[...] = self._back(net, chunk[1])
+            return bool(good)
+        wave = scan.wave(net.sizes.scan, self.context.shape)
+        classes = (0, ()), (1, tuple(range(wave.table.shape[1])))
+        frozen = ready(net, classes, dtype, level=self.level is not None)
+        from ._raster_jit import scan as raster
+
+        return bool(raster(frozen, coder, decoding, grid, chunk, wave.compiled, self._levels, buffers))
+
+
+def _series_classes(columns: int) -> tuple[Class, ...]:
+    """Return the classes of a signal and what is active in each."""
+    late = [SeriesPass(index, column, columns) for index in (1, 8) for column in range(columns)]
+    return tuple((part.kind, part.active) for part in (SeriesPass(0, 0, columns), *late))
+
+
+def _buffers(count: int) -> tuple[npt.NDArray[Any], ...]:
+    """Return arrays for total, level, flag, keep, table, symbol and residual of so many values."""
+    bytes_ = [np.empty(count, np.uint8) for _ in range(5)]
+    return np.empty(count, np.int64), *bytes_, np.empty(count, np.int64)
+
+
+_NOTHING = (
+    np.zeros(1, np.uint32), np.zeros(1, np.int16), np.zeros(1, np.uint32), np.zeros(1, np.uint16), np.zeros(64, np.int64),
+    np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(64, np.int64),
+)  # a coder that is not asked

@@ -1,0 +1,313 @@
+"""The plan with context refinement: order of axes, network, and the autoencoder below it if there is one.
+
+    x -> grid coordinates -> [autoencoder: codes -> mean, level] -> refinement -> residual
+
+Knows nothing of files.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from aezip.core import jit as kernels
+from aezip.core.errors import CorruptFile
+from aezip.core.fixed import FLAG_BINS, FRACTION_BITS
+from aezip.core.planes import Cursor
+from aezip.core.types import Int64, Mask
+from aezip.entropy import ans, residual
+from aezip.entropy.residual import CONTEXTS_WHOLE, TABLE_LEVELS, TableCounts, tables_from_bytes
+from aezip.plans.autoencoder import chunk as network
+from aezip.plans.autoencoder.chunk import Coded
+from aezip.plans.autoencoder.networks import Model, from_bytes
+from aezip.plans.autoencoder.plan import NetworkPlan
+from aezip.plans.buckets import BucketPlan
+from aezip.plans.columns.plan import RecallPlan
+from aezip.quantize.grid import Grid
+
+from . import walk as refinement
+from .bisection import MOST_KINDS, Order, kinds
+from .net import ContextNet, ContextSizes, net_from_bytes, net_to_bytes
+from .raster import MOST_AXES, Axes
+from .signal import Series
+from .walk import Base, Offset
+
+if TYPE_CHECKING:
+    from aezip.plans.autoencoder.encoder import FloatEncoder
+
+
+@dataclass(frozen=True)
+class ContextPlan:
+    """Sizes of the context network, and what it refines.
+
+    Parameters
+    ----------
+    sizes
+        Order of the axes, hidden units.
+    whole
+        Values are whole numbers.
+    origin
+        In 1/64 step: contexts are relative to it.
+    base
+        The autoencoder, or None.
+    series
+        The signal, if axes are not refined but decoded in order; or None.
+    """
+
+    sizes: ContextSizes
+    whole: bool
+    origin: int
+    base: NetworkPlan | None
+    series: Series | None = None
+
+    @property
+    def kind(self) -> str:
+        """Name of the plan."""
+        return "context"
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """The chunk's streams."""
+        return ("codes", "residual")
+
+    @property
+    def block(self) -> int:
+        """Indices of the outer axis that stay together."""
+        return 1 if self.base is None else self.base.layout.block[0]
+
+    @property
+    def tables(self) -> int:
+        """Number of frequency tables of the residual."""
+        own = CONTEXTS_WHOLE if self.whole else TABLE_LEVELS
+        return own if self.sizes.spike is None else own + FLAG_BINS
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan."""
+        return {
+            "kind": "context",
+            "order": [list(axes) for axes in self.sizes.order],
+            "corner": self.sizes.corner,
+            "hidden": self.sizes.hidden,
+            "precision": self.sizes.precision,
+            "origin": self.origin,
+            "base": None if self.base is None else self.base.to_json(),
+            "spike": self.sizes.spike,
+            "series": None if self.series is None else self.series.to_json(),
+            **({"scan": list(self.sizes.scan)} if self.sizes.scan else {}),
+        }
+
+    def describe(self) -> str:
+        """Return the plan in a few words."""
+        if self.series is not None:
+            return f"signal along {self.series.axis}, {self.sizes.columns} columns, {self.sizes.hidden} hidden"
+        way = way_name(self.sizes.order, self.sizes.scan)
+        name = f"context {way}{', corners first' if self.sizes.corner else ''}, {self.sizes.hidden} hidden"
+        if self.sizes.spike is not None:
+            name += f", {self.sizes.spike} apart"
+        return name if self.base is None else f"{self.base.describe()}; {name}"
+
+    @staticmethod
+    def from_json(value: Any, shape: tuple[int, ...], *, whole: bool) -> ContextPlan:
+        """Read a plan for arrays of `shape`.
+
+        Raises
+        ------
+        CorruptFile
+            If it is malformed.
+        """
+        damaged = CorruptFile("the plan in the header is malformed: the file is damaged")
+        try:
+            order = tuple(tuple(axes) for axes in value["order"])
+            corner, numbers = value["corner"], [value[n] for n in ("hidden", "precision", "origin")]
+            base, signal, spike = value["base"], value["series"], value["spike"]
+            scan = tuple(value.get("scan", ()))
+        except (KeyError, TypeError) as error:
+            raise damaged from error
+        flat = [axis for axes in (*order, scan) for axis in axes]
+        good = all(type(a) is int and 0 <= a < len(shape) for a in flat) and len(set(flat)) == len(flat)
+        series = None if signal is None else Series.from_json(signal, shape)
+        good = good and [bool(order), series is not None, bool(scan)].count(True) == 1 and not (series and base)
+        good = good and (not scan or 2 <= len(scan) <= MOST_AXES)
+        good = good and all(1 <= len(axes) <= 4 for axes in order) and kinds(order) <= MOST_KINDS
+        good = good and (spike is None or (whole and type(spike) is int and abs(spike) < 1 << 60))
+        good = good and isinstance(corner, bool) and all(type(n) is int for n in numbers)
+        if not good or not 1 <= numbers[0] <= 512 or not 10 <= numbers[1] <= 30 or abs(numbers[2]) >= 1 << 60:
+            raise damaged
+        plan = None
+        if base is not None:
+            plan = NetworkPlan.from_json(base, shape, whole=whole)
+            if plan.difference is not None or len(plan.sizes.groups) > 1 or numbers[2]:
+                raise damaged
+        hidden, precision, origin = numbers
+        columns = 0 if series is None else series.count(shape)
+        return ContextPlan(ContextSizes(order, corner, hidden, precision, columns, spike, scan), whole, origin, plan, series)
+
+
+def way_name(order: Order, scan: Axes) -> str:
+    """Return a short name of how axes are gone over; of a signal: the empty one."""
+    if scan:
+        return f"scan {'>'.join(map(str, scan))}"
+    return ">".join("+".join(map(str, axes)) for axes in order)
+
+
+def needed(plan: object) -> list[str]:
+    """Return the features that readers of format 1.2 may lack and a plan needs."""
+    if isinstance(plan, BucketPlan):
+        return ["buckets"]
+    if isinstance(plan, RecallPlan):
+        return [name for name, used in (("classes", plan.classed), ("recency", plan.recent)) if used]
+    inner = bottleneck(plan)
+    convolved = inner is not None and bool(inner.sizes.axes)
+    return ["convolution"] * convolved + ["scan"] * (isinstance(plan, ContextPlan) and bool(plan.sizes.scan))
+
+
+def bottleneck(plan: object) -> NetworkPlan | None:
+    """Return the autoencoder of any plan, or the one below a context plan; None if it has no codes."""
+    inner = plan.base if isinstance(plan, ContextPlan) else plan
+    return inner if isinstance(inner, NetworkPlan) and inner.sizes.width else None
+
+
+@dataclass(frozen=True)
+class ContextModel:
+    """All that decoding needs beside the chunks' streams."""
+
+    net: ContextNet
+    residual_tables: ans.Tables
+    base: Model | None
+
+
+def model_to_bytes(base: bytes, net: ContextNet, counts: TableCounts) -> bytes:
+    """Serialize: length of the autoencoder's model, uint32; that model; network; tables of the residual."""
+    return len(base).to_bytes(4, "little") + base + net_to_bytes(net) + counts.to_bytes()
+
+
+def model_from_bytes(data: bytes, plan: ContextPlan, axes: int) -> ContextModel:
+    """Read what `model_to_bytes` wrote.
+
+    Raises
+    ------
+    CorruptFile
+        If the bytes do not fit the plan.
+    """
+    cursor = Cursor(data)
+    size = int.from_bytes(cursor.take(4), "little")
+    head = cursor.take(size)
+    if bool(size) != (plan.base is not None):
+        raise CorruptFile("the model does not fit the plan: the file is damaged")
+    base = None if plan.base is None else from_bytes(head, plan.base.sizes, axes)
+    net = net_from_bytes(cursor, plan.sizes)
+    tables, used = tables_from_bytes(data[cursor.at :], plan.tables)
+    if cursor.at + used != len(data):
+        raise CorruptFile("the model has bytes left over: the file is damaged")
+    return ContextModel(net, tables, base)
+
+
+def autoencoder_base(plan: NetworkPlan, model: Model, codes: Int64, shape: tuple[int, ...]) -> Base:
+    """Return what the autoencoder's decoder says of a chunk, codes (rows, width)."""
+    mean, level = network.predictions(plan, model, codes, shape)
+    return Base(np.ascontiguousarray(plan.layout.array(mean, shape)), np.ascontiguousarray(plan.layout.array(level, shape)))
+
+
+def targets(
+    grid: Grid, x: npt.NDArray[Any], masked: Mask | None
+) -> tuple[npt.NDArray[np.float64], Int64 | None]:
+    """Return the values in steps, and as whole numbers if the grid is whole; masked ones are anything finite."""
+    if grid.whole:
+        k = grid.integers(x)
+        return k.astype(np.float64), k
+    target = grid.coordinates(x)
+    if masked is not None:
+        target[masked] = 0.0
+    return target, None
+
+
+def encode_codes(
+    plan: NetworkPlan, grid: Grid, encoder: FloatEncoder, x: npt.NDArray[Any], masked: Mask | None
+) -> Int64:
+    """Return the codes of a chunk, (rows, width)."""
+    rows = network.prepare(plan, grid, x, masked)
+    return network.encode(plan, encoder, rows, x.shape)
+
+
+def code(
+    plan: ContextPlan,
+    grid: Grid,
+    net: ContextNet,
+    base: Model | None,
+    encoder: FloatEncoder | None,
+    x: npt.NDArray[Any],
+    masked: Mask | None,
+) -> Coded:
+    """Encode a chunk up to entropy coding, and decode it."""
+    codes = np.zeros((0, 0), np.int64)
+    offset: Offset = plan.origin
+    if plan.base is not None:
+        assert encoder is not None
+        assert base is not None
+        codes = encode_codes(plan.base, grid, encoder, x, masked)
+        offset = autoencoder_base(plan.base, base, codes, x.shape)
+        codes = codes.reshape(*plan.base.layout.grid(x.shape), -1)
+    target, whole = targets(grid, x, masked)
+    target, whole, ignore = arranged(plan.series, target, whole, masked)
+    if whole is not None:  # they are coded, the shape is all that is asked of the target
+        target = np.broadcast_to(np.float64(0.0), whole.shape)
+    refined = refinement.code(net, target, whole, ignore, offset)
+    value = refined.value if plan.series is None else plan.series.join(refined.value, x.shape)
+    return Coded(codes, refined.residual, _values(grid, value, x.dtype))
+
+
+def arranged(
+    series: Series | None, target: npt.NDArray[np.float64], whole: Int64 | None, masked: Mask | None
+) -> tuple[npt.NDArray[np.float64], Int64 | None, Mask | None]:
+    """Return values, whole numbers and what is ignored as the network walks over them."""
+    if series is None:
+        return target, whole, masked
+    return series.split(target), None if whole is None else series.split(whole), _ignored(series, target.shape, masked)
+
+
+def _ignored(series: Series, shape: tuple[int, ...], masked: Mask | None) -> Mask | None:
+    padding = series.padding(shape)
+    if masked is None:
+        return padding
+    return series.split(masked) if padding is None else series.split(masked) | padding
+
+
+def _values(grid: Grid, value: Int64, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    return grid.values(value >> FRACTION_BITS if grid.whole else value, dtype)
+
+
+def decode(
+    plan: ContextPlan,
+    grid: Grid,
+    model: ContextModel,
+    streams: dict[str, bytes],
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    masked: Mask | None,
+    workers: int = 1,
+) -> npt.NDArray[Any]:
+    """Decode a chunk of `shape` on `workers` threads; masked values are left to the caller.
+
+    Raises
+    ------
+    CorruptFile
+        If the streams do not make sense.
+    """
+    offset: Offset = plan.origin
+    if plan.base is not None and model.base is not None:
+        codes = model.base.book.decode(model.base.code_tables, streams["codes"], plan.base.layout.grid(shape))
+        offset = autoencoder_base(plan.base, model.base, codes, shape)
+    reader = residual.Decoder(model.residual_tables, streams["residual"], fast=kernels.available(math.prod(shape)))
+    if plan.series is None:
+        value = refinement.decode(model.net, reader, shape, masked, offset, whole=grid.whole, workers=workers)
+    else:
+        others = math.prod(shape) // (shape[plan.series.axis] * plan.series.count(shape))
+        inner = plan.series.length(shape), plan.series.segments * others, plan.series.count(shape)
+        left_out = _ignored(plan.series, shape, masked)
+        value = refinement.decode(model.net, reader, inner, left_out, offset, whole=grid.whole)
+        value = plan.series.join(value, shape)
+    return _values(grid, value, dtype)

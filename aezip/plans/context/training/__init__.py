@@ -1,0 +1,1 @@
+"""Training of context networks: torch is imported here."""

@@ -1,0 +1,1 @@
+"""Values to integers and back: grids and lattices, and finding them."""

@@ -1,0 +1,1 @@
+"""The search for the plan of an array."""

@@ -1,0 +1,203 @@
+"""Trying context plans: orders of the axes, sizes, with an autoencoder below or without. Knows nothing of files."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from aezip.array.layout import Piece
+from aezip.core.fixed import FRACTION_BITS
+from aezip.core.parallel import ordered
+from aezip.core.surroundings import restored
+from aezip.entropy import residual
+from aezip.entropy.codebook import CodeBook
+from aezip.entropy.frames import pack
+from aezip.entropy.residual import TableCounts
+from aezip.plans.autoencoder.chunk import Coded
+from aezip.plans.autoencoder.encoder import FloatEncoder
+from aezip.plans.autoencoder.networks import Model
+from aezip.plans.autoencoder.plan import NetworkPlan
+from aezip.plans.context import plan as contextplan
+from aezip.plans.context.bisection import Order
+from aezip.plans.context.net import BITS, ContextNet, ContextSizes
+from aezip.plans.context.plan import ContextModel, ContextPlan
+from aezip.plans.context.raster import Axes
+from aezip.plans.context.rows import Sample
+from aezip.plans.context.signal import Series
+from aezip.plans.context.walk import Offset
+from aezip.quantize.grid import Grid
+
+if TYPE_CHECKING:
+    from aezip.plans.context.training.fit import Fit
+
+WIDE = 20  # precision where float32 cannot hold the contexts
+NARROW_RANGE = 1 << 21  # largest distance from the origin, in 1/64 step, that float32 contexts hold with room to spare
+
+
+@dataclass(frozen=True)
+class Below:
+    """A trained autoencoder that a context network refines."""
+
+    plan: NetworkPlan
+    model: Model
+    model_bytes: bytes
+    encoder: FloatEncoder
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """A context plan ready to encode with."""
+
+    plan: ContextPlan
+    grid: Grid
+    size: float
+    model: ContextModel
+    model_bytes: bytes
+    encoder: FloatEncoder | None
+    rate: float
+
+
+def orders(shape: tuple[int, ...]) -> list[Order]:
+    """Return the orders of the axes worth trying, the most usual first."""
+    axes = [a for a, n in enumerate(shape) if n > 1]
+    if len(axes) <= 1:
+        return [(tuple(axes),)] if axes else []
+    first, rest, last = axes[0], tuple(axes[1:]), axes[-1]
+    out: list[Order] = [((first,), rest), (tuple(axes),), (rest,), ((last,), tuple(axes[:-1]))]
+    if len(axes) == 2:
+        out.append(((first,),))
+    else:
+        out.append(((first,), (axes[1],), tuple(axes[2:])))
+        out.append(((last,), (first,), tuple(axes[1:-1])))
+        out.append(((axes[1],), (first, *axes[2:])))
+    good = [o for o in out if all(1 <= len(group) <= 4 for group in o)]
+    return list(dict.fromkeys(good))
+
+
+def find_spike(grid: Grid, piece: Piece) -> int | None:
+    """Return a whole number that at least a sixth of a piece's values are; None if there is none."""
+    if not grid.whole:
+        return None
+    k = grid.at(piece.start).integers(piece.x)
+    kept = k.reshape(-1) if piece.masked is None else k[~piece.masked]
+    if not kept.size:
+        return None
+    values, counts = np.unique(kept, return_counts=True)
+    most = int(counts.argmax())
+    return int(values[most]) if counts[most] * 6 >= kept.size and len(values) > 2 else None
+
+
+@dataclass
+class Prepared:
+    """Sampled chunks as a context network sees them."""
+
+    plan_whole: bool
+    origin: int
+    precision: int
+    samples: list[Sample]
+    codes: list[npt.NDArray[np.int64]]
+
+
+def _samples(grid: Grid, pieces: list[Piece], below: Below | None, series: Series | None) -> Prepared:
+    parts, codes = [], []
+    low, high = math.inf, -math.inf
+    for piece in pieces:
+        target, whole = contextplan.targets(grid.at(piece.start), piece.x, piece.masked)
+        if whole is not None and piece.masked is not None:
+            target[piece.masked] = 0.0
+        offset: Offset = 0
+        left = target
+        if below is not None:
+            rows = contextplan.encode_codes(below.plan, grid.at(piece.start), below.encoder, piece.x, piece.masked)
+            offset = contextplan.autoencoder_base(below.plan, below.model, rows, piece.x.shape)
+            left = target - offset.mean * 2.0**-FRACTION_BITS
+            codes.append(rows.reshape(*below.plan.layout.grid(piece.x.shape), -1))
+        kept = left if piece.masked is None else left[~piece.masked]
+        if kept.size:
+            low, high = min(low, float(kept.min())), max(high, float(kept.max()))
+        parts.append((target, whole, piece.masked, offset))
+    unit = 2.0**FRACTION_BITS
+    origin = 0 if below is not None else round((low + high) / 2.0 * unit)
+    reach = max(abs(low * unit - origin), abs(high * unit - origin))
+    samples: list[Sample] = [
+        Sample(*contextplan.arranged(series, t, w, m), o if below is not None else origin) for t, w, m, o in parts
+    ]
+    return Prepared(grid.whole, origin, BITS if reach < NARROW_RANGE else WIDE, samples, codes)
+
+
+def train(
+    grid: Grid,
+    pieces: list[Piece],
+    share: float,
+    order: Order,
+    hidden: int,
+    steps: int,
+    seed: int,
+    *,
+    corner: bool = False,
+    below: Below | None = None,
+    series: Series | None = None,
+    scan: Axes = (),
+    spike: int | None = None,
+    final: bool = True,
+    resumed: tuple[ContextPlan, ContextNet] | None = None,
+    threads: int = 1,
+    report: Callable[[int, int, int, float], None] | None = None,
+) -> Refinement:
+    """Train a context network on sampled chunks, code them, count the bytes.
+
+    Parameters
+    ----------
+    share
+        Values of the array over values sampled.
+    final
+        Refresh the neighbours by coding the sample while training.
+    resumed
+        Train this network on, with the sizes and the origin of its plan.
+    threads
+        On which chunks are coded.
+    """
+    with restored():
+        from aezip.plans.context.training import fit as refining  # torch is needed here alone
+
+    ready = _samples(grid, pieces, below, series)
+    columns = 0 if series is None else series.count(pieces[0].x.shape)
+    sizes = ContextSizes(order, corner, hidden, ready.precision, columns, spike, scan)
+    origin, net = ready.origin, None
+    if resumed is not None:
+        sizes, origin, net = resumed[0].sizes, resumed[0].origin, resumed[1]
+    fitted = refining.fit(
+        sizes, ready.samples, steps, seed, refreshes=(0.25, 0.5, 0.75) if final else (), progress=report, resumed=net,
+        threads=threads,
+    )
+    plan = ContextPlan(sizes, grid.whole, origin, None if below is None else below.plan, series)
+    return _count(plan, grid, pieces, share, fitted, below, threads)
+
+
+def _count(
+    plan: ContextPlan, grid: Grid, pieces: list[Piece], share: float, fitted: Fit, below: Below | None, threads: int
+) -> Refinement:
+    """Code the sample with a frozen network and count the bytes, the model's included."""
+    encoder = None if below is None else below.encoder
+    base = None if below is None else below.model
+
+    def code(piece: Piece) -> Coded:
+        return contextplan.code(plan, grid.at(piece.start), fitted.net, base, encoder, piece.x, piece.masked)
+
+    coded = list(ordered(code, pieces, min(threads, len(pieces))))
+    counts = TableCounts(plan.tables)
+    for part in coded:
+        for split in part.residual:
+            counts.add(split.symbols, split.contexts)
+    data = contextplan.model_to_bytes(b"" if below is None else below.model_bytes, fitted.net, counts)
+    model = contextplan.model_from_bytes(data, plan, len(pieces[0].x.shape))
+    size = sum(len(residual.encode(model.residual_tables, c.residual)) for c in coded)
+    if model.base is not None:
+        book: CodeBook = model.base.book
+        size += sum(len(residual.encode(model.base.code_tables, book.passes(c.codes))) for c in coded)
+    return Refinement(plan, grid, size * share + len(pack(data, 19)), model, data, encoder, fitted.rate)

@@ -1,0 +1,1 @@
+"""What looks at files: pages, comparisons, tests in a child process."""

@@ -1,0 +1,138 @@
+"""Everything a report shows beside the ledger: digests, errors against the original, their histogram, pictures.
+
+Knows archives; nothing of pages or terminals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from aezip.archive.comparing import Comparison, Pair, matched
+from aezip.array.bounds import Tolerance
+from aezip.array.metrics import Metrics, difference
+from aezip.core.errors import CorruptFile
+
+from . import pictures
+
+if TYPE_CHECKING:
+    from aezip.archive.reading import Archive
+
+BINS = 49  # odd: one of them around no error
+RMS_SHOWN = 4.0  # a bound on the mean: errors are shown up to this many times the RMSE allowed
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Errors (decoded minus original) in equal steps from -`reach` to `reach` times what is allowed, and those beyond.
+
+    `counts` has `BINS` + 2 entries: the first and the last are the errors beyond the reach.
+    """
+
+    counts: npt.NDArray[np.int64]
+    reach: float
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """A plane of an array as PNG files: original, decoded, error; where it lies, and the scales of the colours."""
+
+    original: bytes
+    decoded: bytes
+    error: bytes
+    key: tuple[Any, ...]
+    shape: tuple[int, ...]
+    low: float
+    high: float
+    limit: float
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What the original of an array shows."""
+
+    metrics: Metrics
+    wrong: int
+    within: bool
+    histogram: Histogram | None
+    pictures: Pictures | None
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """Whether every digest was checked, and what the originals show, by name."""
+
+    verified: bool
+    arrays: dict[str, Compared]
+
+    @property
+    def within(self) -> bool:
+        """Whether no original shows a broken bound."""
+        return all(compared.within for compared in self.arrays.values())
+
+
+def inspect(archive: Archive, originals: Mapping[str, Any] | None, *, verify: bool) -> Inspection:
+    """Check every digest, unless `verify` is False, and compare with originals, if there are any.
+
+    Raises
+    ------
+    CorruptFile
+        If the file is damaged.
+    InvalidInput
+        If the originals do not correspond.
+    """
+    compared = {} if originals is None else matched(originals, archive)
+    damage = archive.damage() if verify else []
+    if damage:
+        more = f", and {len(damage) - 1} more" if len(damage) > 1 else ""
+        raise CorruptFile(f"{damage[0]}{more}: get another copy, or see aezip test and aezip decompress --salvage")
+    return Inspection(verify, {name: _compared(comparison) for name, comparison in compared.items()})
+
+
+def _compared(comparison: Comparison) -> Compared:
+    """Compare an array with its original."""
+    counts = np.zeros(BINS + 2, np.int64)
+    reach = RMS_SHOWN if comparison.tolerance.kind == "psnr" else 1.0
+    for pair in comparison.pairs():
+        if comparison.tolerance.kind != "lossless":
+            counts += _counted(pair, comparison.tolerance, reach)
+    histogram = Histogram(counts, reach) if counts.any() else None
+    return Compared(comparison.metrics, comparison.wrong, comparison.within, histogram, _pictures(comparison))
+
+
+def _counted(pair: Pair, tolerance: Tolerance, reach: float) -> npt.NDArray[np.int64]:
+    """Count the errors of ordinary values over what is allowed."""
+    x, y = pair.original, pair.decoded
+    with np.errstate(all="ignore"):
+        if tolerance.kind == "relative":
+            allowed = np.abs(x.astype(np.float64)) * tolerance.relative
+        else:
+            allowed = np.asarray(tolerance.absolute if tolerance.kind == "absolute" else np.sqrt(tolerance.mse))
+        size = difference(x, y)
+        share = np.where(size == 0, 0.0, size / allowed) * np.where(y < x, -1.0, 1.0) / reach
+        share = share[np.isfinite(x) & ~pair.masked]
+        share = np.where(np.isnan(share), np.inf, share)  # a finite value that did not stay so
+        inside = np.clip(np.floor((np.clip(share, -1, 1) + 1) * (BINS / 2)), 0, BINS - 1).astype(np.int64) + 1
+    place = np.where(share < -1, 0, np.where(share > 1, BINS + 1, inside))
+    return np.bincount(place.reshape(-1), minlength=BINS + 2)
+
+
+def _pictures(comparison: Comparison) -> Pictures | None:
+    """Draw a plane in the middle of an array; None where it has none."""
+    shape = comparison.view.shape
+    key = pictures.plane(shape)
+    if key is None:
+        return None
+    fill = comparison.view.decoder.fill
+    x, y = (pictures.numbers(np.asarray(values[key]), fill) for values in (comparison.original, comparison.view))
+    known = x[np.isfinite(x)]
+    low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
+    with np.errstate(all="ignore"):
+        error = y - x
+    limit = float(np.max(np.abs(error), initial=0.0, where=np.isfinite(error)))
+    drawn = (pictures.values_png(x, low, high), pictures.values_png(y, low, high), pictures.errors_png(error, limit))
+    return Pictures(*drawn, key, shape, low, high, limit)
