@@ -104,7 +104,8 @@ def test_other_types_are_refused_in_one_line(bad: object) -> None:
 
 
 @pytest.mark.parametrize(("dtype", "fill"), [("u1", -1), ("i2", 40000), ("i4", 1.5), ("i4", np.nan), ("f4", "x"), ("f4", 1j),
-                                             ("f2", 1e20), ("u1", "7"), ("i8", [1, 2]), ("i4", None.__class__)])
+                                             ("f2", 1e20), ("u1", "7"), ("i8", [1, 2.5]), ("i8", []), ("i8", list(range(65))),
+                                             ("i4", None.__class__)])
 def test_impossible_fill_values_are_refused(dtype: str, fill: object) -> None:
     with pytest.raises(InvalidInput) as caught:
         admit(np.zeros(3, dtype=dtype), fill)
@@ -114,7 +115,7 @@ def test_impossible_fill_values_are_refused(dtype: str, fill: object) -> None:
 def test_fill_values_take_the_type_of_the_data() -> None:
     assert admit(np.zeros(3, dtype=">f4"), 1e20).fill == np.float32(1e20)
     assert admit(np.zeros(3, dtype="i2"), -9999.0).fill.tolist() == [-9999]
-    assert admit(np.zeros(3, dtype="c8"), 1e20).fill.tolist() == [np.float32(1e20), 0.0]
+    assert admit(np.zeros(3, dtype="c8"), 1e20).fill.tolist() == [np.float32(1e20), 0.0, -0.0]
     assert admit(np.zeros(3, dtype="u8"), 2**64 - 1).fill.tolist() == [2**64 - 1]
     assert admit(np.zeros(3)).fill is None
 
@@ -176,7 +177,7 @@ def test_special_values_are_classified_and_restored(dtype: str) -> None:
     out = np.where(classes == 0, x, np.dtype(dtype).type(5))
     table.restore(classes, out)
     assert same_bits(out, x)
-    assert Specials.from_json(json.loads(json.dumps(table.to_json()))) == table
+    assert Specials.from_json(json.loads(json.dumps(table.to_json())), np.dtype(dtype)) == table
 
 
 @pytest.mark.parametrize("dtype", FLOATS + INTEGERS)
@@ -217,10 +218,13 @@ def test_a_class_outside_the_table_is_corrupt() -> None:
     {}, {"fills": 0}, {"fills": 1, "patterns": []}, {"fills": 0, "patterns": ["zz"]}, {"fills": 0, "patterns": [3]},
     {"fills": True, "patterns": ["00"]}, {"fills": 0, "patterns": ["00", "0000"]}, None, [],
     {"fills": 0, "patterns": ["00", "00"]}, {"fills": 0, "patterns": [f"{i:04x}" for i in range(255)]},
+    {"fills": 0, "patterns": [], "valid": ["0000"]}, {"fills": 0, "patterns": [], "valid": ["0500", "0400"]},
+    {"fills": 0, "patterns": [], "valid": ["05", "06"]}, {"fills": 0, "patterns": [], "valid": 7},
+    {"fills": 0, "patterns": [], "apart": 1}, {"fills": 131, "patterns": [f"{i:04x}" for i in range(200)]},
 ])
 def test_malformed_tables_are_corrupt(data: object) -> None:
     with pytest.raises(CorruptFile):
-        Specials.from_json(data)
+        Specials.from_json(data, np.dtype("u2"))
 
 
 def test_integers_without_fill_have_no_specials() -> None:

@@ -138,7 +138,7 @@ def test_peers_keep_every_bound_or_do_not_apply(peer: Peer, dtype: str) -> None:
 
 def test_the_check_knows_every_bound() -> None:
     array = np.array([[-0.0, 1.0], [np.nan, 1e20]], "f4")
-    problem = bench.pose(array, aezip.Absolute(0.5), 1e20)
+    problem = bench.pose(array, aezip.Absolute(0.5), fill_value=1e20)
     assert bench.check(problem, np.array([[0.0, 1.5], [np.nan, 1e20]], "f4")) == ("ok", 0.5)
     assert bench.check(problem, np.array([[0.0, 1.6], [np.nan, 1e20]], "f4"))[0] == "bound exceeded"
     assert bench.check(problem, np.array([[0.0, np.nan], [np.nan, 1e20]], "f4"))[0] == "bound exceeded"

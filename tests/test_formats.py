@@ -115,7 +115,7 @@ def test_hdf5_data_sets_read_as_h5py_does(hdf5: str, name: str) -> None:
 
 def test_hdf5_fill_values_come_from_the_attributes(hdf5: str) -> None:
     fills = read(hdf5, datasets=("plain", "group/big", "flags")).fills
-    assert fills == {"plain": 5, "group/big": 7}
+    assert fills == {"plain": [5], "group/big": [7]}
 
 
 def test_hdf5_lists_the_data_sets_there_are(hdf5: str) -> None:

@@ -52,6 +52,15 @@ def test_others_are_not_suspected(values: np.ndarray) -> None:
     assert suspect(values, 1e-3) is None
 
 
+@pytest.mark.parametrize("share", [1e-3, 0.1, 0.999, 2.0])
+@pytest.mark.parametrize("top", [2, 16, 255, 65535])
+def test_random_integers_are_not_suspected(top: int, share: float) -> None:
+    for seed in range(20):
+        values = np.random.default_rng(seed).integers(0, top, 5000)
+        assert suspect(values, share) is None
+        assert suspect(np.r_[values, top + 1, top + 1], share) is None
+
+
 @pytest.mark.parametrize("fill", [-9999.0, 1e20, -32768.0])
 def test_low_and_high_ones_are_found(fill: float) -> None:
     values = np.r_[np.linspace(0.0, 1.0, 990), np.full(10, fill)]

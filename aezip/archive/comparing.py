@@ -65,7 +65,7 @@ class Comparison:
             )
         self.original, self.view, self.wrong = original, view, 0
         self._admitted = admit(original)
-        self._statistics = scan(self._admitted.values, view.decoder.fill, trailing=self._admitted.trailing)
+        self._statistics = scan(self._admitted.values, view.decoder.fill, view.decoder.valid, trailing=self._admitted.trailing)
         bound = Lossless() if self._admitted.lossless_only else view.bound
         self.tolerance: Tolerance = resolve(bound, self._statistics)
         self._errors = Accumulator()
@@ -77,7 +77,7 @@ class Comparison:
             x, y = native(self._admitted.values[start:stop]), native(admit(values).values)
             classes = specials.classify(x)
             masked = specials.masked(classes)
-            self.wrong += int(violations(x, y, self.tolerance, classes != 0).sum())
+            self.wrong += int((violations(x, y, self.tolerance, classes != 0) | specials.confused(classes, y)).sum())
             self._errors.update(x, y, masked)
             yield Pair(x, y, masked)
 

@@ -45,7 +45,7 @@ def stand_in(dtype: str, shape: tuple[int, ...], fill: npt.NDArray[Any] | None) 
     shape
         Of what is lost.
     fill
-        The array's fill values, of its plain native type, shape (1,) or (2,); None: it has none.
+        The array's fill values, of its plain native type, shape (count,); None: it has none.
 
     Returns
     -------
@@ -59,5 +59,5 @@ def stand_in(dtype: str, shape: tuple[int, ...], fill: npt.NDArray[Any] | None) 
         fill = np.full(1, empty, plain)
     parts = 2 if kind.kind == "c" else 1
     values = np.empty((*shape, parts), plain)
-    values[...] = fill if parts > 1 else fill[:1]
+    values[...] = fill if parts == fill.size == 2 and fill[0] != fill[1] else fill[:1]
     return restore(values, shape, dtype)

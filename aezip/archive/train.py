@@ -30,6 +30,7 @@ def train(
     *,
     bound: Bound | None = None,
     fill_value: Any = None,
+    valid_range: Any = None,
     preset: str = "balanced",
     seed: int = 0,
     variant: str = "deep",
@@ -43,7 +44,7 @@ def train(
     ----------
     data
         Array, or a sequence of arrays.
-    bound, fill_value, preset, seed, variant, device, progress
+    bound, fill_value, valid_range, preset, seed, variant, device, progress
         As in `aezip.compress`.
     init_from
         Continue training from this model: its plan stays, its weights are where training starts.
@@ -62,9 +63,9 @@ def train(
     """
     array = _joined(data)
     encoder = Encoder(
-        array, Lossless() if bound is None else bound, fill_value=fill_value, preset=preset, seed=seed, variant=variant,
-        device=device, progress=progress, shared=True, start=None if init_from is None else init_from.trained,
-        threads=cores(),
+        array, Lossless() if bound is None else bound, fill_value=fill_value, valid_range=valid_range,
+        preset=preset, seed=seed, variant=variant, device=device, progress=progress, shared=True,
+        start=None if init_from is None else init_from.trained, threads=cores(),
     )  # fmt: skip
     encoder.prepare()
     choice = encoder.chosen

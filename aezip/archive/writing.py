@@ -85,6 +85,11 @@ def _check(
                 raise BoundViolated(f"verification failed ({error}): nothing was written") from error
 
 
+def _for_each(option: Any, named: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return an option for each array: a mapping has its own."""
+    return option if isinstance(option, Mapping) else dict.fromkeys(named, option)
+
+
 def _write(data: Any, writer: Writer, options: dict[str, Any], threads: int, *, verify: bool) -> Report:
     progress = Progress(options["progress"])
     named = by_name(data)
@@ -92,10 +97,11 @@ def _write(data: Any, writer: Writer, options: dict[str, Any], threads: int, *, 
     embed = options.pop("embed_model")
     if model is not None:
         options |= {"trained": model.trained, "reference": model.reference(embedded=embed)}
-    fills = options.pop("fill_value")
-    if not isinstance(fills, Mapping):
-        fills = dict.fromkeys(named, fills)
-    encoders = {n: Encoder(array, name=n, fill_value=fills.get(n), threads=threads, **options) for n, array in named.items()}
+    fills, ranges = (_for_each(options.pop(option), named) for option in ("fill_value", "valid_range"))
+    encoders = {
+        n: Encoder(array, name=n, fill_value=fills.get(n), valid_range=ranges.get(n), threads=threads, **options)
+        for n, array in named.items()
+    }
     for name, encoder in encoders.items():
         _encode(encoder, writer, name, threads, progress)
         encoder.release()
@@ -115,6 +121,7 @@ def compress(
     *,
     bound: Bound | None = None,
     fill_value: Any = None,
+    valid_range: Any = None,
     preset: str = "balanced",
     seed: int = 0,
     variant: str = "deep",
@@ -139,7 +146,11 @@ def compress(
     bound
         `Absolute`, `RangeRelative`, `PointRelative`, `PSNR` or `Lossless` (default).
     fill_value
-        Masked: exact on return, kept out of the value range and of training. A mapping: one for each array.
+        Masked: exact on return, kept out of the value range and of training; no other value comes back as it. Several: a
+        sequence. A mapping: for each array its own.
+    valid_range
+        Pair (low, high), None for no limit on one side: values outside are masked too, none inside comes back outside.
+        A mapping: for each array its own.
     preset
         Effort: "fast", "balanced" or "best".
     seed
@@ -184,6 +195,7 @@ def compress(
     options = {
         "bound": Lossless() if bound is None else bound,
         "fill_value": fill_value,
+        "valid_range": valid_range,
         "preset": preset,
         "seed": seed,
         "variant": variant,

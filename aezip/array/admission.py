@@ -17,7 +17,7 @@ import numpy as np
 from aezip.core.errors import CorruptFile, InvalidInput
 from aezip.core.fixed import MAX_AXES, MAX_VALUES
 
-from .specials import values_of_fill
+from .missing import ValidRange, values_of_fill
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -41,7 +41,9 @@ class Admitted:
     lossless_only : bool
         The bound is to be ignored: bool and dates.
     fill : ndarray or None
-        The fill values to mask, native byte order, shape (1,) or, of a complex fill value, (2,).
+        The fill values to mask, native byte order, shape (count,).
+    valid : ValidRange or None
+        The declared range: what lies outside is masked.
     """
 
     shape: tuple[int, ...]
@@ -49,6 +51,7 @@ class Admitted:
     values: NDArray[Any]
     lossless_only: bool
     fill: NDArray[Any] | None = None
+    valid: ValidRange | None = None
 
     @property
     def trailing(self) -> int:
@@ -90,7 +93,7 @@ def check_shape(shape: tuple[int, ...]) -> None:
                            "values along all those that are not empty: reshape the array")
 
 
-def admit(array: ArrayLike, fill_value: Any = None) -> Admitted:
+def admit(array: ArrayLike, fill_value: Any = None, valid_range: Any = None) -> Admitted:
     """Take in an array without copying it, masked arrays and odd complex strides excepted.
 
     Parameters
@@ -98,13 +101,15 @@ def admit(array: ArrayLike, fill_value: Any = None) -> Admitted:
     array : array_like
         Floats of 2, 4, 8 bytes, integers, bool, complex of 8 or 16 bytes, datetime64, timedelta64; any shape,
         strides and byte order.  A masked array is filled with its fill value, which is then masked.
-    fill_value : scalar, optional
-        Value to mask: exact on return, kept out of range and training.
+    fill_value : scalar or sequence of scalars, optional
+        Values to mask: exact on return, kept out of range and training.
+    valid_range : pair of numbers, optional
+        Values outside are masked as well; None on one side: no limit there.
 
     Raises
     ------
     InvalidInput
-        For any other type, or a fill value that the type cannot hold.
+        For any other type, or fill values or a range that do not suit the type.
     """
     plain, fill_value = _unmask(array, fill_value)
     dtype = plain.dtype
@@ -114,7 +119,7 @@ def admit(array: ArrayLike, fill_value: Any = None) -> Admitted:
                            "give a numeric array (float16/32/64, integers, bool, complex64/128, dates)")
     fill = None if fill_value is None else values_of_fill(fill_value, dtype)
     return Admitted(plain.shape, dtype.str, _numeric(plain.reshape(1) if plain.ndim == 0 else plain),
-                    dtype.kind in "bmM", fill)
+                    dtype.kind in "bmM", fill, None if valid_range is None else ValidRange.of(valid_range, dtype))
 
 
 def _unmask(array: ArrayLike, fill_value: Any) -> tuple[NDArray[Any], Any]:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from .missing import ValidRange
+
 BLOCK = 1 << 20
 _MAX_COLUMNS = 65536
 _FEW_COLUMNS = 16  # below this, a reduction of one strided column at a time is faster than one over all
@@ -27,7 +29,7 @@ _FEW_COLUMNS = 16  # below this, a reduction of one strided column at a time is 
 
 @dataclass(frozen=True)
 class Statistics:
-    """What is known of an array; "ordinary" values are the finite ones that are not fill values.
+    """What is known of an array; "ordinary" values are the finite ones that are not missing.
 
     Attributes
     ----------
@@ -81,15 +83,20 @@ def blocks(values: NDArray[Any], size: int = BLOCK) -> Iterator[NDArray[Any]]:
         yield np.ascontiguousarray(part, dtype=part.dtype.newbyteorder("="))
 
 
-def scan(values: NDArray[Any], fill: NDArray[Any] | None = None, *, trailing: int = 1, block: int = BLOCK) -> Statistics:
+def scan(
+    values: NDArray[Any], fill: NDArray[Any] | None = None, valid: ValidRange | None = None, *, trailing: int = 1,
+    block: int = BLOCK,
+) -> Statistics:
     """Return the statistics of an array in one pass over blocks.
 
     Parameters
     ----------
     values : ndarray
         Plain numeric type, at least 1-D, any byte order; may be memory-mapped.
-    fill : ndarray, shape (1,) or (2,), or scalar, optional
+    fill : ndarray, shape (count,), or scalar, optional
         Fill values, of the type of the values.
+    valid : ValidRange, optional
+        What lies outside is missing.
     trailing : int
         How many last axes make up the features.
     block : int
@@ -99,11 +106,11 @@ def scan(values: NDArray[Any], fill: NDArray[Any] | None = None, *, trailing: in
         fill = np.atleast_1d(np.asarray(fill, dtype=values.dtype.newbyteorder("=")))
     columns = math.prod(values.shape[-trailing:]) if values.ndim > trailing else 1
     by_column = values.ndim > trailing and 0 < columns <= min(_MAX_COLUMNS, max(block, 1))
-    collector, extremes = Collector(fill), _Extremes(values.dtype, columns if by_column else 1)
+    collector, extremes = Collector(fill, valid), _Extremes(values.dtype, columns if by_column else 1)
     count = 0
     for part in blocks(values, max(block, columns if by_column else 1)):
         flat = part.reshape(-1, columns) if by_column else part.reshape(-1, 1)
-        special, left_out = ordinary(flat, fill)
+        special, left_out = ordinary(flat, fill, valid)
         collector.update(flat, special)
         missing = int(np.count_nonzero(left_out))
         count += flat.size - missing

@@ -30,7 +30,9 @@ def undeclared(pieces: list[Piece], share: float, *, by_column: bool) -> float |
 
 
 def suspect(values: npt.NDArray[Any], share: float) -> float | None:
-    """Return an extreme that many values are and beside which the bound is wider than the range of all others.
+    """Return an extreme that repeats, stands apart, and beside which the bound is wider than the range of all others.
+
+    Apart: it is farther from the nearest other value than those are from each other.
 
     Parameters
     ----------
@@ -46,11 +48,11 @@ def suspect(values: npt.NDArray[Any], share: float) -> float | None:
     low, high = float(finite.min()), float(finite.max())
     for extreme in (high, low):
         rest = finite[finite != extreme]
-        if not rest.size or finite.size - rest.size < REPEATED * finite.size:
+        if not rest.size or finite.size - rest.size < max(2, REPEATED * finite.size):
             continue
-        reach = float(rest.max()) - float(rest.min())
+        least, most = float(rest.min()), float(rest.max())
         with np.errstate(over="ignore"):
-            allowed = share * (high - low)
-        if 0.0 < reach < allowed:  # a reach of 0: two values only, as in masks
+            reach, allowed, gap = most - least, share * (high - low), extreme - most if extreme == high else least - extreme
+        if 0.0 < reach < min(gap, allowed):  # a reach of 0: two values only, as in masks
             return extreme
     return None

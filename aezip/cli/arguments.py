@@ -64,16 +64,49 @@ def bound(options: dict[str, Any]) -> Bound:
     return kinds[given[0]](value)
 
 
-def fill_value(text: str | None) -> int | float | None:
-    """Parse a fill value; integers stay exact.
+def missing_options(function: Command) -> Command:
+    """Add the options that tell which values are missing; `fill_value` and `valid_range` read them."""
+    options = [
+        click.option(
+            "--fill-value", "fill_values", metavar="X", multiple=True,
+            help="Masked: comes back exactly, and nothing else as it; kept out of the range. Repeatable.",
+        ),
+        click.option("--valid-range", metavar="LOW,HIGH", help="Values outside are masked too; one side may be empty."),
+    ]  # fmt: skip
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def fill_value(texts: tuple[str, ...]) -> list[int | float] | None:
+    """Parse fill values; integers stay exact.
 
     Raises
     ------
     InvalidInput
-        If it is not a number.
+        If one is not a number.
+    """
+    return [_number(text, "--fill-value", "1e20, -9999 or nan") for text in texts] or None
+
+
+def valid_range(text: str | None) -> tuple[int | float | None, int | float | None] | None:
+    """Parse LOW,HIGH; one side may be empty.
+
+    Raises
+    ------
+    InvalidInput
+        If it is no pair of numbers.
     """
     if text is None:
         return None
+    parts = text.split(",")
+    if len(parts) != 2 or not any(part.strip() for part in parts):
+        raise InvalidInput(f"--valid-range {text!r} is no pair: write for example 0,100 or ,1e10")
+    low, high = (_number(part, "--valid-range", "0,100") if part.strip() else None for part in parts)
+    return low, high
+
+
+def _number(text: str, option: str, example: str) -> int | float:
     try:
         return int(text)
     except ValueError:
@@ -81,7 +114,7 @@ def fill_value(text: str | None) -> int | float | None:
     try:
         return float(text)
     except ValueError:
-        raise InvalidInput(f"--fill-value {text!r} is not a number: write for example 1e20, -9999 or nan") from None
+        raise InvalidInput(f"{option} {text!r} is not a number: write for example {example}") from None
 
 
 def slices(text: str) -> tuple[Any, ...]:

@@ -35,7 +35,7 @@ NOTE = (
     show_default=True, help="Effort of aezip; repeatable, a line each.",
 )  # fmt: skip
 @click.option("--dataset", "datasets", multiple=True, metavar="PATH", help="Data set of an HDF5 file; repeatable.")
-@click.option("--fill-value", metavar="X", help="Masked: must come back exactly, kept out of the range.")
+@arguments.missing_options
 @click.option("--dtype", metavar="f4", help="Type of raw binary.")
 @click.option("--shape", metavar="744,33,49", help="Sizes of raw binary, outer axis first.")
 @click.option("--max-seconds", type=SECONDS, default=3600, show_default=True, metavar="S", help="For each codec.")
@@ -50,7 +50,7 @@ def bench(source: str, **options: Any) -> int:
     becomes an absolute one where that keeps it. python -m benchmarks, in the sources, compares with their best settings.
     """
     bound = arguments.bound(options)
-    fill = arguments.fill_value(options["fill_value"])
+    fill, limits = arguments.fill_value(options["fill_values"]), arguments.valid_range(options["valid_range"])
 
     from . import formats
     from . import show as render
@@ -58,10 +58,12 @@ def bench(source: str, **options: Any) -> int:
     inputs = formats.read(source, **{name: options[name] for name in ("datasets", "dtype", "shape", "skip")})
     warn_of(source, inputs)
     fills = inputs.fills if fill is None else dict.fromkeys(inputs.arrays, fill)
+    ranges = inputs.valid if limits is None else dict.fromkeys(inputs.arrays, limits)
     found = {}
     with render.progress(not options["no_progress"]) as progress:
         for name, array in inputs.arrays.items():
-            found[name] = _measure(name, array, bound, fills.get(name), options, signals.watching(progress))
+            missing = {"fill_value": fills.get(name), "valid_range": ranges.get(name)}
+            found[name] = _measure(name, array, bound, missing, options, signals.watching(progress))
     rows = [row for made in found.values() for row in made["codecs"]]
     for warning in dict.fromkeys(text for row in rows for text in row.pop("warnings", ())):
         say(warning, "warning")
@@ -75,7 +77,8 @@ def bench(source: str, **options: Any) -> int:
 
 
 def _measure(
-    name: str, array: Any, bound: Bound, fill: Any, options: dict[str, Any], progress: Callable[[ProgressEvent], None]
+    name: str, array: Any, bound: Bound, missing: dict[str, Any], options: dict[str, Any],
+    progress: Callable[[ProgressEvent], None],
 ) -> dict[str, Any]:
     """Return the rows of an array, with what it is."""
     from aezip.core.progress import ProgressEvent
@@ -87,7 +90,7 @@ def _measure(
     presets = tuple(dict.fromkeys(options["presets"]))
     limits = {"seconds": options["max_seconds"], "threads": options["threads"]}
     try:
-        rows = comparison.compare(array, bound, fill_value=fill, presets=presets, progress=tell, **limits)
+        rows = comparison.compare(array, bound, missing=missing, presets=presets, progress=tell, **limits)
     except AezipError as error:
         raise type(error)(f"{name}: {error}") from error
     return {"shape": array.shape, "dtype": array.dtype.str, "raw_bytes": array.nbytes, "codecs": rows}

@@ -138,7 +138,7 @@ def _raw_options(function: Command) -> Command:
 @modelcommand.model_option
 @click.option("--embed-model/--no-embed-model", default=True, show_default=True, help="Put the model into OUT, or refer to it.")
 @click.option("--dataset", "datasets", multiple=True, metavar="PATH", help="Data set of an HDF5 file; repeatable.")
-@click.option("--fill-value", metavar="X", help="Masked: exact on return, kept out of range and training.")
+@arguments.missing_options
 @_raw_options
 @click.option("--seed", type=int, default=0, show_default=True, help="Same input and seed, same file.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
@@ -157,7 +157,7 @@ def _raw_options(function: Command) -> Command:
 def compress(source: str, output: str | None, **options: Any) -> None:
     """Compress IN: .npy, .npz, HDF5 data sets, raw binary; - for standard input."""
     bound = arguments.bound(options)
-    fill = arguments.fill_value(options["fill_value"])
+    fill, limits = arguments.fill_value(options["fill_values"]), arguments.valid_range(options["valid_range"])
     target = output or ("-" if source == "-" else f"{source}.aez")
     _check_compress(source, target, options)
 
@@ -172,13 +172,16 @@ def compress(source: str, output: str | None, **options: Any) -> None:
     formats.check_output(target, source=source, overwrite=options["force"])
     if not options["quiet"]:
         warn_of(source, inputs)
-    fills = inputs.fills if fill is None else dict.fromkeys(inputs.arrays, fill)
+    missing = {
+        "fill_value": inputs.fills if fill is None else dict.fromkeys(inputs.arrays, fill),
+        "valid_range": inputs.valid if limits is None else dict.fromkeys(inputs.arrays, limits),
+    }
 
     from . import show as render
 
     with _told(quiet=options["quiet"]), render.progress(not (options["quiet"] or options["no_progress"])) as progress:
         with atomic.sources(source):
-            report = _compress(inputs.arrays, target, options, bound=bound, fill_value=fills, progress=signals.watching(progress))
+            report = _compress(inputs.arrays, target, options, bound=bound, **missing, progress=signals.watching(progress))
     if options["remove"]:
         os.unlink(source)
     if options["verbose"] and not options["quiet"]:

@@ -33,7 +33,7 @@ def model_option(function: Command) -> Command:
 @click.option("--variant", default="deep", show_default=True, metavar="NAME", help=arguments.VARIANT)
 @click.option("--init-from", "start", metavar="MODEL.aezm", help="Continue training from this model.")
 @click.option("--dataset", "datasets", multiple=True, metavar="PATH", help="Data set of an HDF5 file; repeatable.")
-@click.option("--fill-value", metavar="X", help="Masked: kept out of range and training.")
+@arguments.missing_options
 @click.option("--dtype", metavar="f4", help="Type of raw binary.")
 @click.option("--shape", metavar="744,33,49", help="Sizes of raw binary, outer axis first.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Same input and seed, same model.")
@@ -46,7 +46,7 @@ def model_option(function: Command) -> Command:
 def train(sources: tuple[str, ...], output: str, **options: Any) -> None:
     """Train once on DATA; compress -m MODEL.aezm then needs no training."""
     bound = arguments.bound(options)
-    fill = arguments.fill_value(options["fill_value"])
+    fill, limits = arguments.fill_value(options["fill_values"]), arguments.valid_range(options["valid_range"])
     variants.check(options["variant"])
 
     from aezip.archive.models import Model
@@ -65,6 +65,7 @@ def train(sources: tuple[str, ...], output: str, **options: Any) -> None:
             warn_of(source, inputs)
         arrays += inputs.arrays.values()
         fill = next(iter(inputs.fills.values()), None) if fill is None else fill
+        limits = next(iter(inputs.valid.values()), None) if limits is None else limits
     if output == "-":
         raise InvalidInput("a model goes into a file: name one with -o")
     for source in sources:
@@ -72,8 +73,8 @@ def train(sources: tuple[str, ...], output: str, **options: Any) -> None:
     settings = {name: options[name] for name in ("preset", "seed", "variant", "device")}
     with render.progress(not (options["quiet"] or options["no_progress"])) as progress:
         made = fit(
-            arrays if len(arrays) > 1 else arrays[0], bound=bound, fill_value=fill, init_from=start,
-            progress=signals.watching(progress), **settings,
+            arrays if len(arrays) > 1 else arrays[0], bound=bound, fill_value=fill, valid_range=limits,
+            init_from=start, progress=signals.watching(progress), **settings,
         )  # fmt: skip
     with atomic.sources(*sources):
         made.save(output, overwrite=options["force"])

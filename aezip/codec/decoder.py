@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from aezip.array.admission import admit, parse_dtype, restore
 from aezip.array.layout import Chunks
+from aezip.array.missing import ValidRange
 from aezip.array.specials import Specials
 from aezip.core import memory as limits
 from aezip.core.errors import CorruptFile, UnsupportedVersion
@@ -68,6 +69,8 @@ def decode_chunk(
     else:
         assert isinstance(model, Model)
         out = network.decode(plan, grid, model, segments, shape, dtype, masked)
+    if specials.apart:
+        specials.separate(classes, out)
     if classes is not None:
         specials.restore(classes, out)
     exceptions.restore(segments["exceptions"], out)
@@ -113,9 +116,7 @@ class Decoder:
         self._chunks = Chunks(self.outer if math.prod(self._work_shape) else 0, length)
         if len(self._chunks) != count:
             raise CorruptFile("the number of chunks does not fit the array: the file is damaged")
-        self._specials = Specials.from_json(specials)
-        if any(len(pattern) != self._work_dtype.itemsize for pattern in self._specials.patterns):
-            raise CorruptFile("the special values do not fit the type: the file is damaged")
+        self._specials = Specials.from_json(specials, self._work_dtype)
         self.workers = 1  # threads within a chunk
         self._model: Model | ContextModel | None = None
         self._grid: Grid | None = None
@@ -169,6 +170,11 @@ class Decoder:
         if not patterns:
             return None
         return np.frombuffer(b"".join(patterns), self._work_dtype.newbyteorder("<")).astype(self._work_dtype)
+
+    @property
+    def valid(self) -> ValidRange | None:
+        """The declared range of the values, if there is one."""
+        return self._specials.valid
 
     @property
     def grid(self) -> Grid | None:

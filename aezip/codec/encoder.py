@@ -15,7 +15,7 @@ import math
 import threading
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -86,7 +86,7 @@ class Encoder:
         Any array aezip takes; a memory map stays one.
     bound
         What the decoded values must keep to.
-    name, fill_value, preset, seed, device, variant, codes, progress
+    name, fill_value, valid_range, preset, seed, device, variant, codes, progress
         As in `aezip.compress`.
     recommend
         What makes a stream of estimates from a ratings matrix, and tells what the header is to say of it.
@@ -114,6 +114,7 @@ class Encoder:
         *,
         name: str = "",
         fill_value: Any = None,
+        valid_range: Any = None,
         preset: str = "balanced",
         seed: int = 0,
         device: str = "auto",
@@ -140,7 +141,7 @@ class Encoder:
         self.seed = seed
         self.device, self.threads = device, threads
         self.asked = bound
-        self._admitted = admit(array, fill_value)
+        self._admitted = admit(array, fill_value, valid_range)
         self.values = self._admitted.values
         self.bound = Lossless() if self._admitted.lossless_only else bound
         self._trained, self._reference, self._from, self._shared = trained, reference, start, shared
@@ -153,6 +154,7 @@ class Encoder:
         self._errors: dict[int, Accumulator] = {}
         self._exceptions = 0
         self._needs: set[str] = set()
+        self._apart = False  # decoded values had to be moved off what stands for missing ones
         self._warned = False
         self._ideal: dict[int, float] = {}
         self._shrink = 0.998  # of the step for a PSNR, which is an average: rounding errors fluctuate
@@ -163,7 +165,7 @@ class Encoder:
         """Scan the array, choose and train the plan."""
         self._progress("scan", 0, 1, None, "reading")
         values = self.values
-        self.statistics: Statistics = scan(values, self._admitted.fill, trailing=self._admitted.trailing)
+        self.statistics: Statistics = scan(values, self._admitted.fill, self._admitted.valid, trailing=self._admitted.trailing)
         self._specials = self.statistics.specials
         self.tolerance: Tolerance = resolve(self.bound, self.statistics)
         self._warn_of_fill()
@@ -333,8 +335,8 @@ class Encoder:
     def _listed_specials(self) -> Specials:
         """What the header lists: plain bytes hold all values themselves, only what fills is of interest then."""
         if not isinstance(self.plan, BytesPlan):
-            return self._specials
-        return Specials(self._specials.patterns[: self._specials.fills], self._specials.fills)
+            return replace(self._specials, apart=self._apart)
+        return replace(self._specials, patterns=self._specials.patterns[: self._specials.fills])
 
     def fall_back(self, failure: BaseException | None = None) -> bool:
         """Go over to plain bytes where the plan is larger than those, or failed; tell whether that changes anything."""
@@ -343,7 +345,7 @@ class Encoder:
         if failure is not None:
             self._dropped(self.plan.describe(), failure)
         self._choice = Choice(BytesPlan(False), None, float(self.raw_bytes))
-        self._errors, self._exceptions, self._ideal, self._needs = {}, 0, {}, set()
+        self._forget()
         self._cut(self._choice.plan)
         self._pack_model()
         return True
@@ -359,9 +361,13 @@ class Encoder:
         self._shrink *= 0.98 * math.sqrt(self.tolerance.mse / achieved)
         if self._tightened > TIGHTENED or not self._shrink > 0.0:
             self.bound = Lossless()  # rounding to the type, or of float64, is more than the bound allows
-        self._errors, self._exceptions, self._ideal, self._needs = {}, 0, {}, set()
+        self._forget()
         self.prepare()
         return True
+
+    def _forget(self) -> None:
+        """Forget the chunks that were encoded."""
+        self._errors, self._exceptions, self._ideal, self._needs, self._apart = {}, 0, {}, set(), False
 
     def _achieved(self) -> Metrics:
         whole = Accumulator()
@@ -377,8 +383,8 @@ class Encoder:
         """Return how many values of a decoded chunk break the bound."""
         start, stop = self._chunks.bounds(index)
         x = native(self.values[start:stop])
-        wrong = violations(x, native(admit(decoded).values), self.tolerance, self._specials.classify(x) != 0)
-        return int(wrong.sum())
+        y, classes = native(admit(decoded).values), self._specials.classify(x)
+        return int((violations(x, y, self.tolerance, classes != 0) | self._specials.confused(classes, y)).sum())
 
     def encode_chunk(self, index: int) -> EncodedChunk:
         """Encode one chunk, check every value, store what breaks the bound exactly.
@@ -398,8 +404,10 @@ class Encoder:
         x = native(self.values[start:stop])
         classes = self._specials.classify(x)
         raw, decoded, ideal = self._code(x, classes, start)
+        lossy = self.tolerance.kind != "lossless" and not isinstance(self.plan, BytesPlan)
+        moved = lossy and self._specials.separate(classes, decoded)
         self._specials.restore(classes, decoded)
-        wrong = violations(x, decoded, self.tolerance, classes != 0)
+        wrong = violations(x, decoded, self.tolerance, classes != 0) | self._specials.confused(classes, decoded)
         raw["exceptions"] = exceptions.pack(x, wrong)
         decoded[wrong] = x[wrong]
         raw["mask"] = b"" if isinstance(self.plan, BytesPlan) else pack_mask(classes)
@@ -408,6 +416,9 @@ class Encoder:
         with self._lock:
             if raw["mask"][:1] == bytes([MARGINS]):
                 self._needs.add("mask-margins")
+            if moved:
+                self._needs.add("apart")
+                self._apart = True
             self._errors[index] = errors
             self._ideal[index] = ideal
             self._exceptions += int(wrong.sum())

@@ -18,7 +18,9 @@ from aezip.core.fixed import LARGEST_FLOAT, MAX_AXES, MAX_VALUES
 FORMAT = "aezip"
 VERSION = (1, 3)
 # what a file may need beyond its version
-FEATURES = frozenset({"buckets", "classes", "convolution", "mask-margins", "model", "model-reference", "recency", "scan"})
+FEATURES = frozenset(
+    {"apart", "buckets", "classes", "convolution", "mask-margins", "model", "model-reference", "recency", "scan"}
+)
 KINDS = ("archive", "model")
 STREAMS = ("codes", "data", "encoder", "exceptions", "mask", "model", "recommender", "residual")
 SHARED = ("encoder", "model", "recommender")

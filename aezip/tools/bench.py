@@ -22,6 +22,7 @@ from aezip.array.admission import Admitted, admit, native
 from aezip.array.bounds import Absolute, Bound, Lossless, Tolerance, resolve
 from aezip.array.checking import violations
 from aezip.array.metrics import Accumulator
+from aezip.array.missing import ValidRange
 from aezip.array.specials import ordinary
 from aezip.array.statistics import scan
 from aezip.core.errors import FillWarning, InvalidInput
@@ -44,6 +45,7 @@ class Problem:
     values: Array
     tolerance: Tolerance
     fill: Array | None
+    valid: ValidRange | None = None
 
     @property
     def lossless(self) -> bool:
@@ -71,20 +73,21 @@ class Given:
     restore: Callable[[Array], Array]
 
 
-def pose(array: Any, bound: Bound, fill_value: Any = None) -> Problem:
-    """Turn an array and a bound into plain numbers.
+def pose(array: Any, bound: Bound, **missing: Any) -> Problem:
+    """Turn an array and a bound into plain numbers; `missing`: fill_value, valid_range, as in `aezip.compress`.
 
     Raises
     ------
     InvalidInput
         If the array cannot be compressed, or holds no values.
     """
-    admitted: Admitted = admit(array, fill_value)
+    admitted: Admitted = admit(array, **missing)
     if not admitted.values.size:
         raise InvalidInput("the array holds no values: there is nothing to compare, give one that does")
     values = native(admitted.values)
-    statistics = scan(values, admitted.fill, trailing=admitted.trailing)
-    return Problem(values, resolve(Lossless() if admitted.lossless_only else bound, statistics), admitted.fill)
+    statistics = scan(values, admitted.fill, admitted.valid, trailing=admitted.trailing)
+    tolerance = resolve(Lossless() if admitted.lossless_only else bound, statistics)
+    return Problem(values, tolerance, admitted.fill, admitted.valid)
 
 
 def check(problem: Problem, decoded: Array) -> tuple[str, float]:
@@ -96,7 +99,7 @@ def check(problem: Problem, decoded: Array) -> tuple[str, float]:
     x, y = problem.values, decoded
     if y.shape != x.shape or y.dtype != x.dtype:
         return f"returned {y.dtype} {y.shape}", np.inf
-    special = ordinary(x, problem.fill)[1]
+    special = ordinary(x, problem.fill, problem.valid)[1]
     errors = Accumulator()
     errors.update(x, y, special)
     found = errors.result()
@@ -210,12 +213,12 @@ def _keep_files_beside(path: str) -> None:
     tempfile.tempdir = str(Path(path).parent)
 
 
-def _peer(emit: Emit, peer: Peer, path: str, bound: Bound, fill: Any) -> None:
+def _peer(emit: Emit, peer: Peer, path: str, bound: Bound, missing: dict[str, Any]) -> None:
     """Be the child of a peer: ask for less and less error until the check is passed."""
     _keep_files_beside(path)
     with contextlib.suppress(Exception):  # imports of the codec do not count
         attempt(peer, pose(np.arange(64, dtype=np.float32).reshape(8, 8), Absolute(1.0)), 1.0)
-    problem = pose(np.load(path, allow_pickle=False), bound, fill)
+    problem = pose(np.load(path, allow_pickle=False), bound, **missing)
     row: dict[str, Any] | None = None
     averaged = problem.tolerance.kind == "psnr" and peer.takes != "exact"
     for factor in (*peer.factors, ONE_THIRD) if averaged else peer.factors:
@@ -227,7 +230,7 @@ def _peer(emit: Emit, peer: Peer, path: str, bound: Bound, fill: Any) -> None:
     emit({"row": row or {"status": UNFIT}})
 
 
-def _aezip(emit: Emit, settings: dict[str, Any], path: str, bound: Bound, fill: Any) -> None:
+def _aezip(emit: Emit, settings: dict[str, Any], path: str, bound: Bound, missing: dict[str, Any]) -> None:
     """Be the child of aezip; its time to compress includes the check of what was written."""
     from aezip.archive.reading import decompress
     from aezip.archive.writing import compress
@@ -238,11 +241,11 @@ def _aezip(emit: Emit, settings: dict[str, Any], path: str, bound: Bound, fill: 
         warnings.simplefilter("always", FillWarning)
         target = Path(folder) / "array.aez"
         began = time.perf_counter()
-        compress(array, target, bound=bound, fill_value=fill, **settings)
+        compress(array, target, bound=bound, **missing, **settings)
         halfway = time.perf_counter()
         decoded = decompress(target, threads=settings["threads"])
         ended, peak, size = time.perf_counter(), peak_memory(), target.stat().st_size
-    problem = pose(array, bound, fill)
+    problem = pose(array, bound, **missing)
     status, error = check(problem, native(admit(decoded).values))
     row = _row(problem, status, size, error, (halfway - began, ended - halfway), peak)
     told = [str(warning.message) for warning in caught if issubclass(warning.category, FillWarning)]
@@ -256,8 +259,9 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
 
 
 def compare(
-    array: Array, bound: Bound, *, fill_value: Any = None, presets: tuple[str, ...] = ("balanced",), seconds: float = 3600.0,
-    threads: int | None = None, peers: tuple[Peer, ...] = PEERS, progress: Callable[[int, int, str], None] | None = None,
+    array: Array, bound: Bound, *, missing: dict[str, Any] | None = None, presets: tuple[str, ...] = ("balanced",),
+    seconds: float = 3600.0, threads: int | None = None, peers: tuple[Peer, ...] = PEERS,
+    progress: Callable[[int, int, str], None] | None = None,
 ) -> list[dict[str, Any]]:
     """Return a row for each codec, the smallest result first, those without one last.
 
@@ -265,8 +269,10 @@ def compare(
     ----------
     array
         As in `aezip.compress`.
-    bound, fill_value
+    bound
         The same for all; peers that keep no such bound get an absolute error that keeps it, where there is one.
+    missing
+        `fill_value` and `valid_range`, as in `aezip.compress`.
     presets
         Of aezip: a row each.
     seconds
@@ -283,7 +289,8 @@ def compare(
     InvalidInput
         If the array cannot be compressed, or holds no values.
     """
-    pose(array, bound, fill_value)  # refuses before any work is done
+    missing = missing or {}
+    pose(array, bound, **missing)  # refuses before any work is done
     limits = Limits(cpu=64 * seconds, wall=seconds, memory=0)
     jobs: list[tuple[str, bool, Callable[..., None], Any]] = []
     for preset in presets:
@@ -297,6 +304,6 @@ def compare(
         for number, (name, installed, function, what) in enumerate(jobs):
             if progress is not None:
                 progress(number, len(jobs), name)
-            made = _outcome(isolated(limits, function, what, path, bound, fill_value)) if installed else {"status": MISSING}
+            made = _outcome(isolated(limits, function, what, path, bound, missing)) if installed else {"status": MISSING}
             rows.append({"codec": name, **made})
     return sorted(rows, key=lambda row: (row["status"] != "ok", row.get("bytes", np.inf)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +10,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from aezip.array.specials import values_of_fill
+from aezip.array.missing import MOST_FILLS, ValidRange, values_of_fill
 from aezip.core.errors import InvalidInput
 from aezip.core.names import stored
 
@@ -20,13 +21,14 @@ LISTED = 20
 
 @dataclass
 class Found:
-    """Arrays, fill values, words on those that were stored lossily or passed over, number of data sets in the file."""
+    """Arrays, what marks missing values, words on arrays stored lossily or passed over, number of data sets in the file."""
 
     count: int
     arrays: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
     fills: dict[str, Any] = field(default_factory=dict)
     lossy: dict[str, str] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
+    valid: dict[str, tuple[Any, Any]] = field(default_factory=dict)
 
 
 def read(path: str, wanted: tuple[str, ...], *, skip: bool = False) -> Found:
@@ -106,9 +108,11 @@ def _take(path: str, file: h5py.File, dataset: h5py.Dataset, key: str, found: Fo
     words = from_attributes(stored(name) for name in dataset.attrs)
     if words:
         found.lossy[key] = words
-    fill = fill_value(dataset)
-    if fill is not None:
-        found.fills[key] = fill
+    fills, limits = fill_values(dataset), valid_range(dataset)
+    if fills:
+        found.fills[key] = fills
+    if limits is not None:
+        found.valid[key] = limits
 
 
 def _values(path: str, file: h5py.File, dataset: h5py.Dataset, name: str) -> npt.NDArray[Any]:
@@ -134,20 +138,45 @@ def _values(path: str, file: h5py.File, dataset: h5py.Dataset, name: str) -> npt
         ) from error
 
 
-def fill_value(dataset: h5py.Dataset) -> Any:
-    """Return what the attribute _FillValue or missing_value states, or None.
+def fill_values(dataset: h5py.Dataset) -> list[Any]:
+    """Return what the attributes _FillValue and missing_value state, each value once.
 
-    A value that the type cannot hold marks nothing, and does not count.
+    All of them mark what is missing (CF conventions, section 2.5.1). A value that the type cannot hold marks nothing.
     """
+    found: dict[Any, None] = {}
     for name in ("_FillValue", "missing_value"):
-        if name not in dataset.attrs:
-            continue
-        value = np.asarray(dataset.attrs[name]).reshape(-1)
-        if not value.size or value.dtype.kind not in "fiu":
-            continue
-        try:
-            values_of_fill(value[0].item(), dataset.dtype)
-        except InvalidInput:
-            continue
-        return value[0].item()
-    return None
+        for value in _numbers(dataset, name):
+            try:
+                values_of_fill(value, dataset.dtype)
+            except InvalidInput:
+                continue
+            found["nan" if value != value else value] = None
+    return [math.nan if value == "nan" else value for value in found][:MOST_FILLS]
+
+
+def valid_range(dataset: h5py.Dataset) -> tuple[Any, Any] | None:
+    """Return what the attribute valid_range, or valid_min and valid_max, states; None on a side without a limit.
+
+    Limits of floats on integers are of the unpacked values, and integers that stand for unsigned ones have no order here:
+    both mark nothing, as do limits that leave no value.
+    """
+    pair = _numbers(dataset, "valid_range")
+    ends = (_numbers(dataset, "valid_min"), _numbers(dataset, "valid_max"))
+    low, high = pair if len(pair) == 2 else (end[0] if len(end) == 1 else None for end in ends)
+    if (low is None and high is None) or "_Unsigned" in dataset.attrs:
+        return None
+    if dataset.dtype.kind in "iu" and any(isinstance(end, float) for end in (low, high)):
+        return None
+    try:
+        ValidRange.of((low, high), dataset.dtype)
+    except InvalidInput:
+        return None
+    return low, high
+
+
+def _numbers(dataset: h5py.Dataset, name: str) -> list[Any]:
+    """Return the numbers of an attribute; none if it is not there, or of another type."""
+    if name not in dataset.attrs:
+        return []
+    value = np.asarray(dataset.attrs[name]).reshape(-1)
+    return value.tolist() if value.dtype.kind in "fiu" else []

@@ -27,7 +27,7 @@ _DIGITS = 19  # of one size
 
 @dataclass(frozen=True)
 class Inputs:
-    """Named arrays, the fill values their source states, and whether they are all that the source holds.
+    """Named arrays, the fill values and valid ranges their source states, and whether they are all that the source holds.
 
     `lossy` tells in words of arrays that went through lossy compression before, `skipped` of those that were passed over.
     """
@@ -37,6 +37,7 @@ class Inputs:
     whole: bool = True
     lossy: dict[str, str] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
+    valid: dict[str, Any] = field(default_factory=dict)
 
 
 def file_format(path: str) -> str | None:
@@ -180,4 +181,5 @@ def _hdf5(path: str, datasets: tuple[str, ...], *, skip: bool) -> Inputs:
     if path == "-":
         raise InvalidInput("an HDF5 file cannot come from standard input: name the file")
     found = hdf5.read(path, datasets, skip=skip)
-    return Inputs(found.arrays, found.fills, whole=len(found.arrays) == found.count, lossy=found.lossy, skipped=found.skipped)
+    whole = len(found.arrays) == found.count
+    return Inputs(found.arrays, found.fills, whole=whole, lossy=found.lossy, skipped=found.skipped, valid=found.valid)
