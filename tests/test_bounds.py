@@ -70,9 +70,10 @@ def test_resolve_range_relative() -> None:
     assert resolve(RangeRelative(0.1, per_feature=True), scan(x[:, 0])).absolute == pytest.approx(0.4)
 
 
-def test_resolve_range_relative_is_the_float64_product() -> None:
+def test_a_share_of_the_range_is_exact() -> None:
     x = np.array([0, 10], dtype="i4")
-    assert resolve(RangeRelative(0.3), scan(x)).absolute == 0.3 * 10
+    assert resolve(RangeRelative(0.1), scan(x)).absolute == 1.0  # float64 0.1 is a little more
+    assert resolve(RangeRelative(0.3), scan(x)).absolute == np.nextafter(0.3 * 10, 0)  # and 0.3 a little less
 
 
 def test_resolve_keeps_out_fill_values_and_non_finite_values() -> None:
@@ -119,7 +120,7 @@ def test_identical_bits_never_violate(dtype: str, bound: Bound, data: st.DataObj
 
 @pytest.mark.parametrize("dtype", FLOATS)
 @given(data=st.data(), bound=st.floats(1e-12, 1e3))
-def test_float_check_is_the_float64_definition(dtype: str, data: st.DataObject, bound: float) -> None:
+def test_float_check_is_the_definition(dtype: str, data: st.DataObject, bound: float) -> None:
     x, y = data.draw(any_bits(dtype)), data.draw(any_bits(dtype))
     if data.draw(st.booleans()):
         with np.errstate(all="ignore"):
@@ -127,10 +128,12 @@ def test_float_check_is_the_float64_definition(dtype: str, data: st.DataObject, 
     same = x.view(f"u{x.itemsize}") == y.view(f"u{x.itemsize}")
     free = np.isfinite(x) & ~((x == 0) & np.signbit(x))
     with np.errstate(all="ignore"):
-        error = np.abs(x.astype("f8") - y.astype("f8"))
-        np.testing.assert_array_equal(violations(x, y, absolute(bound)), ~(same | (free & (error <= bound))))
-        relative = free & (error <= bound * np.abs(x.astype("f8"))) & np.isfinite(error)
-        np.testing.assert_array_equal(violations(x, y, Tolerance("relative", np.array(0.0), relative=bound)), ~(same | relative))
+        both = free & np.isfinite(y)
+        near, close = np.zeros(x.size, bool), np.zeros(x.size, bool)
+        near[both] = ~_exactly(x[both], y[both], [Fraction(bound)] * int(both.sum()))
+        close[both] = ~_exactly(x[both], y[both], [Fraction(bound) * abs(Fraction(a)) for a in x[both].tolist()])
+        np.testing.assert_array_equal(violations(x, y, absolute(bound)), ~(same | near))
+        np.testing.assert_array_equal(violations(x, y, Tolerance("relative", np.array(0.0), relative=bound)), ~(same | close))
     np.testing.assert_array_equal(violations(x, y, Tolerance("lossless", np.array(0.0))), ~same)
     np.testing.assert_array_equal(violations(x, y, Tolerance("psnr", np.array(0.0), mse=1.0)), ~(same | (free & np.isfinite(y))))
 
@@ -194,3 +197,55 @@ def test_different_shapes_or_types_are_refused() -> None:
         violations(np.zeros(3), np.zeros(4), absolute(1.0))
     with pytest.raises(InvalidInput):
         violations(np.zeros(3), np.zeros(3, dtype="f4"), absolute(1.0))
+
+
+def _exactly(x: np.ndarray, y: np.ndarray, limits: list[Fraction]) -> np.ndarray:
+    """Return where values are farther apart than their limit, in rational arithmetic."""
+    pairs = zip(x.tolist(), y.tolist(), limits, strict=True)
+    return np.array([abs(Fraction(a) - Fraction(b)) > limit for a, b, limit in pairs])
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@given(seed=st.integers(0, 2**32), exponent=st.integers(-12, 3))
+def test_floats_are_compared_exactly(dtype: str, seed: int, exponent: int) -> None:
+    """Decoded values lie at the bound but for the last bits: whatever is let through is within it, exactly."""
+    rng = np.random.default_rng(seed)
+    bound = float(10.0**exponent * rng.choice([1.0, 0.3, 7.0, 1.0 + 2.0**-52]))
+    x = (rng.normal(size=60) * 10.0 ** rng.integers(-3, 4, 60)).astype(dtype)
+    x = x[np.isfinite(x)]
+    for kind in (Absolute(bound), PointRelative(bound)):
+        limit = np.full(x.size, bound) if isinstance(kind, Absolute) else bound * np.abs(x.astype("f8"))
+        with np.errstate(all="ignore"):
+            y = (x + rng.choice([-1, 1], x.size) * limit).astype(dtype)
+            y = np.where(rng.random(x.size) < 0.5, np.nextafter(y, x), y)
+        keep = np.isfinite(y)
+        wanted = [Fraction(bound) * (1 if isinstance(kind, Absolute) else abs(Fraction(a))) for a in x[keep].tolist()]
+        found = violations(x[keep], y[keep], resolve(kind, scan(x)))
+        np.testing.assert_array_equal(found, _exactly(x[keep], y[keep], wanted))
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+@given(seed=st.integers(0, 2**32), bound=st.sampled_from([0.1, 0.29, 0.07, 0.5, 1.0, 1 / 3, 1e-3, 1e-15, 2.5]))
+def test_integers_are_compared_exactly(dtype: str, seed: int, bound: float) -> None:
+    rng = np.random.default_rng(seed)
+    ends = np.iinfo(dtype)
+    near = rng.integers(-100, 101, 30) + rng.choice([0, ends.max, ends.min, 2**53], 30).astype(object)
+    x = np.array([min(max(int(v), ends.min), ends.max) for v in near], dtype)
+    limits = [Fraction(bound) * abs(int(v)) for v in x]
+    steps = [int(limit) + int(k) for limit, k in zip(limits, rng.integers(0, 2, x.size), strict=True)]
+    y = np.array([min(max(int(v) + s, ends.min), ends.max) for v, s in zip(x, steps, strict=True)], dtype)
+    found = violations(x, y, resolve(PointRelative(bound), scan(x)))
+    exact = _exactly(x, y, limits)
+    assert not (exact & ~found).any()
+    small = np.array([max(abs(int(v)), limit) < 2**53 for v, limit in zip(x, limits, strict=True)])
+    np.testing.assert_array_equal(found[small], exact[small])
+
+
+@given(x=hnp.arrays("f8", (9, 3), elements=st.floats(-1e300, 1e300)), value=st.floats(1e-9, 2.0), each=st.booleans())
+def test_shares_of_the_range_are_rounded_down(x: np.ndarray, value: float, each: bool) -> None:
+    found = resolve(RangeRelative(value, per_feature=each), scan(x)).absolute
+    columns = x.T.tolist() if each else [x.reshape(-1).tolist()]
+    for allowed, column in zip(found.reshape(-1).tolist(), columns, strict=True):
+        exact = Fraction(value) * (Fraction(max(column)) - Fraction(min(column)))
+        assert Fraction(allowed) <= exact
+        assert allowed == np.finfo("f8").max or Fraction(float(np.nextafter(allowed, np.inf))) > exact

@@ -418,6 +418,8 @@ def test_a_relative_lattice_keeps_the_bound(dtype: str, data: st.DataObject, bou
     bad &= stats.specials.classify(x) == 0
     if np.dtype(dtype).kind == "f":
         bad &= np.abs(x) >= np.finfo(dtype).smallest_normal
+    else:  # limits that float64 rounds up to a whole number: the encoder stores such values exactly
+        bad &= bound * np.abs(x.astype("f8")) != np.round(bound * np.abs(x.astype("f8")))
     assert not bad.any()
 
 

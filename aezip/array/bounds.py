@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -240,12 +241,23 @@ def resolve(bound: Bound, statistics: Statistics) -> Tolerance:
 
 
 def _range_tolerance(bound: RangeRelative, statistics: Statistics) -> NDArray[np.float64]:
-    """Return bound times range, finite, shape () or that of the columns."""
-    spread: NDArray[np.float64] = np.array(statistics.range, dtype=np.float64)
+    """Return the largest float64 that is not above bound times range, shape () or that of the columns; finite."""
+    spans: Any = [(statistics.minimum, statistics.maximum)]
+    shape: tuple[int, ...] = ()
     if bound.per_feature and statistics.columns > 1:
         if statistics.column_range is None:
             raise InvalidInput(f"a bound per feature is limited to 65536 features, the data has {statistics.columns}: "
                                "use the bound without per-feature, or reshape")
-        spread = statistics.column_range
-    with np.errstate(over="ignore"):
-        return np.asarray(np.minimum(bound.value * spread, LARGEST_FLOAT), dtype=np.float64)
+        shape = statistics.column_range.shape
+        assert statistics.column_minimum is not None and statistics.column_maximum is not None  # noqa: PT018
+        spans = zip(statistics.column_minimum.reshape(-1).tolist(), statistics.column_maximum.reshape(-1).tolist(), strict=True)
+    share = Fraction(bound.value)
+    return np.array([_not_above(share * (Fraction(high) - Fraction(low))) for low, high in spans]).reshape(shape)
+
+
+def _not_above(exact: Fraction) -> float:
+    """Return the largest finite float64 that is not above a number that is not negative."""
+    if exact >= LARGEST_FLOAT:
+        return LARGEST_FLOAT
+    nearest = float(exact)
+    return nearest if nearest <= exact else math.nextafter(nearest, 0.0)

@@ -61,6 +61,7 @@ CHUNK_BYTES_PLAIN = 1 << 24
 SAMPLE_VALUES = 1 << 21
 LISTED = 4  # candidates that the header names
 TIGHTENED = 4  # times that the steps are shrunk for a PSNR, before values are stored exactly
+EXACT_MEAN = 1.0 - 1e-9  # of a mean square: more than its sum in float64 is rounded by
 
 Estimating = Callable[[Array, Mask, Progress], tuple[bytes, dict[str, float]]]  # of values, some of them missing
 
@@ -355,7 +356,7 @@ class Encoder:
         if self.tolerance.kind != "psnr":
             return False
         achieved = self._achieved().rmse ** 2
-        if achieved <= self.tolerance.mse:
+        if achieved <= self.tolerance.mse * EXACT_MEAN:
             return False
         self._tightened += 1
         self._shrink *= 0.98 * math.sqrt(self.tolerance.mse / achieved)
