@@ -22,7 +22,7 @@ demo: $(VENV)/.core
 	$(BIN)/aezip demo
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 test-long: $(VENV)/.test
 	$(BIN)/python -m pytest --run-long
