@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+from helpers import QUICK
 
 import aezip
 from aezip.search import choose, presets
@@ -126,7 +127,7 @@ def case(seed: int) -> str:
     r = np.random.default_rng(seed)
     x, filled = array(r, kind)
     asked = bound(r, x)
-    presets.PRESETS["fast"] = presets.Preset(30, 10, 2, 3, context_steps=30, context_trial=10, context_trials=2, crop=1 << 14)
+    presets.PRESETS["fast"] = QUICK
     if r.random() < 0.2:
         choose.SMALL = 0  # networks compete for the smallest arrays too
     data, _report = aezip.compress(x, bound=asked, fill_value=FILL if filled else None, preset="fast", seed=seed, threads=1)

@@ -12,13 +12,14 @@ from pathlib import Path
 import hostile
 import numpy as np
 import pytest
+from helpers import GOLDEN
 
 import aezip
 from aezip import cli
 from aezip.tools import sandbox
 
 X = np.cumsum(np.random.default_rng(1).normal(size=(200, 6)), axis=0).astype("f4")
-STATIC = Path(__file__).parent / "golden" / "v1_static_psnr.aez"
+STATIC = GOLDEN / "v1_static_psnr.aez"
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
+from helpers import ROOT, TESTS
 
-README = Path(__file__).parent.parent / "README.md"
+README = ROOT / "README.md"
 
 
 def blocks(language: str) -> list[str]:
@@ -42,5 +43,5 @@ def test_every_proof_that_the_guarantees_name_exists() -> None:
     named = re.findall(r"`(test_\w+)\.(test_\w+)`", text)
     assert named
     for module, name in named:
-        source = (Path(__file__).parent / f"{module}.py").read_text(encoding="utf-8")
+        source = next(TESTS.rglob(f"{module}.py")).read_text(encoding="utf-8")
         assert f"def {name}(" in source, f"{module}.{name}"

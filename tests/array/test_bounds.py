@@ -8,6 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from helpers import FLOATS, INTEGERS
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -17,8 +18,6 @@ from aezip.array.checking import violations
 from aezip.array.statistics import scan
 from aezip.core.errors import CorruptFile, InvalidInput, UnsupportedVersion
 
-FLOATS = ["f2", "f4", "f8"]
-INTEGERS = ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"]
 BOUNDS = [Absolute(0.5), RangeRelative(1e-3), RangeRelative(1e-3, per_feature=True), PointRelative(1e-2), PSNR(60.0), Lossless()]
 
 

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import GOLDEN, QUICK, TESTS
 
 import aezip
 from aezip.search import choose as plan
 
-HERE = Path(__file__).parent
-GOLDEN = [p for p in sorted((HERE / "golden").glob("v*.aez")) if "any_" not in p.name and "bytes" not in p.name]
+FILES = [p for p in sorted(GOLDEN.glob("v*.aez")) if "any_" not in p.name and "bytes" not in p.name]
 X86 = platform.machine() in ("x86_64", "AMD64")
 
 
@@ -26,16 +26,15 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Return golden files and some that this machine has just written, with the digest of what they decode to here."""
     folder = tmp_path_factory.mktemp("fresh")
     generator = np.random.default_rng(5)
-    quickest = plan.Preset(30, 10, 2, 3, context_steps=30, context_trial=10, context_trials=2, crop=1 << 14)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(plan.PRESETS, "fast", quickest)
+        patch.setitem(plan.PRESETS, "fast", QUICK)
         patch.setattr(plan, "SMALL", 0)
         for number, shape in enumerate(((400, 24), (20, 24, 22))):
             x = generator.normal(size=shape)
             for axis in range(len(shape)):
                 x = x.cumsum(axis=axis)
             aezip.compress(x.astype("f4"), folder / f"{number}.aez", bound=aezip.RangeRelative(1e-3), preset="fast")
-    return [*GOLDEN, *sorted(folder.glob("*.aez"))]
+    return [*FILES, *sorted(folder.glob("*.aez"))]
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +79,7 @@ def test_every_way_of_decoding_gives_the_same_bits(
         env = {**env, "NPY_DISABLE_CPU_FEATURES": dispatched()}
     if not X86 and ("OPENBLAS_CORETYPE" in env or "ATEN_CPU_CAPABILITY" in env):
         pytest.skip("these kernels are those of x86")
-    words = [sys.executable, "-W", "error::RuntimeWarning", str(HERE / "decode.py"), way, *map(str, files)]
+    words = [sys.executable, "-W", "error::RuntimeWarning", str(TESTS / "decode.py"), way, *map(str, files)]
     out = subprocess.run(words, env={**os.environ, **env}, capture_output=True, text=True)
     assert out.returncode == 0, out.stderr[-1000:]
     assert set(out.stdout.split()) == {digest}

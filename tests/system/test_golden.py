@@ -7,11 +7,12 @@ import json
 from pathlib import Path
 
 import pytest
+from helpers import GOLDEN
 
 import aezip
 from aezip.container import header
 
-FOLDER = Path(__file__).parent / "golden"
+FOLDER = GOLDEN
 MODELS = FOLDER / "models"
 FILES = sorted([*FOLDER.glob("v*.aez"), *MODELS.glob("v*.aez")])
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import FLOATS, INTEGERS
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -17,8 +18,6 @@ from aezip.array.specials import EXCEPTION, Specials
 from aezip.array.statistics import scan
 from aezip.core.errors import CorruptFile, InvalidInput
 
-FLOATS = ["f2", "f4", "f8"]
-INTEGERS = ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"]
 OTHERS = ["?", "c8", "c16", "M8[ns]", "M8[D]", "m8[25s]", "M8"]
 SPECIAL = {
     "f2": [0x7E00, 0x7E01, 0xFE00, 0x7C00, 0xFC00, 0x8000, 0x0001, 0x8001, 0x7D00],

@@ -10,6 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from helpers import QUICK
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -87,8 +88,7 @@ def test_the_mask_comes_back_as_it_went_in(case: tuple[np.ndarray, list[Any], An
 
 @pytest.mark.parametrize("bound", [aezip.Absolute(0.5), aezip.PSNR(30)])
 def test_networks_keep_off_the_fill_values(bound: aezip.Bound, monkeypatch: pytest.MonkeyPatch) -> None:
-    quickest = presets.Preset(30, 10, 2, 3, context_steps=30, context_trial=10, context_trials=2, crop=1 << 14)
-    monkeypatch.setitem(presets.PRESETS, "fast", quickest)
+    monkeypatch.setitem(presets.PRESETS, "fast", QUICK)
     rng = np.random.default_rng(0)
     x = rng.normal(size=(3, 300)).T.cumsum(axis=0)[:, [0, 1, 2, 0, 1, 2]].astype("f4")
     x[40:60, 2:4] = 0.25

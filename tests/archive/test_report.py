@@ -11,6 +11,7 @@ import h5py
 import hostile
 import numpy as np
 import pytest
+from helpers import QUICK
 
 import aezip
 from aezip.container import header as rules
@@ -45,9 +46,7 @@ CASES = [
 def test_every_field_of_a_report(
     x: np.ndarray, bound: aezip.Bound, fill: float | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(
-        plan.PRESETS, "fast", plan.Preset(30, 10, 2, 3, context_steps=30, context_trial=10, context_trials=2, crop=1 << 14)
-    )
+    monkeypatch.setitem(plan.PRESETS, "fast", QUICK)
     monkeypatch.setattr(plan, "SMALL", 0)
     path = tmp_path / "x.aez"
     made = aezip.compress(x, path, bound=bound, fill_value=fill, preset="fast", seed=7)

@@ -18,19 +18,19 @@ from typing import Any
 import fuzz
 import hostile
 import pytest
+from helpers import GOLDEN, TESTS
 
 import aezip
 from aezip.cli import show as render
 from aezip.tools import inspection, page
 
-HERE = Path(__file__).parent
-GOLDEN = sorted((HERE / "golden").glob("v*.aez"))
-LEARNED = [p for p in GOLDEN if any(kind in p.name for kind in ("context", "autoencoder", "columns", "static"))]
-SMALLEST = min((p for p in GOLDEN if "static" in p.name), key=lambda p: p.stat().st_size)
+FILES = sorted(GOLDEN.glob("v*.aez"))
+LEARNED = [p for p in FILES if any(kind in p.name for kind in ("context", "autoencoder", "columns", "static"))]
+SMALLEST = min((p for p in FILES if "static" in p.name), key=lambda p: p.stat().st_size)
 
 
 def start(mode: str, seed: int, count: int, seconds: float, files: list[Path], **env: str) -> subprocess.Popen[str]:
-    words = [sys.executable, str(HERE / "fuzz.py"), mode, str(seed), str(count), str(seconds), *map(str, files)]
+    words = [sys.executable, str(TESTS / "fuzz.py"), mode, str(seed), str(count), str(seconds), *map(str, files)]
     return subprocess.Popen(
         words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1", **env}
     )
@@ -51,11 +51,11 @@ def finish(child: subprocess.Popen[str], least: int) -> dict[str, int]:
 @pytest.mark.timeout(600)
 def test_random_changes_are_harmless() -> None:
     """5,000 flipped bits, 500 splices, and 900 files signed again, over files of every plan."""
-    flips, signed = start("flips", 1, 5000, 300, GOLDEN), start("signed", 2, 900, 300, GOLDEN)
+    flips, signed = start("flips", 1, 5000, 300, FILES), start("signed", 2, 900, 300, FILES)
     results = finish(signed, 900)
     assert results["read"] > 50  # what only describes may change: mutants do get past all digests
     assert results["refused"] > 700
-    splices = start("splices", 3, 500, 300, GOLDEN)
+    splices = start("splices", 3, 500, 300, FILES)
     assert finish(flips, 5000)["refused"] > 4900
     finish(splices, 500)
 
@@ -68,9 +68,9 @@ def test_every_length_of_a_file_is_refused() -> None:
 @pytest.mark.timeout(6000)
 def test_every_bit_and_many_random_changes() -> None:
     """Every bit of one file, 100,000 flips and 100,000 splices over all."""
-    children = [start("bits", 0, 0, 5000, [SMALLEST]), start("flips", 11, 100_000, 5000, GOLDEN)]
+    children = [start("bits", 0, 0, 5000, [SMALLEST]), start("flips", 11, 100_000, 5000, FILES)]
     finish(children[0], 8 * SMALLEST.stat().st_size)
-    last = start("splices", 12, 100_000, 5000, GOLDEN)
+    last = start("splices", 12, 100_000, 5000, FILES)
     finish(children[1], 100_000)
     finish(last, 100_000)
 
@@ -80,7 +80,7 @@ def test_every_bit_and_many_random_changes() -> None:
 def test_an_hour_of_signed_files() -> None:
     seeds = [int.from_bytes(os.urandom(4), "big") for _ in range(2)]
     print("seeds", seeds)
-    children = [start("signed", seeds[0], 1 << 40, 3600, GOLDEN), start("signed", seeds[1], 1 << 40, 3600, LEARNED)]
+    children = [start("signed", seeds[0], 1 << 40, 3600, FILES), start("signed", seeds[1], 1 << 40, 3600, LEARNED)]
     for child in children:
         finish(child, 100_000)
 
@@ -128,7 +128,7 @@ ODD: list[Any] = [None, True, "", "x", [], {}, [None], -1, 0.5, 10**400]
 @pytest.mark.parametrize("name", ["v1_1_context_autoencoder", "v1_2_static_spikes", "v1_autoencoder_range"])
 def test_what_only_describes_is_shown_or_refused(name: str) -> None:
     """Every value of the header that no decoding needs, replaced by odd ones: shown by `info` and on the page, or refused."""
-    parts = hostile.take_apart((HERE / "golden" / f"{name}.aez").read_bytes())
+    parts = hostile.take_apart((GOLDEN / f"{name}.aez").read_bytes())
     describing = ("achieved", "rates", "candidates", "bound", "preset", "seed")
     paths = [path for path in hostile.places(parts.header) if path[0] in describing]
     paths += [("recommender",), ("trained",), ("rates", "new"), ("achieved", "exceptions")]

@@ -20,11 +20,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers import TESTS
 
 import aezip
 from aezip.core import atomic
 
-HERE = Path(__file__).parent
+HERE = TESTS
 COMPILER = shutil.which("cc")
 needs_compiler = pytest.mark.skipif(COMPILER is None or sys.platform != "linux", reason="needs Linux and a C compiler")
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers import FLOATS, INTEGERS, QUICK
 
 import aezip
 from aezip.search import choose as plan
 
-FLOATS, INTEGERS = ("f2", "f4", "f8"), ("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
 OTHERS = ("c8", "c16", "b1", "M8[s]", "m8[ms]")
 LONG = 500
 
@@ -148,8 +148,7 @@ def one(seed: int, patch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    quickest = plan.Preset(30, 10, 2, 3, context_steps=30, context_trial=10, context_trials=2, crop=1 << 14)
-    monkeypatch.setitem(plan.PRESETS, "fast", quickest)
+    monkeypatch.setitem(plan.PRESETS, "fast", QUICK)
     return monkeypatch
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers import QUICK
 from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -24,8 +25,7 @@ DTYPES = ["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"]
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Train for a moment only: the guarantee does not depend on how good a network is."""
-    quickest = plan.Preset(30, 10, 2, 3, context_steps=30, context_trial=10, context_trials=2, crop=1 << 14)
-    monkeypatch.setitem(plan.PRESETS, "fast", quickest)
+    monkeypatch.setitem(plan.PRESETS, "fast", QUICK)
 
 
 def round_trip(x: Any, bound: aezip.Bound, **options: Any) -> tuple[Any, bytes]:

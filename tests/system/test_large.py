@@ -9,12 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers import TESTS
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_DATA counts memory as needed here on Linux only")
 
 
 def run(folder: Path, values: int, limit: int) -> dict[str, float]:
-    words = [sys.executable, str(Path(__file__).parent / "large.py"), str(folder), str(values), str(limit)]
+    words = [sys.executable, str(TESTS / "large.py"), str(folder), str(values), str(limit)]
     env = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     child = subprocess.run(words, capture_output=True, text=True, env=env)
     assert child.returncode == 0, child.stderr[-2000:]

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import ast
 import re
-from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from helpers import ROOT, TESTS
+
 TEXT = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
 
 
 def known(module: str) -> dict[str, bool]:
     """Return the tests of a module, and whether they are long."""
-    path = ROOT / "tests" / f"{module}.py"
-    if not path.exists():
+    path = next(TESTS.rglob(f"{module}.py"), None)
+    if path is None:
         return {}
     functions = [node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.FunctionDef)]
     return {f.name: any("mark.long" in ast.unparse(d) for d in f.decorator_list) for f in functions}

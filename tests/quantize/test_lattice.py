@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import FLOATS, INTEGERS
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,9 +22,6 @@ from aezip.quantize.lattice import Digits, Lattice, Ordered, Whole
 from aezip.quantize.linear import Linear
 from aezip.quantize.ranks import Ranks
 from aezip.quantize.registry import lattice_from_json
-
-FLOATS = ["f2", "f4", "f8"]
-INTEGERS = ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"]
 
 
 def rules(*numbers: float) -> np.ndarray:

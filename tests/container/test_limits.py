@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import hostile
 import numpy as np
 import pytest
+from helpers import GOLDEN
 
 import aezip
 from aezip.cli.show import show
@@ -18,7 +18,6 @@ from aezip.core import memory as limits
 from aezip.core.names import shown
 from aezip.entropy import frames
 
-GOLDEN = Path(__file__).parent / "golden"
 STATIC, SIGNAL, FRAMES = "v1_static_psnr", "v1_1_context_signal", "v1_1_context_frames"
 
 
