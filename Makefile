@@ -2,8 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 
-.PHONY: demo test test-long lint bench clean
+.PHONY: help demo test test-fast test-long coverage lint format bench clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
 
 $(VENV)/.core: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -18,21 +22,31 @@ $(VENV)/.bench: $(VENV)/.core
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	touch $@
 
-demo: $(VENV)/.core
+demo: $(VENV)/.core  ## set up, and do the whole job on a small real data set
 	$(BIN)/aezip demo
 
-test: $(VENV)/.test
-	$(BIN)/python -m pytest -n auto --dist worksteal
+test: $(VENV)/.test  ## set up, and run the tests: some ten minutes on two cores
+	$(PYTEST)
 
-test-long: $(VENV)/.test
+test-fast: $(VENV)/.test  ## the tests that neither train nor start processes: a minute
+	$(PYTEST) -m "not train and not process and not long"
+
+test-long: $(VENV)/.test  ## all tests, those included that take minutes to hours
 	$(BIN)/python -m pytest --run-long
 
-lint: $(VENV)/.test
+coverage: $(VENV)/.test  ## run the tests and tell which lines they do not reach
+	$(PYTEST) --cov=aezip --cov-report=term-missing:skip-covered --cov-report=html
+
+lint: $(VENV)/.test  ## ruff and mypy
 	$(BIN)/ruff check aezip tests benchmarks
 	$(BIN)/mypy --strict aezip benchmarks
 
-bench: $(VENV)/.bench
+format: $(VENV)/.test  ## put the source into the one form
+	$(BIN)/ruff check --fix aezip tests benchmarks
+	$(BIN)/ruff format aezip tests benchmarks
+
+bench: $(VENV)/.bench  ## compare with other codecs; needs the data sets of AEZIP_DATA
 	$(BIN)/python -m benchmarks
 
-clean:
-	rm -rf $(VENV) build dist *.egg-info
+clean:  ## remove what was built
+	rm -rf $(VENV) build dist htmlcov *.egg-info

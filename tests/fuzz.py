@@ -57,14 +57,14 @@ def read(data: bytes) -> list[bytes]:
             render.show(archive.report(), "x")
         archive.report().to_json()
         for view in archive.values():
-            _ = view.bound, view.decoder.fill
+            _ = view.bound, view._decoder.fill
         damage = archive.damage()
         assert all("\n" not in line for line in damage)
         for view in archive.values():
             view.salvage()
         arrays = [view.read() for view in archive.values()]
         assert not damage, damage
-        assert not any(view.lost for view in archive.values())
+        assert not any(view._lost for view in archive.values())
         for view, array in zip(archive.values(), arrays, strict=True):
             if array.ndim and array.size:
                 assert np.array_equal(view[-1:], array[-1:], equal_nan=array.dtype.kind in "fcmM")

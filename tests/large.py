@@ -65,7 +65,7 @@ def main() -> None:
     watch(None)
     with aezip.open(packed, threads=2) as archive:
         view = archive["data"]
-        chunks = view.decoder.chunk_count
+        chunks = view._decoder.chunk_count
         out = np.lib.format.open_memmap(mapped, "w+", view.dtype, view.shape)
         view.read(out)
         out.flush()

@@ -12,14 +12,16 @@ import numpy.typing as npt
 from aezip.array.admission import admit, native
 from aezip.array.bounds import Lossless, Tolerance, resolve
 from aezip.array.checking import violations
+from aezip.array.foreign import as_numpy
 from aezip.array.metrics import Accumulator, Metrics
 from aezip.array.statistics import scan
 from aezip.core.errors import BoundViolated, InvalidInput
+from aezip.core.sources import Source
 from aezip.core.surroundings import undisturbed
 from aezip.core.types import Array
 
 from .models import AnyModel
-from .reading import Archive, Source
+from .reading import Archive
 from .view import ArrayView
 
 
@@ -45,7 +47,7 @@ def matched(originals: Mapping[str, Any], views: Mapping[str, ArrayView]) -> dic
         named = {next(iter(views)): next(iter(named.values()))}
     if set(named) != set(views):
         raise InvalidInput("the names of the originals are not those in the file: give the arrays it was made from")
-    return {name: Comparison(np.asanyarray(array), views[name]) for name, array in named.items()}
+    return {name: Comparison(np.asanyarray(as_numpy(array)), views[name]) for name, array in named.items()}
 
 
 class Comparison:
@@ -65,7 +67,7 @@ class Comparison:
             )
         self.original, self.view, self.wrong = original, view, 0
         self._admitted = admit(original)
-        self._statistics = scan(self._admitted.values, view.decoder.fill, view.decoder.valid, trailing=self._admitted.trailing)
+        self._statistics = scan(self._admitted.values, view._decoder.fill, view._decoder.valid, trailing=self._admitted.trailing)
         bound = Lossless() if self._admitted.lossless_only else view.bound
         self.tolerance: Tolerance = resolve(bound, self._statistics)
         self._errors = Accumulator()
@@ -73,7 +75,7 @@ class Comparison:
     def pairs(self) -> Iterator[Pair]:
         """Decode, compare and yield one chunk after the other."""
         specials = self._statistics.specials
-        for start, stop, values in self.view.chunks():
+        for start, stop, values in self.view._parts():
             x, y = native(self._admitted.values[start:stop]), native(admit(values).values)
             classes = specials.classify(x)
             masked = specials.masked(classes)
@@ -111,9 +113,20 @@ DEFAULT_NAME = "data"
 
 
 def by_name(data: Any) -> dict[str, Any]:
-    """Return arrays by their names; one alone has the name that files of one array have."""
+    """Return arrays by their names; one alone has the name that files of one array have.
+
+    Raises
+    ------
+    InvalidInput
+        If two keys give one name, as 1 and "1" do.
+    """
     if isinstance(data, Mapping):
-        return {str(name): array for name, array in data.items()}
+        found: dict[str, Any] = {}
+        for name, array in data.items():
+            if str(name) in found:
+                raise InvalidInput(f"two arrays have the name {str(name)!r}: a file has each name once, rename one of them")
+            found[str(name)] = array
+        return found
     return {DEFAULT_NAME: data}
 
 

@@ -14,6 +14,8 @@ from aezip.array.bounds import Bound
 from aezip.codec.decoder import Decoder
 from aezip.container.reader import Reader
 from aezip.core.errors import AezipError, CorruptFile, InvalidInput, ModelMismatch
+from aezip.core.sources import Source, Writable, is_writable, opened
+from aezip.core.sources import named as checked_path
 from aezip.entropy.frames import pack
 from aezip.plans.autoencoder.plan import NetworkPlan
 from aezip.plans.context.plan import ContextPlan, bottleneck
@@ -21,7 +23,7 @@ from aezip.plans.context.plan import ContextPlan, bottleneck
 if TYPE_CHECKING:
     from aezip.plans.trained import Trained
 
-AnyModel = Union["Model", str, os.PathLike[str], None]
+AnyModel = Union["Model", Source, None]
 PATH = "AEZIP_MODEL_PATH"
 SUFFIX = ".aezm"
 NAME = "model"
@@ -43,9 +45,9 @@ class Model:
         If they are an archive.
     """
 
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-        with Reader(data) as reader:
+    def __init__(self, data: bytes | bytearray | memoryview) -> None:
+        self.data = bytes(data)
+        with Reader(self.data) as reader:
             if reader.kind != "model":
                 raise InvalidInput("this is an archive, not a model: models are made by aezip train")
             if reader.names != [NAME] or list(reader.damaged_streams(NAME)):
@@ -74,8 +76,12 @@ class Model:
         """Return the plan in a few words."""
         return self.trained.plan.describe()
 
-    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        """Write the model, atomically.
+    def __repr__(self) -> str:
+        """Return the plan, the bound and the id."""
+        return f"<aezip.Model: {self.describe()}, {self.bound!r}, id {self.id[:16]}>"
+
+    def save(self, path: str | os.PathLike[str] | Writable, *, overwrite: bool = False) -> None:
+        """Write the model: to a path, atomically, or to a file open for writing.
 
         Raises
         ------
@@ -84,12 +90,15 @@ class Model:
         """
         from aezip.core.atomic import replacing
 
-        with replacing(Path(path), overwrite=overwrite) as file:
+        if is_writable(path):
+            path.write(self.data)
+            return
+        with replacing(Path(checked_path(path)), overwrite=overwrite) as file:
             file.write(self.data)
 
     @staticmethod
-    def load(path: str | os.PathLike[str]) -> Model:
-        """Read a model.
+    def load(source: Source) -> Model:
+        """Read a model: from a path, bytes, or a file open for reading.
 
         Raises
         ------
@@ -98,6 +107,9 @@ class Model:
         InvalidInput
             If there is no such file, or it is an archive.
         """
+        path = opened(source)
+        if isinstance(path, bytes):
+            return Model(path)
         if not Path(path).is_file():
             raise InvalidInput(f"{path} does not exist or is no file: name a model made by aezip train")
         try:

@@ -5,7 +5,6 @@ Joins codec and container; knows nothing of how either works.
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterator, Mapping
 from types import TracebackType
@@ -17,6 +16,7 @@ import numpy.typing as npt
 from aezip.container.reader import Reader
 from aezip.core.errors import CorruptFile, DamageWarning, InvalidInput
 from aezip.core.parallel import cores, ordered
+from aezip.core.sources import Source
 from aezip.core.surroundings import undisturbed
 
 from .models import AnyModel, as_model
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from .report import Report
 
-Source = str | os.PathLike[str] | bytes
 
 
 def thread_count(threads: int | None) -> int:
@@ -45,7 +44,7 @@ class Archive(Mapping[str, ArrayView]):
     Parameters
     ----------
     source
-        Path or bytes.
+        Path, bytes-like object, or file open for reading in binary mode.
     threads
         Threads that decode chunks; None: one for each core.
     model
@@ -171,6 +170,7 @@ class Archive(Mapping[str, ArrayView]):
         """Return the ledger and the achieved errors."""
         from .report import report
 
+        self._reader.check_open()
         return report(self._reader)
 
     @undisturbed
@@ -180,17 +180,24 @@ class Archive(Mapping[str, ArrayView]):
         for name, view in self._views.items():
             found += [f"{name}: stream {s!r} does not match its digest" for s in self._reader.damaged_streams(name)]
             try:
-                count = view.decoder.chunk_count
+                count = view._decoder.chunk_count
             except CorruptFile as error:
                 found.append(f"{name}: {error}")
                 continue
-            problems = ordered(view.problem, range(count), self._threads)
+            problems = ordered(view._problem, range(count), self._threads)
             found += [f"{name}: {problem}" for problem in problems if problem]
         return found
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file; what is read from it afterwards is refused."""
         self._reader.close()
+
+    def __repr__(self) -> str:
+        """Return the names of the arrays, or that it is closed."""
+        if self._reader.closed:
+            return "<aezip.Archive, closed>"
+        listed = ", ".join(f"{name!r}" for name in self.names[:5]) + (", …" if len(self) > 5 else "")
+        return f"<aezip.Archive: {len(self)} array{'s' * (len(self) != 1)}, {self._reader.size} bytes: {listed}>"
 
     def __enter__(self) -> Archive:
         """Return itself."""
@@ -212,7 +219,7 @@ def decompress(
     Parameters
     ----------
     source
-        Path or bytes.
+        Path, bytes-like object, or file open for reading in binary mode.
     name
         Only this array.
     threads
@@ -239,7 +246,7 @@ def decompress(
                 view.salvage()
         arrays = {n: view.read() for n, view in views.items()}
         for n, view in views.items():
-            for lost in (view.lost or {}).values():
+            for lost in (view._lost or {}).values():
                 warnings.warn(f"{n}: {lost}", DamageWarning, stacklevel=2)
     return next(iter(arrays.values())) if len(arrays) == 1 else arrays
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from aezip.array.bounds import Bound, bound_from_json
 from aezip.codec.decoder import Decoder
 from aezip.container.reader import Reader
 from aezip.core import memory as limits
-from aezip.core.errors import CorruptFile, InvalidInput, meaningful
+from aezip.core.errors import AezipError, CorruptFile, InvalidInput, meaningful
 from aezip.core.parallel import ordered
 from aezip.core.surroundings import undisturbed
 from aezip.core.types import Array
@@ -34,44 +35,60 @@ class ArrayView:
 
     def __init__(self, reader: Reader, name: str, threads: int, model: Model | None = None) -> None:
         self._reader, self.name, self._threads, self._given = reader, name, threads, model
-        self.header = reader.header(name)
-        self._decoder: Decoder | None = None
-        self.lost: dict[int, Lost] | None = None  # by chunk; None: damage is an error
+        self._header = reader.header(name)
+        self._made: Decoder | None = None
+        self._lost: dict[int, Lost] | None = None  # by chunk; None: damage is an error
 
     @property
-    def decoder(self) -> Decoder:
+    def _decoder(self) -> Decoder:
         """The decoder, made when first needed."""
-        if self._decoder is None:
-            streams, outside = self._reader.shared(self.name), stream_of(self.header, self._given)
+        self._reader.check_open()
+        if self._made is None:
+            streams, outside = self._reader.shared(self.name), stream_of(self._header, self._given)
             if outside is not None:
                 streams["model"] = outside
             with meaningful("the header of an array"):
-                decoder = Decoder(self.header, streams)
+                decoder = Decoder(self._header, streams)
             if decoder.chunk_count != self._reader.chunk_count(self.name):
                 raise CorruptFile("the chunks do not fit the header: the file is damaged")
             decoder.workers = max(1, self._threads // max(1, decoder.chunk_count))
             self._threads = limits.threads(self._threads, decoder.chunk_shape, decoder.dtype.itemsize)
-            self._decoder = decoder
-        return self._decoder
+            self._made = decoder
+        return self._made
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the array."""
-        return self.decoder.shape
+        return self._decoder.shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the array, with its byte order."""
-        return self.decoder.dtype
+        return self._decoder.dtype
 
     @property
     def bound(self) -> Bound:
         """The bound that was asked for."""
-        return bound_from_json(self.header["bound"])
+        return bound_from_json(self._header["bound"])
+
+    @property
+    def chunks(self) -> tuple[int, ...]:
+        """Shape of a chunk, as in h5py and Zarr: what is decoded at a time; the last one may be shorter."""
+        return self._decoder.chunk_shape[: len(self.shape)]
+
+    def __repr__(self) -> str:
+        """Return name, shape, type, bound and ratio."""
+        if self._reader.closed:
+            return f"<aezip.ArrayView {self.name!r} of a closed archive>"
+        try:
+            ratio = self.dtype.itemsize * math.prod(self.shape) / max(1, sum(self._reader.ledger(self.name).values()))
+            return f"<aezip.ArrayView {self.name!r}: {self.shape} {self.dtype}, {self.bound!r}, ratio {ratio:.4g}>"
+        except AezipError:
+            return f"<aezip.ArrayView {self.name!r}, damaged>"
 
     @undisturbed
-    def chunk(self, index: int) -> Array:
-        """Decode one chunk and check its digest.
+    def _chunk(self, index: int) -> Array:
+        """Decode one chunk and check its digest; masked elements have the pattern that stands for them.
 
         Raises
         ------
@@ -80,59 +97,78 @@ class ArrayView:
         """
         # damaged streams may overflow any arithmetic: their digest tells
         with meaningful(f"chunk {index}"):
-            out = self.decoder.decode_chunk(index, self._reader.segments(self.name, index))
+            out = self._decoder.decode_chunk(index, self._reader.segments(self.name, index))
         digest = hashlib.sha256(np.ascontiguousarray(out).reshape(-1).view(np.uint8).data).digest()
         if digest != self._reader.digest(self.name, index):
             raise CorruptFile(f"chunk {index} of {self.name!r} does not match its digest: the file is damaged")
         return out
 
-    def problem(self, index: int) -> str:
+    def _problem(self, index: int) -> str:
         """Return what is wrong with a chunk, or nothing."""
         try:
-            self.chunk(index)
+            self._chunk(index)
         except CorruptFile as error:
-            start, stop = self.decoder.chunk_range(index)
+            start, stop = self._decoder.chunk_range(index)
             return f"chunk {index} (outer indices {start} to {stop - 1}): {error}"
         return ""
 
     def salvage(self) -> None:
-        """Let chunks that are damaged be filled from now on; `lost` says which those are."""
-        self.lost = {}
+        """Let chunks that are damaged be filled from now on; `_lost` says which those are."""
+        self._lost = {}
 
     def _salvaged(self, index: int) -> Array:
         """Return a chunk, or what stands in for it."""
-        assert self.lost is not None
+        assert self._lost is not None
         try:
-            return self.chunk(index)
+            return self._chunk(index)
         except CorruptFile as error:
-            start, stop = self.decoder.chunk_range(index)
+            start, stop = self._decoder.chunk_range(index)
             from .salvage import Lost, stand_in
 
-            self.lost[index] = Lost(start, stop, str(error))
-            return stand_in(self.header["dtype"], (stop - start, *self.shape[1:]), self.decoder.fill)
+            self._lost[index] = Lost(start, stop, str(error))
+            return stand_in(self._header["dtype"], (stop - start, *self.shape[1:]), self._decoder.fill)
 
-    def chunks(self, indices: Iterable[int] | None = None) -> Iterator[tuple[int, int, Array]]:
+    def _parts(self, indices: Iterable[int] | None = None) -> Iterator[tuple[int, int, Array]]:
         """Yield first and last-plus-one outer index and values of chunks, in order, decoded on several threads."""
-        wanted = range(self.decoder.chunk_count) if indices is None else indices
+        wanted = range(self._decoder.chunk_count) if indices is None else indices
         numbers = list(wanted)
-        decode = self.chunk if self.lost is None else self._salvaged
+        decode = self._chunk if self._lost is None else self._salvaged
         for number, out in zip(numbers, ordered(decode, numbers, self._threads), strict=True):
-            yield (*self.decoder.chunk_range(number), out)
+            yield (*self._decoder.chunk_range(number), out)
 
     @undisturbed
     def read(self, out: Array | None = None) -> Array:
-        """Decode everything, into `out` if given (same shape and type; may be a memory map)."""
+        """Decode everything, into `out` if given (same shape and type; may be a memory map).
+
+        Returns
+        -------
+        ndarray
+            A masked array if it was one; `out` has the fill value where elements are masked.
+        """
+        masking = self._decoder.masking
+        if out is not None:
+            return self._read(out)
+        return self._read() if masking is None else masking.masked_array(self._read(stored=True))
+
+    def _read(self, out: Array | None = None, *, stored: bool = False) -> Array:
+        """Decode everything; masked elements as they are `stored`, or filled."""
         if out is None:
             limits.check_array(self.shape, self.dtype.itemsize)
             out = np.empty(self.shape, self.dtype)
         elif out.shape != self.shape or out.dtype != self.dtype:
             raise InvalidInput(f"out must have shape {self.shape} and type {self.dtype}")
-        for start, stop, values in self.chunks():
+        for start, stop, values in self._parts():
+            kept = values if stored else self._filled(values)
             if self.shape:
-                out[start:stop] = values
+                out[start:stop] = kept
             else:
-                out[...] = values[0]
+                out[...] = kept[0]
         return out
+
+    def _filled(self, values: Array) -> Array:
+        """Return stored values with the fill value where elements are masked."""
+        masking = self._decoder.masking
+        return values if masking is None else masking.filled(values)
 
     def _code_stream(self, index: int) -> bytes:
         return self._reader.segments(self.name, index, "codes").get("codes", b"")
@@ -146,27 +182,27 @@ class ArrayView:
         InvalidInput
             If the plan has no codes.
         """
-        plan, _ = features.autoencoder(self.decoder, self.name)
+        plan, _ = features.autoencoder(self._decoder, self.name)
         parts = [
-            features.codes(self.decoder, i, self._code_stream(i), self.name) for i in range(self.decoder.chunk_count)
+            features.codes(self._decoder, i, self._code_stream(i), self.name) for i in range(self._decoder.chunk_count)
         ]
         joined = np.concatenate(parts) if parts else np.zeros((0, plan.sizes.width))
         return joined.astype(np.int32)
 
     def predictions(self) -> Iterator[npt.NDArray[np.float64]]:
         """Yield what the autoencoder alone makes of the rows of each chunk, float64, shape (rows, features)."""
-        for index in range(self.decoder.chunk_count):
-            yield features.predictions(self.decoder, index, self._code_stream(index), self.name)
+        for index in range(self._decoder.chunk_count):
+            yield features.predictions(self._decoder, index, self._code_stream(index), self.name)
 
     @undisturbed
     def nearest(self, row: Any, k: int = 10, metric: str = "euclidean") -> features.Neighbours:
         """Return the rows nearest to a row; see `Archive.nearest`."""
         features.check_query(k, metric)
-        plan, _ = features.autoencoder(self.decoder, self.name)
+        plan, _ = features.autoencoder(self._decoder, self.name)
         if not isinstance(row, int | np.integer):
-            query = features.as_query(row, plan.row_layout(self.decoder.work_shape(0)).features)
+            query = features.as_query(row, plan.row_layout(self._decoder.work_shape(0)).features)
             return features.nearest(self.predictions(), query, k, metric)
-        count = features.row_count(self.decoder, plan)
+        count = features.row_count(self._decoder, plan)
         if not 0 <= row < count:
             raise InvalidInput(f"row {row} is out of range: {self.name!r} has rows 0 to {count - 1}")
         return features.nearest(self.predictions(), self._prediction(int(row)), k, metric, int(row))
@@ -188,7 +224,7 @@ class ArrayView:
         InvalidInput
             If the file has none.
         """
-        stream = self.decoder.estimates
+        stream = self._decoder.estimates
         if stream is None:
             raise InvalidInput(f"{self.name!r} was stored without a recommender: compress it with --recommend (recommend=True)")
         from aezip.apps.recommend.estimates import from_bytes
@@ -216,27 +252,32 @@ class ArrayView:
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
             raise InvalidInput(f"the number of recommendations must be at least 1, not {count!r}")
         (estimates,) = self.predict(row)[:1]
-        rated = np.asarray(self[int(row)])
-        fill = self.decoder.fill
+        rated = np.asarray(self._stored(int(row)))
+        fill = self._decoder.fill
         missing = ~np.isfinite(rated) if fill is None else ~np.isfinite(rated) | np.isin(rated, fill)
         return features.highest(estimates, missing, count)
 
     @undisturbed
     def __getitem__(self, key: Any) -> Any:
         """Return what NumPy basic indexing returns (integers, slices, Ellipsis)."""
+        masking, found = self._decoder.masking, self._stored(key)
+        if masking is None:
+            return found
+        part = masking.masked_array(np.asarray(found))
+        return part if part.ndim or key is Ellipsis else part[()]
+
+    def _stored(self, key: Any) -> Any:
+        """Return a part as it is stored: masked elements have the pattern that stands for them."""
         selection = Selection.parse(key, self.shape)
-        if not self.shape or not self.decoder.chunk_count:
-            return self.read()[key]
-        parts = [
-            selection.part(start, stop, values)
-            for start, stop, values in self.chunks(selection.chunks(self.decoder))
-        ]
+        if not self.shape or not self._decoder.chunk_count:
+            return self._read(stored=True)[key]
+        parts = [selection.part(start, stop, values) for start, stop, values in self._parts(selection.chunks(self._decoder))]
         return selection.join(parts, self.dtype)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         """Return the whole array."""
-        out = self.read()
-        return out if dtype is None else out.astype(dtype)
+        plain = self._read()
+        return plain if dtype is None else plain.astype(dtype)
 
     def __len__(self) -> int:
         """Return the length of the outer axis."""

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypedDict, Unpack, overload
 
 from aezip.apps.recommend.train import train
 from aezip.array.bounds import Bound, Lossless
@@ -17,11 +17,13 @@ from aezip.container.writer import Writer
 from aezip.core.errors import BoundViolated, CorruptFile
 from aezip.core.parallel import ordered
 from aezip.core.progress import Progress, ProgressEvent
+from aezip.core.sources import Source, Writable, is_writable
+from aezip.core.sources import named as checked_path
 from aezip.core.surroundings import undisturbed
 
 from .comparing import by_name
 from .models import AnyModel, Model, as_model
-from .reading import Archive, Source, decompress, thread_count
+from .reading import Archive, decompress, thread_count
 from .report import Report, report
 
 DESCRIBED = 1700  # bytes of a header that leave a file within 4 KiB of the raw bytes
@@ -71,9 +73,9 @@ def _check(
     with Archive(source, threads=threads, model=model) as archive:
         for name, encoder in encoders.items():
             view = archive[name]
-            count = view.decoder.chunk_count
+            count = view._decoder.chunk_count
             try:
-                for index, (_, _, values) in enumerate(view.chunks()):
+                for index, (_, _, values) in enumerate(view._parts()):
                     wrong = encoder.count_wrong(index, values)
                     if wrong:
                         raise BoundViolated(
@@ -87,7 +89,7 @@ def _check(
 
 def _for_each(option: Any, named: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return an option for each array: a mapping has its own."""
-    return option if isinstance(option, Mapping) else dict.fromkeys(named, option)
+    return {str(name): own for name, own in option.items()} if isinstance(option, Mapping) else dict.fromkeys(named, option)
 
 
 def _write(data: Any, writer: Writer, options: dict[str, Any], threads: int, *, verify: bool) -> Report:
@@ -114,10 +116,34 @@ def _write(data: Any, writer: Writer, options: dict[str, Any], threads: int, *, 
     return replace(made, tried={name: list(encoder.tried) for name, encoder in encoders.items()})
 
 
+class Options(TypedDict, total=False):
+    """What `compress` may be told beside data and path."""
+
+    bound: Bound | None
+    fill_value: Any
+    valid_range: Any
+    preset: str
+    seed: int
+    variant: str
+    codes: bool | int
+    recommend: bool
+    device: str
+    model: AnyModel
+    embed_model: bool
+    verify: bool
+    overwrite: bool
+    threads: int | None
+    progress: Callable[[ProgressEvent], None] | None
+
+
+@overload
+def compress(data: Any, path: None = None, **options: Unpack[Options]) -> tuple[bytes, Report]: ...
+@overload
+def compress(data: Any, path: str | os.PathLike[str] | Writable, **options: Unpack[Options]) -> Report: ...
 @undisturbed
 def compress(
     data: Any,
-    path: str | os.PathLike[str] | None = None,
+    path: str | os.PathLike[str] | Writable | None = None,
     *,
     bound: Bound | None = None,
     fill_value: Any = None,
@@ -134,15 +160,16 @@ def compress(
     overwrite: bool = False,
     threads: int | None = None,
     progress: Callable[[ProgressEvent], None] | None = None,
-) -> Any:
+) -> Report | tuple[bytes, Report]:
     """Compress an array, or a mapping of names to arrays, into one file.
 
     Parameters
     ----------
     data
-        Array of any shape: float16/32/64, integers, bool, complex, datetime64; a memory map stays one.
+        Array of any shape: float16/32/64, integers, bool, complex, datetime64; a memory map stays one. Tensors of PyTorch,
+        frames of pandas, arrays of xarray, dask or CuPy are taken as NumPy makes them; masked arrays come back masked.
     path
-        The file; None: the archive is returned as bytes.
+        The file, or one open for writing in binary mode; None: the archive is returned as bytes.
     bound
         `Absolute`, `RangeRelative`, `PointRelative`, `PSNR` or `Lossless` (default).
     fill_value
@@ -206,9 +233,14 @@ def compress(
         "embed_model": embed_model,
         "progress": progress,
     }
-    with Writer(path, overwrite=overwrite) as writer:
+    given = path is None or is_writable(path)
+    with Writer(None if given else checked_path(path), overwrite=overwrite) as writer:
         made = _write(data, writer, options, thread_count(threads), verify=verify)
-    return made if path is not None else (writer.getvalue(), made)
+    if path is None:
+        return writer.getvalue(), made
+    if is_writable(path):
+        path.write(writer.getvalue())
+    return made
 
 
 class Codec:
@@ -226,11 +258,16 @@ class Codec:
         self.bound = Lossless() if bound is None else bound
         self.options = options
 
+    def __repr__(self) -> str:
+        """Return bound and options."""
+        words = [repr(self.bound), *(f"{name}={value!r}" for name, value in self.options.items())]
+        return f"aezip.Codec({', '.join(words)})"
+
     def encode(self, data: Any) -> bytes:
         """Return the archive of an array as bytes."""
-        out: bytes = compress(data, None, bound=self.bound, **self.options)[0]
-        return out
+        data_, _ = compress(data, None, bound=self.bound, **self.options)
+        return data_
 
-    def decode(self, data: bytes) -> Any:
+    def decode(self, data: Source) -> Any:
         """Return the array of an archive."""
         return decompress(data, model=self.options.get("model"))

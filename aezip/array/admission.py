@@ -22,6 +22,8 @@ from .missing import ValidRange, values_of_fill
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from .masked import Masking
+
 _PLAIN = re.compile(r"[<>|](?:f[248]|[iu][1248]|c8|c16|b1)|[<>][mM]8(?:\[[1-9]?[0-9]{0,8}[A-Za-z]{1,2}\])?")
 
 
@@ -44,6 +46,8 @@ class Admitted:
         The fill values to mask, native byte order, shape (count,).
     valid : ValidRange or None
         The declared range: what lies outside is masked.
+    masking : Masking or None
+        How masked elements are stored, if it is a masked array; their pattern is among the fill values.
     """
 
     shape: tuple[int, ...]
@@ -52,6 +56,7 @@ class Admitted:
     lossless_only: bool
     fill: NDArray[Any] | None = None
     valid: ValidRange | None = None
+    masking: Masking | None = None
 
     @property
     def trailing(self) -> int:
@@ -100,7 +105,8 @@ def admit(array: ArrayLike, fill_value: Any = None, valid_range: Any = None) -> 
     ----------
     array : array_like
         Floats of 2, 4, 8 bytes, integers, bool, complex of 8 or 16 bytes, datetime64, timedelta64; any shape,
-        strides and byte order.  A masked array is filled with its fill value, which is then masked.
+        strides and byte order; of NumPy, or of another library that can make such an array.  Masked elements get a value
+        of their own, the fill value where no other element has it.
     fill_value : scalar or sequence of scalars, optional
         Values to mask: exact on return, kept out of range and training.
     valid_range : pair of numbers, optional
@@ -111,31 +117,34 @@ def admit(array: ArrayLike, fill_value: Any = None, valid_range: Any = None) -> 
     InvalidInput
         For any other type, or fill values or a range that do not suit the type.
     """
-    plain, fill_value = _unmask(array, fill_value)
+    plain, masking = _unmask(array)
     dtype = plain.dtype
     check_shape(plain.shape)
     if not admissible(dtype):
         raise InvalidInput(f"arrays of type {_describe(dtype)} cannot be compressed: "
                            "give a numeric array (float16/32/64, integers, bool, complex64/128, dates)")
     fill = None if fill_value is None else values_of_fill(fill_value, dtype)
+    if masking is not None and masking.pattern:
+        stored = np.frombuffer(masking.pattern, _component(dtype))[:1].astype(_component(dtype).newbyteorder("="))
+        fill = stored if fill is None else np.concatenate([stored, fill])
     return Admitted(plain.shape, dtype.str, _numeric(plain.reshape(1) if plain.ndim == 0 else plain),
-                    dtype.kind in "bmM", fill, None if valid_range is None else ValidRange.of(valid_range, dtype))
+                    dtype.kind in "bmM", fill, None if valid_range is None else ValidRange.of(valid_range, dtype), masking)
 
 
-def _unmask(array: ArrayLike, fill_value: Any) -> tuple[NDArray[Any], Any]:
-    """Return a plain ndarray and the fill value to use; only true masks are filled, so that others stay views."""
+def _unmask(array: ArrayLike) -> tuple[NDArray[Any], Masking | None]:
+    """Return a plain ndarray, and how masked elements are stored in it if it was a masked array."""
+    if type(array) is np.ndarray or type(array) is np.memmap:
+        return array, None
+    from .foreign import as_numpy  # files are read without
+    from .masked import unmasked
+
+    array = as_numpy(array)
     if isinstance(array, np.ma.MaskedArray):
-        if array.dtype.names is not None or not np.ma.is_masked(array):
-            return np.asarray(array.data), fill_value
-        if fill_value is None:
-            plain = np.asarray(array.filled())  # NumPy's own fill value is wrapped where the type cannot hold it
-            return plain, plain[np.ma.getmaskarray(array)][0]
-        if _PLAIN.fullmatch(array.dtype.str):
-            values_of_fill(fill_value, array.dtype)  # refuses what `filled` would wrap or raise on
-            return np.asarray(array.filled(fill_value)), fill_value
-        return np.asarray(array.data), fill_value
+        if not _PLAIN.fullmatch(array.dtype.str):
+            return np.asarray(array.data), None
+        return unmasked(array)
     try:
-        return np.asarray(array), fill_value
+        return np.asarray(array), None
     except (ValueError, TypeError) as error:
         raise InvalidInput(f"the input is not an array of numbers ({str(error).splitlines()[0][:120]}): "
                            "give one rectangular numeric array") from error

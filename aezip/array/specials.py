@@ -23,6 +23,7 @@ EXCEPTION = 255  # class of a special value that is not in the table: the caller
 _CAPACITY = EXCEPTION - 1
 _BLOCK = 1 << 16
 _MOST_OUTSIDE = 64  # different values outside of a declared range that are listed
+MORE_FILLS = 5  # that stand beside those asked for: both zeros, infinities out of range, masked elements
 _FEW = 8  # tables up to this size are matched pattern by pattern, which runs at memory speed
 
 
@@ -223,7 +224,7 @@ class Specials:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise problem from error
         if (len(patterns) > _CAPACITY or len(set(patterns)) != len(patterns) or type(fills) is not int or type(apart) is not bool
-                or not 0 <= fills <= min(MOST_FILLS + _MOST_OUTSIDE + 2, len(patterns))):
+                or not 0 <= fills <= min(MOST_FILLS + _MOST_OUTSIDE + MORE_FILLS, len(patterns))):
             raise problem
         if any(len(pattern) != dtype.itemsize for pattern in (*patterns, *ends)):
             raise CorruptFile("the special values do not fit the type: the file is damaged")

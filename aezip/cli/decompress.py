@@ -28,9 +28,9 @@ class _Whole:
 
     def pieces(self) -> Iterator[npt.NDArray[Any]]:
         """Yield the chunks."""
-        for _, _, values in self._view.chunks():
-            yield values
-        if self._view.lost and len(self._view.lost) == self._view.decoder.chunk_count:
+        for _, _, values in self._view._parts():
+            yield self._view._filled(values)
+        if self._view._lost and len(self._view._lost) == self._view._decoder.chunk_count:
             raise CorruptFile(f"nothing of {self._view.name!r} can be restored: get another copy of the file")
 
 
@@ -40,7 +40,7 @@ class _Part:
     def __init__(self, view: ArrayView, key: tuple[Any, ...]) -> None:
         import numpy as np
 
-        self._values = np.asarray(view[key])
+        self._values = view._filled(np.asarray(view._stored(key)))
         self.shape, self.dtype, self.lossy = self._values.shape, view.dtype, _lossy(view)
 
     def pieces(self) -> Iterator[npt.NDArray[Any]]:
@@ -50,8 +50,8 @@ class _Part:
 
 def _lossy(view: ArrayView) -> dict[str, Any] | None:
     """Return the bound of an array if anything was lost."""
-    exact = view.header.get("achieved", {}).get("max_abs_error") == 0
-    return None if exact or view.header["bound"]["kind"] == "lossless" else view.header["bound"]
+    exact = view._header.get("achieved", {}).get("max_abs_error") == 0
+    return None if exact or view._header["bound"]["kind"] == "lossless" else view._header["bound"]
 
 
 @click.command()
@@ -93,7 +93,7 @@ def decompress(
             raise InvalidInput(f"--slice {part}: {error}: choose a part inside the array") from None
         with atomic.sources(source):
             formats.write(target, arrays, overwrite=force)
-        lost = {view.name: [str(run) for _, run in sorted((view.lost or {}).items())] for view in views}
+        lost = {view.name: [str(run) for _, run in sorted((view._lost or {}).items())] for view in views}
     code = CorruptFile.exit_code if any(lost.values()) else 0
     if as_json:
         shapes = {name: {"shape": array.shape, "dtype": array.dtype.str} for name, array in arrays.items()}

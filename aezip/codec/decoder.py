@@ -6,7 +6,7 @@ streams -> plan (rANS, networks) -> numbers of the grid -> values, cast -> speci
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,9 @@ from aezip.quantize.grid import Grid, grid_from_json
 
 from . import outliers as exceptions
 from .mask import unpack_mask
+
+if TYPE_CHECKING:
+    from aezip.array.masked import Masking
 
 
 def _streams(plan: Plan) -> tuple[str, ...]:
@@ -83,6 +86,15 @@ def restored_chunk(values: npt.NDArray[Any], shape: tuple[int, ...], dtype: str)
     return restore(values, (values.shape[0], *inner), dtype)
 
 
+def _masking(header: dict[str, Any], dtype: np.dtype[Any]) -> Masking | None:
+    """Return how the elements of a masked array are stored; None: it is none."""
+    if "masked" not in header:
+        return None
+    from aezip.array.masked import Masking  # few arrays are
+
+    return Masking.from_json(header["masked"], dtype)
+
+
 class Decoder:
     """Decode one array chunk by chunk; safe to use from several threads.
 
@@ -117,6 +129,7 @@ class Decoder:
         if len(self._chunks) != count:
             raise CorruptFile("the number of chunks does not fit the array: the file is damaged")
         self._specials = Specials.from_json(specials, self._work_dtype)
+        self.masking = _masking(header, self.dtype)
         self.workers = 1  # threads within a chunk
         self._model: Model | ContextModel | None = None
         self._grid: Grid | None = None

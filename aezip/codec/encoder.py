@@ -60,6 +60,7 @@ CHUNK_VALUES_CONTEXT = 1 << 22  # context never crosses a chunk: larger ones pre
 CHUNK_BYTES_PLAIN = 1 << 24
 SAMPLE_VALUES = 1 << 21
 LISTED = 4  # candidates that the header names
+DEVICES = ("auto", "cpu", "cuda")
 TIGHTENED = 4  # times that the steps are shrunk for a PSNR, before values are stored exactly
 EXACT_MEAN = 1.0 - 1e-9  # of a mean square: more than its sum in float64 is rounded by
 
@@ -131,6 +132,10 @@ class Encoder:
     ) -> None:
         if preset not in PRESETS:
             raise InvalidInput(f"unknown preset {preset!r}: use one of {', '.join(PRESETS)}")
+        if device not in DEVICES:
+            raise InvalidInput(f"unknown device {str(device)[:40]!r}: use one of {', '.join(DEVICES)}")
+        if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
+            raise InvalidInput(f"the seed {str(seed)[:40]!r} is no whole number: give one")
         self.variant = variants.check(variant)
         self.name = name
         self.codes = parse_codes(codes)
@@ -139,7 +144,7 @@ class Encoder:
         self._recommend = recommend
         self._estimates: tuple[bytes, dict[str, float]] | None = None  # recommender, and what the header says of it
         self.preset = preset
-        self.seed = seed
+        self.seed = int(seed)
         self.device, self.threads = device, threads
         self.asked = bound
         self._admitted = admit(array, fill_value, valid_range)
@@ -480,6 +485,7 @@ class Encoder:
             "chunk_count": len(self._chunks),
             "chunk_values": self._chunks.length * math.prod(self.values.shape[1:]) if len(self._chunks) else 0,
             "specials": self._listed_specials.to_json(),
+            **({} if self._admitted.masking is None else {"masked": self._admitted.masking.to_json()}),
             "grid": grid,
             "plan": self.plan.to_json(),
             "achieved": self._reported(ideal),

@@ -10,8 +10,6 @@ from aezip.core.errors import CorruptFile
 from aezip.core.types import U8
 from aezip.entropy.frames import pack as zstd
 
-from . import mask_margins as margins
-
 _BITMAP, _CLASSES = 0, 1  # how classes are stored; + 2: differences along the outer axis
 MARGINS = 4  # by what rows and columns have in common
 SMALL = 2048  # bytes up to which a mask is not worth more trouble
@@ -33,6 +31,8 @@ def pack_mask(classes: U8) -> bytes:
         if int(classes.max()) == 1:
             options.append(bytes([_BITMAP + step]) + np.packbits(form.reshape(-1)).tobytes())
     best = min(options, key=lambda o: len(zstd(o, 3)))
+    from . import mask_margins as margins
+
     worth = int(classes.max()) == 1 and not classes.all() and margins.suits(classes.shape)
     if worth and len(zstd(best, 3)) > SMALL:
         options = [best, bytes([MARGINS]) + margins.encode(classes)]
@@ -53,6 +53,8 @@ def unpack_mask(data: bytes, shape: tuple[int, ...]) -> U8 | None:
     count = math.prod(shape)
     form, body = data[0], data[1:]
     if form == MARGINS:
+        from . import mask_margins as margins  # few masks are so
+
         return margins.decode(body, shape)
     need = count if form & 1 else -(-count // 8)
     if form > 3 or len(body) != need:

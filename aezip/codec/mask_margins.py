@@ -15,7 +15,7 @@ import math
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from decimal import Context, Decimal, localcontext
 from itertools import pairwise
 from typing import Any
 
@@ -41,8 +41,9 @@ _DAMAGED = "the mask is malformed: the file is damaged"
 
 def _probabilities() -> Int64:
     """Return 4096 / (1 + exp(-t / 8)), rounded, for t = -64 … 64, in decimal arithmetic: the same everywhere."""
-    found = [4096 / (1 + (Decimal(-t) / STEPS).exp()) for t in range(-TOP, TOP + 1)]
-    return np.array([min(max(round(f), 1), 4095) for f in found], np.int64)
+    with localcontext(Context(prec=28)):  # not the caller's, whose precision may be any
+        found = [4096 / (1 + (Decimal(-t) / STEPS).exp()) for t in range(-TOP, TOP + 1)]
+        return np.array([min(max(round(f), 1), 4095) for f in found], np.int64)
 
 
 PROBABILITIES = _probabilities()

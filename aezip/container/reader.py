@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import threading
 from collections.abc import Iterator
 from types import TracebackType
@@ -23,7 +22,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from aezip.core.errors import AezipError, CorruptFile, UnsafeFile
+from aezip.core.errors import AezipError, CorruptFile, InvalidInput, UnsafeFile
+from aezip.core.sources import Source, opened
 from aezip.entropy.frames import content_size, unpack
 
 from . import header as rules
@@ -40,18 +40,22 @@ class Reader:
     Parameters
     ----------
     source
-        A path, or the bytes of an archive.
+        A path, the bytes of an archive, or a file open for reading.
 
     Raises
     ------
     CorruptFile, UnsafeFile, UnsupportedVersion
         If it is no sound aezip file.
+    InvalidInput
+        If it is nothing that bytes come from.
     FileNotFoundError, PermissionError
         If it cannot be opened.
     """
 
-    def __init__(self, source: str | os.PathLike[str] | bytes) -> None:
+    def __init__(self, source: Source) -> None:
         self._lock = threading.Lock()
+        source = opened(source)
+        self.closed = False
         self._data = source if isinstance(source, bytes) else None
         if isinstance(source, bytes):
             self.size = len(source)
@@ -198,6 +202,7 @@ class Reader:
         return self._entries[name].chunk_count
 
     def _segment(self, name: str, stream: str, number: int) -> bytes:
+        self.check_open()
         offset, length, content = self._entries[name].frames[stream][number]
         if not length:
             return b""
@@ -235,6 +240,7 @@ class Reader:
 
     def damaged_streams(self, name: str) -> Iterator[str]:
         """Yield the streams whose bytes do not match their digest."""
+        self.check_open()
         for number, stream in enumerate(sorted(self._sizes[name])):
             digest, at, size = hashlib.sha256(), 0, self._sizes[name][stream]
             while at < size:
@@ -251,7 +257,13 @@ class Reader:
 
     def close(self) -> None:
         """Close the file."""
+        self.closed = True
         self._file.close()
+
+    def check_open(self) -> None:
+        """Raise InvalidInput if the file was closed."""
+        if self.closed:
+            raise InvalidInput("the archive is closed: open it again to read from it")
 
     def __enter__(self) -> Reader:
         """Return itself."""

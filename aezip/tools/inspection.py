@@ -127,7 +127,7 @@ def _pictures(comparison: Comparison) -> Pictures | None:
     key = pictures.plane(shape)
     if key is None:
         return None
-    fill = comparison.view.decoder.fill
+    fill = comparison.view._decoder.fill
     x, y = (pictures.numbers(np.asarray(values[key]), fill) for values in (comparison.original, comparison.view))
     known = x[np.isfinite(x)]
     low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)

@@ -62,7 +62,7 @@ def test_codes_of_the_width_asked_for_and_the_bound_holds(stored: Path) -> None:
     with aezip.open(stored) as archive:
         codes = archive.codes("data")
         assert archive.report().plan is not None
-        plan = archive["data"].header["plan"]
+        plan = archive["data"]._header["plan"]
     assert codes.shape == (COUNT, WIDTH)
     assert codes.dtype == np.int32
     assert (plan.get("base") or plan)["width"] == WIDTH

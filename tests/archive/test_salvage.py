@@ -48,8 +48,8 @@ def test_each_chunk_in_turn_is_named_and_the_others_are_restored(
     monkeypatch.chdir(tmp_path)
     whole = aezip.decompress(chunked)
     with aezip.open(chunked) as archive:
-        count = archive["data"].decoder.chunk_count
-        ranges = [archive["data"].decoder.chunk_range(i) for i in range(count)]
+        count = archive["data"]._decoder.chunk_count
+        ranges = [archive["data"]._decoder.chunk_range(i) for i in range(count)]
     assert count >= 6
     for chunk, (start, stop) in enumerate(ranges):
         Path("bad.aez").write_bytes(killed(chunked, chunk))
@@ -100,7 +100,7 @@ def test_slices_beside_the_damage_are_restored(chunked: bytes, tmp_path: Path, m
 def test_where_nothing_is_left_nothing_is_written(chunked: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with aezip.open(chunked) as archive:
-        count = archive["data"].decoder.chunk_count
+        count = archive["data"]._decoder.chunk_count
     Path("bad.aez").write_bytes(killed(chunked, *range(count)))
     assert cli.run(["decompress", "bad.aez", "-o", "y.npy", "--salvage"]) == 3
     Path("bad.aez").write_bytes(killed(chunked, 0, stream="model"))

@@ -124,7 +124,10 @@ def test_masked_arrays_are_filled_and_masked(dtype: str) -> None:
     data = np.arange(6).reshape(2, 3).astype("i8").astype(dtype)
     x = np.ma.masked_array(data, mask=[[0, 1, 0], [0, 0, 0]])
     taken = admit(x)
-    assert same_bits(restore(native(taken.values), taken.shape, taken.dtype), np.asarray(x.filled()))
+    assert taken.masking is not None
+    stored = restore(native(taken.values), taken.shape, taken.dtype)
+    assert same_bits(taken.masking.filled(stored), np.asarray(x.filled()))
+    assert (taken.masking.mask(stored) == x.mask).all()
     assert taken.fill is not None
     found = scan(taken.values, taken.fill, trailing=taken.trailing)
     assert found.specials.masked(found.specials.classify(native(taken.values))).any()
@@ -135,10 +138,10 @@ def test_a_masked_array_without_masked_values_has_no_fill() -> None:
     assert admit(np.ma.masked_array([1.0, 2.0])).fill is None
 
 
-def test_an_explicit_fill_value_goes_before_that_of_the_mask() -> None:
-    taken = admit(np.ma.masked_array([1.0, 2.0], mask=[True, False]), -1.0)
-    assert taken.values.tolist() == [-1.0, 2.0]
-    assert taken.fill.tolist() == [-1.0]
+def test_a_fill_value_stands_beside_that_of_the_mask() -> None:
+    taken = admit(np.ma.masked_array([1.0, 2.0, -1.0], mask=[True, False, False]), -1.0)
+    assert taken.values.tolist() == [1e20, 2.0, -1.0]
+    assert taken.fill.tolist() == [1e20, -1.0]
 
 
 @pytest.mark.parametrize("text", ["O", "|O", "<U3", "|V4", "<f16", "f4,f4", "<M8[xx]", "<f3", "", "=f4", "<f4 ", 5, None])
@@ -219,7 +222,7 @@ def test_a_class_outside_the_table_is_corrupt() -> None:
     {"fills": 0, "patterns": ["00", "00"]}, {"fills": 0, "patterns": [f"{i:04x}" for i in range(255)]},
     {"fills": 0, "patterns": [], "valid": ["0000"]}, {"fills": 0, "patterns": [], "valid": ["0500", "0400"]},
     {"fills": 0, "patterns": [], "valid": ["05", "06"]}, {"fills": 0, "patterns": [], "valid": 7},
-    {"fills": 0, "patterns": [], "apart": 1}, {"fills": 131, "patterns": [f"{i:04x}" for i in range(200)]},
+    {"fills": 0, "patterns": [], "apart": 1}, {"fills": 140, "patterns": [f"{i:04x}" for i in range(200)]},
 ])
 def test_malformed_tables_are_corrupt(data: object) -> None:
     with pytest.raises(CorruptFile):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import decimal
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -98,3 +100,8 @@ def test_a_file_names_the_feature_that_it_needs(monkeypatch: pytest.MonkeyPatch)
         patch.setattr(header, "FEATURES", frozenset())
         with pytest.raises(aezip.UnsupportedVersion, match="mask-margins"):
             aezip.open(data)
+
+
+def test_probabilities_do_not_depend_on_the_callers_precision() -> None:
+    with decimal.localcontext(decimal.Context(prec=2)):
+        assert (margins._probabilities() == margins.PROBABILITIES).all()

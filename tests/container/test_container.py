@@ -322,7 +322,7 @@ def test_slices_decode_only_the_chunks_they_touch(monkeypatch: pytest.MonkeyPatc
     whole = aezip.decompress(data)
     with aezip.open(data, threads=2) as archive:
         view = archive["t"]
-        assert view.decoder.chunk_count > 5
+        assert view._decoder.chunk_count > 5
         touched: list[int] = []
         honest = view.chunk
         monkeypatch.setattr(view, "chunk", lambda i: (touched.append(i), honest(i))[1])

@@ -59,7 +59,7 @@ def test_selection_takes_it_for_floats_that_drift() -> None:
     assert y.dtype == x.dtype
     assert y.tobytes() == x.tobytes()
     with aezip.open(data) as archive:
-        assert archive["data"].header["needs"] == ["buckets"]
+        assert archive["data"]._header["needs"] == ["buckets"]
 
 
 @pytest.mark.usefixtures("plain")

@@ -27,7 +27,7 @@ def test_golden_files_cover_plans_dtypes_and_bounds() -> None:
     several, by_feature, outside = set(), set(), set()
     for path in FILES:
         with aezip.open(path) as archive:
-            said = archive["data"].header
+            said = archive["data"]._header
         plans.add(said["plan"]["kind"])
         contexts |= {key for key in ("order", "base", "series", "spike", "scan") if said["plan"].get(key) not in (None, [])}
         dtypes.add(said["dtype"].lstrip("<>|"))
@@ -50,7 +50,7 @@ def test_golden_files_cover_plans_dtypes_and_bounds() -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
 def test_what_headers_leave_out_is_found_again(path: Path) -> None:
     with aezip.open(path) as archive:
-        full = archive["data"].header
+        full = archive["data"]._header
     short = header.shorten(full)
     assert header.lengthen(short, "data") == full
     assert len(header.dump(short)) < len(header.dump(full)) - 80

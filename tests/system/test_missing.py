@@ -188,7 +188,7 @@ def test_a_file_whose_values_were_moved_says_so(tmp_path: Path) -> None:
     path.write_bytes(data)
     with aezip.open(data) as archive:
         [view] = archive.values()
-        assert "apart" in json.dumps(view.header)
+        assert "apart" in json.dumps(view._header)
     assert cli.run(["test", str(path)]) == 0
 
 

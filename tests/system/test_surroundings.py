@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 import importlib.util
 import os
 import random
@@ -78,6 +79,7 @@ def state() -> dict[str, Any]:
         "errors": np.geterr(),
         "filters": list(warnings.filters),
         "environment": dict(os.environ),
+        "decimal": str(decimal.getcontext()),
     }
 
 
