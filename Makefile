@@ -38,12 +38,12 @@ coverage: $(VENV)/.test  ## run the tests and tell which lines they do not reach
 	$(PYTEST) --cov=aezip --cov-report=term-missing:skip-covered --cov-report=html
 
 lint: $(VENV)/.test  ## ruff and mypy
-	$(BIN)/ruff check aezip tests benchmarks
+	$(BIN)/ruff check aezip tests benchmarks tools
 	$(BIN)/mypy --strict aezip benchmarks
 
 format: $(VENV)/.test  ## put the source into the one form
-	$(BIN)/ruff check --fix aezip tests benchmarks
-	$(BIN)/ruff format aezip tests benchmarks
+	$(BIN)/ruff check --fix aezip tests benchmarks tools
+	$(BIN)/ruff format aezip tests benchmarks tools
 
 bench: $(VENV)/.bench  ## compare with other codecs; needs the data sets of AEZIP_DATA
 	$(BIN)/python -m benchmarks

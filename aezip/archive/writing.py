@@ -179,7 +179,7 @@ def compress(
         Pair (low, high), None for no limit on one side: values outside are masked too, none inside comes back outside.
         A mapping: for each array its own.
     preset
-        Effort: "fast", "balanced" or "best".
+        Effort: "instant" (nothing is trained), "fast", "balanced" or "best".
     seed
         Same input, seed, preset and version give the same file on one machine.
     variant

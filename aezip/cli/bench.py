@@ -31,7 +31,7 @@ NOTE = (
 @click.argument("source", metavar="DATA")
 @arguments.bound_options
 @click.option(
-    "--preset", "presets", type=click.Choice(["fast", "balanced", "best"]), multiple=True, default=("balanced",),
+    "--preset", "presets", type=click.Choice(["instant", "fast", "balanced", "best"]), multiple=True, default=("balanced",),
     show_default=True, help="Effort of aezip; repeatable, a line each.",
 )  # fmt: skip
 @click.option("--dataset", "datasets", multiple=True, metavar="PATH", help="Data set of an HDF5 file; repeatable.")

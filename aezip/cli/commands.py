@@ -133,7 +133,7 @@ def _raw_options(function: Command) -> Command:
 @click.argument("source", metavar="IN")
 @click.option("-o", "--output", metavar="OUT.aez", help="Default: IN.aez; - for standard output.")
 @arguments.bound_options
-@click.option("--preset", type=click.Choice(["fast", "balanced", "best"]), default="balanced", show_default=True)
+@click.option("--preset", type=click.Choice(["instant", "fast", "balanced", "best"]), default="balanced", show_default=True)
 @click.option("--variant", default="deep", show_default=True, metavar="NAME", help=arguments.VARIANT)
 @modelcommand.model_option
 @click.option("--embed-model/--no-embed-model", default=True, show_default=True, help="Put the model into OUT, or refer to it.")
@@ -352,7 +352,7 @@ cli.add_command(reportcommand.report)
 
 
 @cli.command()
-@click.option("--preset", type=click.Choice(["fast", "balanced", "best"]), default="fast", show_default=True)
+@click.option("--preset", type=click.Choice(["instant", "fast", "balanced", "best"]), default="fast", show_default=True)
 @click.option("--no-progress", is_flag=True, help="No progress bar.")
 def demo(preset: str, no_progress: bool) -> None:
     """Do the whole job on a real field and a real table that ship with the package."""

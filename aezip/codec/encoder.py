@@ -141,6 +141,8 @@ class Encoder:
         self.codes = parse_codes(codes)
         if isinstance(codes, int) and not isinstance(codes, bool) and variants.insisted(variant):
             raise InvalidInput(f"the variant {variant!r} has a width of its own: leave --width (codes=) or --variant away")
+        if not PRESETS[preset].trains and (codes or recommend or shared or start is not None or variants.insisted(variant)):
+            raise InvalidInput("the preset instant trains nothing: codes, variants, models and recommendations need fast or more")
         self._recommend = recommend
         self._estimates: tuple[bytes, dict[str, float]] | None = None  # recommender, and what the header says of it
         self.preset = preset

@@ -19,7 +19,7 @@ FORMAT = "aezip"
 VERSION = (1, 3)
 # what a file may need beyond its version
 FEATURES = frozenset(
-    {"apart", "buckets", "classes", "convolution", "mask-margins", "model", "model-reference", "recency", "scan"}
+    {"apart", "buckets", "builtin", "classes", "convolution", "mask-margins", "model", "model-reference", "recency", "scan"}
 )
 KINDS = ("archive", "model")
 STREAMS = ("codes", "data", "encoder", "exceptions", "mask", "model", "recommender", "residual")

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from aezip.array.layout import Layout
+from aezip.core.errors import InvalidInput
 from aezip.plans.autoencoder.difference import Difference
 from aezip.plans.autoencoder.networks import Sizes
 from aezip.plans.autoencoder.plan import NetworkPlan
@@ -22,7 +23,7 @@ from aezip.quantize.grid import Grid
 
 from .choice import Choice
 from .context import Refinement
-from .context_trials import WORTH
+from .context_trials import WORTH, as_choice, way_of
 from .convolution import ConvolutionTrials, is_image
 from .layouts import candidates
 from .presets import PRESETS, Preset
@@ -34,6 +35,8 @@ MOST_COLUMNS = 40  # columns predicted one after the other
 PROMISING = 1.2  # an autoencoder so much larger than a context plan after a trial is trained on: it gains more
 PROMISING_COLUMNS = 1.05  # the same for columns, and for convolutions
 SPIKY = 1.1  # how much larger a plan with spikes may be for networks to be tried with them
+LEAST = 200  # bytes that a plan takes for a built-in network to be looked at
+CLOSE = 1.3  # how much larger it may seem on a part of the sample to be tried on all
 SMALL = 6000  # bytes: no network pays where there is less to save than it costs itself
 
 
@@ -58,11 +61,24 @@ class Selector(ConvolutionTrials):
         if count < 256 or not self.wholes:
             return plain
         best = self._attempt("plans without networks", lambda: self._static(plain), plain)
-        if best.size < SMALL and not learned_only:
-            return best
+        if learned_only and not self.preset.trains:
+            raise InvalidInput("the preset instant trains nothing: use fast, balanced or best for models")
+        if not learned_only and (best.size < SMALL or not self.preset.trains):
+            return self._attempt("built-in networks", lambda: self._as_they_are(best), best)
         trained = self._attempt("networks", lambda: self._networks(best, every_variant, learned_only), list[Choice]())
         options = [c for c in trained if math.isfinite(c.size)]
         return min(options if learned_only and options else [best, *options], key=lambda c: c.size)
+
+    def _as_they_are(self, best: Choice) -> Choice:
+        """Return the best plan without training: the best without a network, or a built-in network as it is."""
+        if best.size < LEAST:
+            return best
+        untrained = replace(self, preset=PRESETS["instant"])
+        refined = untrained._contexts()
+        if refined is None or refined.size > best.size * CLOSE:
+            return best
+        made = untrained._as_it_is(refined.grid, way_of(refined), final=True, fit=True)
+        return best if made is None else min(best, as_choice(made), key=lambda c: c.size)
 
     def _networks(self, best: Choice, every_variant: bool, learned_only: bool) -> list[Choice]:
         """Return plans with networks trained at full length, those that may be smaller than the best plan without one."""
@@ -148,14 +164,14 @@ class Selector(ConvolutionTrials):
         done: list[Choice] = []
         for plan, grid in tries:
             done.append(self._train(plan, grid, self.preset.trial_steps))
-            if len(done) == 2 and min(c.size for c in done) > 2.0 * hopeless:
+            if len(done) == 2 and min(c.size for c in done) > hopeless:
                 break
         if not done:
             return None
         best = min(done, key=lambda c: c.size)
         if not math.isfinite(best.size):
             return None
-        if best.size > 1.5 * hopeless:
+        if best.size > hopeless:
             return best
         assert isinstance(best.plan, NetworkPlan)
         if len(best.plan.sizes.groups) > 1:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -22,19 +21,22 @@ from aezip.plans.autoencoder.chunk import Coded
 from aezip.plans.autoencoder.encoder import FloatEncoder
 from aezip.plans.autoencoder.networks import Model
 from aezip.plans.autoencoder.plan import NetworkPlan
+from aezip.plans.context import builtin as builtins
 from aezip.plans.context import plan as contextplan
 from aezip.plans.context.bisection import Order
 from aezip.plans.context.net import BITS, ContextNet, ContextSizes
 from aezip.plans.context.plan import ContextModel, ContextPlan
 from aezip.plans.context.raster import Axes
+from aezip.plans.context.refit import loop, refitted
 from aezip.plans.context.rows import Sample
 from aezip.plans.context.signal import Series
 from aezip.plans.context.walk import Offset
 from aezip.quantize.grid import Grid
 
-if TYPE_CHECKING:
-    from aezip.plans.context.training.fit import Fit
-
+LONG = 1000  # steps from which a built-in network's neighbours are refreshed as often as others'
+WORTH_FITTING = 20_000  # bytes from which better linear parts may be worth theirs
+MOST_FITTED = 120_000  # rows they are fitted to
+ADAPTED = 1.5e-3  # learning rate of built-in networks
 WIDE = 20  # precision where float32 cannot hold the contexts
 NARROW_RANGE = 1 << 21  # largest distance from the origin, in 1/64 step, that float32 contexts hold with room to spare
 
@@ -146,6 +148,7 @@ def train(
     spike: int | None = None,
     final: bool = True,
     resumed: tuple[ContextPlan, ContextNet] | None = None,
+    builtin: int = 0,
     threads: int = 1,
     report: Callable[[int, int, int, float], None] | None = None,
 ) -> Refinement:
@@ -159,6 +162,8 @@ def train(
         Refresh the neighbours by coding the sample while training.
     resumed
         Train this network on, with the sizes and the origin of its plan.
+    builtin
+        Number of the built-in network to train on.
     threads
         On which chunks are coded.
     """
@@ -171,33 +176,65 @@ def train(
     origin, net = ready.origin, None
     if resumed is not None:
         sizes, origin, net = resumed[0].sizes, resumed[0].origin, resumed[1]
+    if builtin:
+        net = builtins.load(builtin, sizes)
+    refreshes = () if not final else (0.5,) if builtin and steps < LONG else (0.25, 0.5, 0.75)
     fitted = refining.fit(
-        sizes, ready.samples, steps, seed, refreshes=(0.25, 0.5, 0.75) if final else (), progress=report, resumed=net,
-        threads=threads,
+        sizes, ready.samples, steps, seed, refreshes=refreshes, progress=report, resumed=net, threads=threads,
+        adapt=bool(builtin), learning_rate=ADAPTED if builtin else 4e-3,
     )
     plan = ContextPlan(sizes, grid.whole, origin, None if below is None else below.plan, series)
-    return _count(plan, grid, pieces, share, fitted, below, threads)
+    if builtin:
+        changes = replace(plan, builtin=builtin)
+        plan = min((plan, changes), key=lambda p: len(pack(contextplan.net_bytes(p, fitted.net), 19)))
+    return _count(plan, grid, pieces, share, fitted.net, below, threads, fitted.rate)
+
+
+def use(
+    grid: Grid, pieces: list[Piece], share: float, order: Order, *, series: Series | None = None, scan: Axes = (),
+    fit: bool = False, threads: int = 1,
+) -> Refinement | None:
+    """Code sampled chunks with the built-in network for a way over the axes, count the bytes; None: there is none.
+
+    Nothing is trained; with `fit` linear parts are fitted where that pays. Other parameters as in `train`.
+    """
+    columns = 0 if series is None else series.count(pieces[0].x.shape)
+    number = builtins.number_for(ContextSizes(order, False, builtins.HIDDEN, BITS, columns, None, scan), whole=grid.whole)
+    if not number:
+        return None
+    ready = _samples(grid, pieces, None, series)
+    sizes = ContextSizes(order, False, builtins.HIDDEN, ready.precision, columns, None, scan)
+    plan = ContextPlan(sizes, grid.whole, ready.origin, None, series, number)
+    found = _count(plan, grid, pieces, share, builtins.load(number, sizes), None, threads)
+    if not fit or found.size < WORTH_FITTING:
+        return found
+    fitted, _ = refitted(loop(found.model.net, ready.samples, threads), ready.samples, 0, threads, MOST_FITTED)
+    if fitted.net is found.model.net:
+        return found
+    other = _count(plan, grid, pieces, share, fitted.net, None, threads)
+    return min(found, other, key=lambda r: r.size)
 
 
 def _count(
-    plan: ContextPlan, grid: Grid, pieces: list[Piece], share: float, fitted: Fit, below: Below | None, threads: int
+    plan: ContextPlan, grid: Grid, pieces: list[Piece], share: float, net: ContextNet, below: Below | None, threads: int,
+    rate: float = 0.0,
 ) -> Refinement:
     """Code the sample with a frozen network and count the bytes, the model's included."""
     encoder = None if below is None else below.encoder
     base = None if below is None else below.model
 
     def code(piece: Piece) -> Coded:
-        return contextplan.code(plan, grid.at(piece.start), fitted.net, base, encoder, piece.x, piece.masked)
+        return contextplan.code(plan, grid.at(piece.start), net, base, encoder, piece.x, piece.masked)
 
     coded = list(ordered(code, pieces, min(threads, len(pieces))))
     counts = TableCounts(plan.tables)
     for part in coded:
         for split in part.residual:
             counts.add(split.symbols, split.contexts)
-    data = contextplan.model_to_bytes(b"" if below is None else below.model_bytes, fitted.net, counts)
+    data = contextplan.model_to_bytes(plan, b"" if below is None else below.model_bytes, net, counts)
     model = contextplan.model_from_bytes(data, plan, len(pieces[0].x.shape))
     size = sum(len(residual.encode(model.residual_tables, c.residual)) for c in coded)
     if model.base is not None:
         book: CodeBook = model.base.book
         size += sum(len(residual.encode(model.base.code_tables, book.passes(c.codes))) for c in coded)
-    return Refinement(plan, grid, size * share + len(pack(data, 19)), model, data, encoder, fitted.rate)
+    return Refinement(plan, grid, size * share + len(pack(data, 19)), model, data, encoder, rate)

@@ -13,6 +13,7 @@ from aezip.plans.autoencoder import chunk as network
 from aezip.plans.autoencoder.networks import Model, from_bytes, to_bytes
 from aezip.plans.autoencoder.plan import NetworkPlan
 from aezip.plans.autoencoder.variants import OVERCOMPLETE
+from aezip.plans.context import builtin as builtins
 from aezip.plans.context.bisection import Order
 from aezip.plans.context.plan import way_name
 from aezip.plans.context.raster import Axes, scans
@@ -25,6 +26,7 @@ from .context import Below, Refinement
 from .sample import Trials, network_sizes
 
 WIDE_ROWS = 32  # features from which a row may have an autoencoder below a context network
+CLOSE = 1.05  # of built-in networks: how much larger one may be on a part of the sample to be the best on all
 WORTH = 1.5  # a trial larger than the best one times this is given up
 HIDDEN = ((15_000, 8), (200_000, 16), (4_000_000, 32))  # bytes up to which a context network has so many hidden units
 
@@ -60,30 +62,69 @@ class ContextTrials(Trials):
         return max(size, part / whole) if whole > 0.0 else size
 
     def _contexts(self) -> Refinement | None:
-        """Return the best context plan of short trainings on a part of the sample."""
-        done: list[Refinement] = []
+        """Return the best context plan on a part of the sample: with built-in networks, or after a short training."""
         if self._crop.masked is not None and self._crop.masked.all():
             return None  # nothing to learn from
         grids = [g for g in (self.fine, *self.wholes[:1]) if g is not None]
-        few, more = self.preset.context_trial, 4 * self.preset.context_trial
         ways = [Way(order) for order in contextual.orders(self.context_pieces[0].x.shape)[: self.preset.context_trials]]
         ways += [Way((), scan) for scan in scans(self._crop.x.shape)]
         ways += [Way(())] if series_for(self._crop.x.shape) else []
-        done = self._made(self._context(grids[0], way, 16, few) for way in ways)
-        if len(grids) > 1 and done:  # which grid is better shows late: train longer
+        done = self._made(self._looked_at(grids[0], way) for way in ways)
+        if len(grids) > 1 and done:
             ranked = [way_of(r) for r in sorted(done, key=lambda r: r.size)]
-            longer = [(grid, ranked[0]) for grid in grids]
-            if not ranked[0].scan:  # scans are better on whole numbers than beside them
-                longer += [(grids[1], way) for way in ranked if way.scan][:1]
-            done = self._made(self._context(grid, way, 16, more, longer=True) for grid, way in longer)
-        if done:
-            way = way_of(min(done, key=lambda r: r.size))
-            spike = contextual.find_spike(grids[-1], self._crop)
-            if spike is not None:
-                if len(grids) == 1:
-                    done = self._made([self._context(grids[0], way, 16, more, longer=True)])
-                done += self._made([self._context(grids[-1], way, 16, more, spike=spike, longer=True)])
-        return min(done, key=lambda r: r.size, default=None)
+            again = ranked[:1] if ranked[0].scan else [*ranked[:1], *[way for way in ranked if way.scan][:1]]
+            done += self._made(self._looked_at(grids[1], way) for way in again)  # scans are better on whole numbers
+        best = self._sure(done)
+        if best is None or not self.preset.trains:
+            return best
+        return self._spiked_context(best, grids[-1]) or best
+
+    def _sure(self, done: list[Refinement]) -> Refinement | None:
+        """Return the best context plan; where built-in networks are close on the part, by all of the sample."""
+        ranked = sorted(done, key=lambda r: r.size)
+        close = [r for r in ranked if r.plan.builtin and r.size < CLOSE * ranked[0].size][:2]
+        if len(close) < 2 or close[0] is not ranked[0]:
+            return ranked[0] if ranked else None
+        final = self._made(self._as_it_is(r.grid, way_of(r), final=True) for r in close)
+        if len(final) < 2 or final[0].size <= final[1].size:
+            return close[0]
+        return close[1]
+
+    def _looked_at(self, grid: Grid, way: Way) -> Refinement | None:
+        """Return a context plan on the part for trials: with a built-in network, where there is none after a short training."""
+        made = self._as_it_is(grid, way)
+        if made is None and self.preset.trains:
+            made = self._context(grid, way, 16, self.preset.context_trial)
+        return made
+
+    def _as_it_is(self, grid: Grid, way: Way, *, final: bool = False, fit: bool = False) -> Refinement | None:
+        """Code the part for trials, or the sample, with a built-in network; None where there is none, or it fails."""
+        def make() -> Refinement | None:
+            pieces, share = self._part(final=final)
+            series = None if any(way) else series_for(pieces[0].x.shape)[0]
+            made = contextual.use(
+                grid, pieces, share, way.order, series=series, scan=way.scan, fit=fit, threads=self.threads
+            )
+            if made is not None:
+                self._note(as_choice(made))
+            return made
+
+        return self._attempt(f"context {way_name(*way) or 'along a signal'}, built in", make, None)
+
+    def _spiked_context(self, best: Refinement, grid: Grid) -> Refinement | None:
+        """Return a context plan with the most frequent number apart, where it is better after training than without."""
+        spike = contextual.find_spike(grid, self._crop)
+        if spike is None:
+            return None
+        way, steps = way_of(best), 4 * self.preset.context_trial
+        without, apart = (self._context(grid, way, 16, steps, spike=s, longer=True) for s in (None, spike))
+        return apart if apart is not None and (without is None or apart.size < min(without.size, best.size)) else None
+
+    def _part(self, *, final: bool) -> tuple[list[Piece], float]:
+        """Return the sample, or the part for trials, and values of the array over values there."""
+        pieces = self.context_pieces if final else [self._crop]
+        whole = sum(p.x.size for p in self.context_pieces)
+        return pieces, self._values / (whole if final else whole * self._crop_share)
 
     @staticmethod
     def _made(tried: Iterable[Refinement | None]) -> list[Refinement]:
@@ -92,27 +133,26 @@ class ContextTrials(Trials):
 
     def _context(
         self, grid: Grid, way: Way, hidden: int, steps: int, *, below: Below | None = None,
-        spike: int | None = None, final: bool = False, longer: bool = False,
+        spike: int | None = None, final: bool = False, longer: bool = False, builtin: int = 0,
     ) -> Refinement | None:
         """Train a context network, code the sample or the part for trials, count bytes; None if that fails."""
         name = f"context {way_name(*way) or 'along a signal'}, hidden {hidden}"
         make = partial(
-            self._trained_context, grid, way, hidden, steps, below=below, spike=spike, final=final, longer=longer
+            self._trained_context, grid, way, hidden, steps, below=below, spike=spike, final=final, longer=longer, builtin=builtin
         )
         return self._attempt(name, make, None)
 
     def _trained_context(
-        self, grid: Grid, way: Way, hidden: int, steps: int, *, below: Below | None, spike: int | None, final: bool, longer: bool
+        self, grid: Grid, way: Way, hidden: int, steps: int, *, below: Below | None, spike: int | None, final: bool, longer: bool,
+        builtin: int,
     ) -> Refinement:
-        pieces = self.context_pieces if final else [self._crop]
-        whole = sum(p.x.size for p in self.context_pieces)
-        share = self._values / (whole if final else whole * self._crop_share)
+        pieces, share = self._part(final=final)
         name = way_name(*way) or "along a signal"
         series = None if any(way) else series_for(pieces[0].x.shape)[0]
         report = self._context_reporter(pieces[0], final=final, name=name)
         refined = contextual.train(
             grid, pieces, share, way.order, hidden, steps, self.seed, below=below, series=series, scan=way.scan, spike=spike,
-            final=final or longer, threads=self.threads, report=report,
+            final=final or longer, builtin=builtin, threads=self.threads, report=report,
         )
         self._note(as_choice(refined))
         return refined
@@ -132,6 +172,8 @@ class ContextTrials(Trials):
         steps = self.preset.context_steps
 
         def full(size: float, below: Below | None) -> list[Choice]:
+            if below is None and refined.plan.builtin:
+                return self._adapted(refined)
             hidden = next((units for most, units in HIDDEN if size < most), 64)
             made = self._context(refined.grid, way_of(refined), hidden, steps, below=below, spike=sizes.spike, final=True)
             return [] if made is None else [as_choice(made)]
@@ -149,6 +191,18 @@ class ContextTrials(Trials):
         if (with_codes is None or with_codes.size > refined.size * 0.9) and refined.size < best * WORTH:
             out += full(refined.size, None)
         return out
+
+    def _adapted(self, refined: Refinement) -> list[Choice]:
+        """Return a built-in network as it is, and trained on; where little is left, a small one of its own too."""
+        grid, way = refined.grid, way_of(refined)
+        made = [self._as_it_is(grid, way, final=True)]
+        if self.preset.trains:
+            made.append(self._context(
+                grid, way, builtins.HIDDEN, self.preset.adapt_steps, final=True, builtin=refined.plan.builtin
+            ))  # fmt: skip
+            if refined.size < HIDDEN[0][0]:
+                made.append(self._context(grid, way, HIDDEN[0][1], self.preset.context_steps, final=True))
+        return [as_choice(one) for one in self._made(made)]
 
     def _below(self, learned: Choice, refined: Refinement | Choice) -> Below | None:
         """Return a trained autoencoder to refine, if its plan can be refined."""

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aezip.array.layout import Layout, Piece
-from aezip.core.errors import InvalidInput
+from aezip.core.errors import InvalidInput, ModelMismatch
 from aezip.core.progress import Progress
 from aezip.core.surroundings import restored
 from aezip.entropy import residual
@@ -115,7 +115,7 @@ class Trials:
         """
         try:
             return make()
-        except InvalidInput:  # an option that cannot be met
+        except (InvalidInput, ModelMismatch):  # an option that cannot be met, an installation that lacks a network
             raise
         except Exception as error:
             if error is self.progress.raised:

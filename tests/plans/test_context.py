@@ -237,7 +237,7 @@ def test_model_survives_bytes_and_damage_is_found() -> None:
     grid = linear(x, 1e-2)
     refined = train(grid, x, ((0,), (1, 2)))
     again = contextplan.model_from_bytes(refined.model_bytes, refined.plan, 3)
-    written = contextplan.model_to_bytes(b"", again.net, residual.TableCounts(refined.plan.tables))
+    written = contextplan.model_to_bytes(refined.plan, b"", again.net, residual.TableCounts(refined.plan.tables))
     assert written[:400] == refined.model_bytes[:400]
     for wrong in (refined.model_bytes[:-1], refined.model_bytes + b"\0", refined.model_bytes[:50], b""):
         with pytest.raises(CorruptFile):

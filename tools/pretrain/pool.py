@@ -40,7 +40,7 @@ def _stretch(r: Rng, axes: int) -> Field:
 
 
 def power_law(r: Rng, shape: Shape) -> Field:
-    """A random field whose power falls with the wave number: rough to smooth, often more so along one axis."""
+    """Return a random field whose power falls with the wave number: rough to smooth, often more so along one axis."""
     slope = r.uniform(0.5, 3.5) + len(shape) / 2
     if len(shape) > 1 and r.random() < 0.7:
         padded = tuple(n + n // 4 for n in shape)  # not periodic over the array
@@ -52,7 +52,7 @@ def power_law(r: Rng, shape: Shape) -> Field:
 
 
 def moving(r: Rng, shape: Shape) -> Field:
-    """Frames of a field that drifts and changes: each mode an autoregression, small ones forget sooner."""
+    """Return frames of a field that drifts and changes: each mode an autoregression, small ones forget sooner."""
     if len(shape) < 2:
         return power_law(r, shape)
     frame = shape[1:]
@@ -74,7 +74,7 @@ def moving(r: Rng, shape: Shape) -> Field:
 
 
 def cycles(r: Rng, shape: Shape) -> Field:
-    """Daily and yearly cycles along the first axis whose strength and phase vary from place to place, on a moving field."""
+    """Return daily and yearly cycles along the first axis whose strength and phase vary in space, on a moving field."""
     base = moving(r, shape)
     base = base / (base.std() + 1e-12)
     rest = shape[1:] or (1,)
@@ -85,11 +85,11 @@ def cycles(r: Rng, shape: Shape) -> Field:
         strength, phase = (a / (a.std() + 1e-12) for a in (strength, phase))
         wave = np.sin(2 * math.pi * t / period + phase) * (1 + 0.3 * strength) * r.uniform(0.2, 3)
         base = base + wave.reshape(shape)
-    return base
+    return np.asarray(base)
 
 
 def climate(r: Rng, shape: Shape) -> Field:
-    """Weather over a fixed map with coasts and relief: what the sun does differs from place to place, what passes is smooth."""
+    """Return weather over a fixed map with coasts and relief: what the sun does varies in space, what passes is smooth."""
     rest = shape[1:]
     if not rest:
         return cycles(r, shape)
@@ -108,11 +108,13 @@ def climate(r: Rng, shape: Shape) -> Field:
     cloud = moving(r, shape)
     cloud = 1 - r.uniform(0, 0.6) / (1 + np.exp(-2 * cloud / (cloud.std() + 1e-12)))
     slow = np.cumsum(r.normal(size=shape[0])).reshape(t.shape) / math.sqrt(shape[0])
-    return np.asarray(weather * r.uniform(0.3, 2) + day * land * cloud * r.uniform(0.3, 3) + relief * r.uniform(0, 2) * land + slow)
+    passing = weather * r.uniform(0.3, 2)
+    sun = day * land * cloud * r.uniform(0.3, 3)
+    return np.asarray(passing + sun + relief * r.uniform(0, 2) * land + slow)
 
 
 def flow(r: Rng, shape: Shape) -> Field:
-    """A tracer carried by vortices that move, and diffused: filaments and fronts that wander."""
+    """Return a tracer carried by vortices that move, and diffused: filaments and fronts that wander."""
     if len(shape) < 3 or min(shape[-2:]) < 8:
         return shocks(r, shape)
     high, wide = shape[-2:]
@@ -132,7 +134,9 @@ def flow(r: Rng, shape: Shape) -> Field:
         iy, ix = py.astype(int), px.astype(int)
         fy, fx = py - iy, px - ix
         jy, jx = np.minimum(iy + 1, high - 1), np.minimum(ix + 1, wide - 1)
-        tracer = ((tracer[iy, ix] * (1 - fx) + tracer[iy, jx] * fx) * (1 - fy) + (tracer[jy, ix] * (1 - fx) + tracer[jy, jx] * fx) * fy)
+        above = tracer[iy, ix] * (1 - fx) + tracer[iy, jx] * fx
+        under = tracer[jy, ix] * (1 - fx) + tracer[jy, jx] * fx
+        tracer = above * (1 - fy) + under * fy
         around = np.pad(tracer, 1, mode="edge")
         near = (around[:-2, 1:-1] + around[2:, 1:-1] + around[1:-1, :-2] + around[1:-1, 2:]) / 4
         tracer = tracer * (1 - blur) + near * blur
@@ -141,7 +145,7 @@ def flow(r: Rng, shape: Shape) -> Field:
 
 
 def waves(r: Rng, shape: Shape) -> Field:
-    """Plane waves of a few wave lengths: gratings, ripples."""
+    """Return plane waves of a few wave lengths: gratings, ripples."""
     out: Field = np.zeros(shape)
     for _ in range(int(r.integers(1, 6))):
         phase: Field = np.full(shape, r.uniform(0, 7))
@@ -153,7 +157,7 @@ def waves(r: Rng, shape: Shape) -> Field:
 
 
 def shocks(r: Rng, shape: Shape) -> Field:
-    """Fronts: a steep function of a smooth field, beside a smooth one."""
+    """Return fronts: a steep function of a smooth field, beside a smooth one."""
     front = (moving if r.random() < 0.5 else power_law)(r, shape)
     front = front / (front.std() + 1e-12)
     steep = np.tanh(front * 10.0 ** r.uniform(0, 2.5) + r.normal())
@@ -162,7 +166,7 @@ def shocks(r: Rng, shape: Shape) -> Field:
 
 
 def bounded(r: Rng, shape: Shape) -> Field:
-    """What cannot be negative: zero over large parts (rain, saturation), or of many magnitudes (densities)."""
+    """Return what cannot be negative: zero over large parts (rain, saturation), or of many magnitudes (densities)."""
     field = (moving if r.random() < 0.5 else power_law)(r, shape)
     field = field / (field.std() + 1e-12)
     if r.random() < 0.6:
@@ -171,7 +175,7 @@ def bounded(r: Rng, shape: Shape) -> Field:
 
 
 def regions(r: Rng, shape: Shape) -> Field:
-    """Regions of constant or smoothly shaded values with sharp edges, as in images of things."""
+    """Return regions of constant or smoothly shaded values with sharp edges, as in images of things."""
     labels = np.zeros(shape, np.int64)
     for _ in range(int(r.integers(1, 4))):
         field = power_law(r, shape)
@@ -184,7 +188,7 @@ def regions(r: Rng, shape: Shape) -> Field:
 
 
 def signals(r: Rng, shape: Shape) -> Field:
-    """Autoregressions with resonances along one axis, related across the others."""
+    """Return autoregressions with resonances along one axis, related across the others."""
     axis = int(np.argmax(shape)) if r.random() < 0.6 else 0
     n = shape[axis]
     rest = tuple(m for a, m in enumerate(shape) if a != axis) or (1,)
@@ -202,7 +206,7 @@ def signals(r: Rng, shape: Shape) -> Field:
 
 
 def counts(r: Rng, shape: Shape) -> Field:
-    """Poisson counts of a smooth rate."""
+    """Return Poisson counts of a smooth rate."""
     field = power_law(r, shape)
     field = field / (field.std() + 1e-12)
     return np.asarray(r.poisson(np.exp(np.minimum(field * r.uniform(0.3, 1.5) + r.uniform(0, 5), 12)))).astype(np.float64)

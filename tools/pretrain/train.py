@@ -88,7 +88,8 @@ def make(name: str, folder: Path) -> None:
     for whole, steps in ((False, STEPS), (True, STEPS_WHOLE)):
         began = time.perf_counter()
         pool = samples(name, whole=whole)
-        fitted = fit(sizes, pool, steps, 1, refreshes=REFRESHES, resumed=net, threads=2, learning_rate=4e-3 if net is None else 2e-3)
+        rate = 4e-3 if net is None else 2e-3
+        fitted = fit(sizes, pool, steps, 1, rate, REFRESHES, resumed=net, threads=2)
         net = fitted.net
         path = folder / f"{name}-{'whole' if whole else 'fine'}.net"
         path.write_bytes(net_to_bytes(net))

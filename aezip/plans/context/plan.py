@@ -56,6 +56,8 @@ class ContextPlan:
         The autoencoder, or None.
     series
         The signal, if axes are not refined but decoded in order; or None.
+    builtin
+        Number of the built-in network that it uses, as it is or with changes; 0: the network is all its own.
     """
 
     sizes: ContextSizes
@@ -63,6 +65,7 @@ class ContextPlan:
     origin: int
     base: NetworkPlan | None
     series: Series | None = None
+    builtin: int = 0
 
     @property
     def kind(self) -> str:
@@ -98,6 +101,7 @@ class ContextPlan:
             "spike": self.sizes.spike,
             "series": None if self.series is None else self.series.to_json(),
             **({"scan": list(self.sizes.scan)} if self.sizes.scan else {}),
+            **_named(self.builtin),
         }
 
     def describe(self) -> str:
@@ -144,7 +148,24 @@ class ContextPlan:
                 raise damaged
         hidden, precision, origin = numbers
         columns = 0 if series is None else series.count(shape)
-        return ContextPlan(ContextSizes(order, corner, hidden, precision, columns, spike, scan), whole, origin, plan, series)
+        sizes = ContextSizes(order, corner, hidden, precision, columns, spike, scan)
+        number = 0
+        if "builtin" in value:
+            from . import builtin as builtins  # where a file names none, this module is not needed
+
+            number = builtins.from_json(value["builtin"])
+            if plan is not None:
+                raise damaged
+        return ContextPlan(sizes, whole, origin, plan, series, number)
+
+
+def _named(number: int) -> dict[str, Any]:
+    """Return what a plan says of a built-in network."""
+    if not number:
+        return {}
+    from . import builtin as builtins
+
+    return {"builtin": builtins.to_json(number)}
 
 
 def way_name(order: Order, scan: Axes) -> str:
@@ -162,7 +183,12 @@ def needed(plan: object) -> list[str]:
         return [name for name, used in (("classes", plan.classed), ("recency", plan.recent)) if used]
     inner = bottleneck(plan)
     convolved = inner is not None and bool(inner.sizes.axes)
-    return ["convolution"] * convolved + ["scan"] * (isinstance(plan, ContextPlan) and bool(plan.sizes.scan))
+    context = isinstance(plan, ContextPlan)
+    return (
+        ["convolution"] * convolved
+        + ["builtin"] * (context and bool(plan.builtin))  # type: ignore[attr-defined]
+        + ["scan"] * (context and bool(plan.sizes.scan))  # type: ignore[attr-defined]
+    )
 
 
 def bottleneck(plan: object) -> NetworkPlan | None:
@@ -180,9 +206,35 @@ class ContextModel:
     base: Model | None
 
 
-def model_to_bytes(base: bytes, net: ContextNet, counts: TableCounts) -> bytes:
-    """Serialize: length of the autoencoder's model, uint32; that model; network; tables of the residual."""
-    return len(base).to_bytes(4, "little") + base + net_to_bytes(net) + counts.to_bytes()
+def model_to_bytes(plan: ContextPlan, base: bytes, net: ContextNet, counts: TableCounts) -> bytes:
+    """Serialize: length of the autoencoder's model, uint32; that model; network; tables of the residual.
+
+    In place of a network that was trained on from a built-in one: a byte, 0 as it is, 1 with the changes that follow.
+    """
+    return len(base).to_bytes(4, "little") + base + net_bytes(plan, net) + counts.to_bytes()
+
+
+def net_bytes(plan: ContextPlan, net: ContextNet) -> bytes:
+    """Return a network as the model holds it."""
+    if not plan.builtin:
+        return net_to_bytes(net)
+    from . import builtin as builtins
+
+    changes = builtins.changes_to_bytes(net, builtins.load(plan.builtin, plan.sizes))
+    return bytes([bool(changes)]) + changes
+
+
+def _net(plan: ContextPlan, cursor: Cursor) -> ContextNet:
+    """Read the network of a plan."""
+    if not plan.builtin:
+        return net_from_bytes(cursor, plan.sizes)
+    from . import builtin as builtins
+
+    start = builtins.load(plan.builtin, plan.sizes)
+    flag = cursor.take(1)[0]
+    if flag > 1:
+        raise CorruptFile("the model does not fit the plan: the file is damaged")
+    return builtins.changed(start, cursor) if flag else start
 
 
 def model_from_bytes(data: bytes, plan: ContextPlan, axes: int) -> ContextModel:
@@ -199,7 +251,7 @@ def model_from_bytes(data: bytes, plan: ContextPlan, axes: int) -> ContextModel:
     if bool(size) != (plan.base is not None):
         raise CorruptFile("the model does not fit the plan: the file is damaged")
     base = None if plan.base is None else from_bytes(head, plan.base.sizes, axes)
-    net = net_from_bytes(cursor, plan.sizes)
+    net = _net(plan, cursor)
     tables, used = tables_from_bytes(data[cursor.at :], plan.tables)
     if cursor.at + used != len(data):
         raise CorruptFile("the model has bytes left over: the file is damaged")

@@ -111,12 +111,13 @@ def _watch(sizes: ContextSizes, sample: Sample, collector: Collector, walk: Walk
 
 
 def collect(
-    sizes: ContextSizes, samples: list[Sample], coded: list[Refined] | None, pairs: npt.NDArray[np.int16], seed: int
+    sizes: ContextSizes, samples: list[Sample], coded: list[Refined] | None, pairs: npt.NDArray[np.int16], seed: int,
+    most: int | None = None,
 ) -> Rows:
-    """Return rows of all samples: neighbours as they were decoded, or with noise if none were yet."""
+    """Return rows of all samples, about `most` of them: neighbours as they were decoded, or with noise if none were yet."""
     generator = np.random.default_rng(seed)
     total = sum(s.target.size for s in samples)
-    collector = Collector(sizes, min(1.0, ROWS / total), generator)
+    collector = Collector(sizes, min(1.0, (ROWS if most is None else most) / total), generator)
     for index, sample in enumerate(samples):
         walk = Walk(sizes, sample.target.shape, sample.offset)
         if coded is None:

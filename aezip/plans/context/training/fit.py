@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -19,15 +19,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from aezip.core.fixed import EMBEDDING, EXTRAS, FLAG_BINS, LOG2_SCALE_MIN
-from aezip.core.parallel import ordered
+from aezip.core.fixed import EMBEDDING, EXTRAS, LOG2_SCALE_MIN
 from aezip.core.training.chance import Chance, trains
 from aezip.core.types import Float32, Float64
-from aezip.entropy import residual
 from aezip.entropy.residual import LEVELS_PER_OCTAVE
 from aezip.plans.autoencoder.training.adam import Adam
 from aezip.plans.autoencoder.training.module import ACTIVATION_BITS, LOG2_SCALE_MAX, logistic_bits, residual_bits, round_weight
 from aezip.plans.context.net import BITS, ContextNet, ContextSizes
+from aezip.plans.context.refit import Looped, loop, refitted
 from aezip.plans.context.rows import (
     COLUMNS,
     Rows,
@@ -40,7 +39,7 @@ from aezip.plans.context.rows import (
     skip_exponents,
     thinned,
 )
-from aezip.plans.context.walk import Refined, code
+from aezip.plans.context.walk import Refined
 from aezip.plans.integer import quantize_odds, quantize_rows
 
 from .resume import resume_context
@@ -50,6 +49,8 @@ LN2 = math.log(2.0)
 AVERAGE = 0.99  # of the average of the weights stays at each step
 AVERAGE_FROM = 0.2  # of the steps
 ASTRAY = 1.25  # bits in the closed loop, over the fewest so far, from which training goes back
+BETWEEN = (0.5, 0.25)  # of the way from the best network to the one that training came to
+SLOWED = 0.5  # the learning rate after going part of the way, over that before
 SLOWER = 0.3  # the learning rate after going back, over that before
 CHECKS = (0.6, 0.85, 0.93)  # of the steps: where the closed loop is looked at besides
 LONG = 1000  # steps from which those looks are a small part of the time
@@ -95,25 +96,6 @@ class ContextModule(nn.Module):
         return mean * spread, scale.clamp(LOG2_SCALE_MIN, LOG2_SCALE_MAX), odds
 
 
-def run(net: ContextNet, samples: list[Sample], threads: int) -> tuple[list[Refined], float]:
-    """Code the samples with a network; return what was decoded, without residuals, and the bits that those take."""
-    def coded(sample: Sample) -> tuple[Refined, npt.NDArray[np.int64], float]:
-        part = code(net, sample.target, sample.whole, sample.ignore, sample.offset)
-        counts = residual.TableCounts(residual.CONTEXTS_WHOLE + FLAG_BINS)
-        low = 0.0
-        for split in part.residual:
-            counts.add(split.symbols, split.contexts)
-            low += 0.0 if split.shifts is None else float(split.shifts.sum())
-        return replace(part, residual=[]), counts.counts, low  # residuals take more memory than all else
-
-    done = list(ordered(coded, samples, min(threads, len(samples))))
-    table = np.asarray(np.sum([counts for _, counts, _ in done], axis=0), np.float64)
-    table = table[table.any(axis=1)]
-    share = table / table.sum(axis=1, keepdims=True)
-    low = sum(low for *_, low in done)
-    return [part for part, *_ in done], low - float((table * np.log2(np.maximum(share, 1e-12))).sum())
-
-
 @dataclass
 class Fit:
     """A trained network, and bits a value as training saw them."""
@@ -133,20 +115,36 @@ def fit(
     progress: Callable[[int, int, int, float], None] | None = None,
     resumed: ContextNet | None = None,
     threads: int = 1,
+    *,
+    adapt: bool = False,
 ) -> Fit:
-    """Train and freeze a context network, or train a frozen one on."""
-    none = np.full((sizes.kinds, 2), -1, np.int16)
-    rows = collect(sizes, samples, None, none, seed)
-    pairs = choose_pairs(sizes, rows) if resumed is None else resumed.pairs
-    del rows  # memory for one set of rows, not two
-    rows = collect(sizes, samples, None, pairs, seed)
-    skip = least_squares(sizes, rows)
-    fine = needed_bits(sizes, rows, skip, sum(s.target.size for s in samples))
+    """Train and freeze a context network, or train a frozen one on.
+
+    With `adapt` a network that is good already is trained on to be stored as what changes in it: it begins with neighbours as
+    that network decodes them, and its linear parts keep their precision.
+    """
     module = ContextModule(sizes, Chance(seed))
-    _begin(module, rows, skip)
+    fine: Float64 = np.zeros(sizes.kinds)
+    exponents: npt.NDArray[np.int8] | None = None
+    if adapt:
+        assert resumed is not None
+        pairs, exponents = resumed.pairs, resumed.skip_exponent
+        start, rows = refitted(loop(resumed, samples, threads), samples, seed, threads)
+        resumed = start.net
+    else:
+        pairs, rows, skip = _first_rows(sizes, samples, resumed, seed)
+        fine = needed_bits(sizes, rows, skip, sum(s.target.size for s in samples))
+        _begin(module, rows, skip)
     if resumed is not None:
         resume_context(module, resumed)
-    steady = _Steady(module, lambda m: freeze(m, pairs, fine), samples, threads)
+
+    def frozen(trained: ContextModule) -> ContextNet:
+        own = skip_exponents(_array(trained.skip), fine, sizes.precision) if exponents is None else exponents
+        return freeze(trained, pairs, own)
+
+    steady = _Steady(module, frozen, samples, threads)
+    if adapt:
+        steady.begin(start)
     training = _Training(module, rows, whole=samples[0].whole is not None, seed=seed)
     del rows
     at = sorted(int(r * steps) for r in refreshes)
@@ -166,9 +164,21 @@ def fit(
         if progress is not None and step % 20 == 0:
             progress(step, steps, 0, training.smooth)
     if not at:
-        return Fit(freeze(module, pairs, fine), training.smooth)
+        return Fit(frozen(module), training.smooth)
     steady.try_out()  # what counts are the bits of the closed loop, which may drift from what training saw
     return Fit(steady.net, training.smooth)
+
+
+def _first_rows(
+    sizes: ContextSizes, samples: list[Sample], resumed: ContextNet | None, seed: int
+) -> tuple[npt.NDArray[np.int16], Rows, Float32]:
+    """Return the pairs of each class, rows whose neighbours have noise in place of errors, the linear parts fitted to them."""
+    pairs = np.full((sizes.kinds, 2), -1, np.int16)
+    rows = collect(sizes, samples, None, pairs, seed)
+    pairs = choose_pairs(sizes, rows) if resumed is None else resumed.pairs
+    del rows  # memory for one set of rows, not two
+    rows = collect(sizes, samples, None, pairs, seed)
+    return pairs, rows, least_squares(sizes, rows)
 
 
 @torch.no_grad()
@@ -244,6 +254,33 @@ class _Steady:
         self.bits, self.net = math.inf, frozen(module)
         self._best = copy.deepcopy(module.state_dict())
         self.pace = 1.0  # of the learning rate
+        self.adapting = False
+
+    def _measured(self) -> Looped:
+        return loop(self.frozen(self.average), self.samples, self.threads)
+
+    def _between(self, found: Looped) -> Looped:
+        """Return the average, or a network between the best one and it, whichever takes the fewest bits; go on from that.
+
+        What training saw is not what the closed loop sees: part of the way is often better than all of it (Wortsman et al.,
+        "Robust fine-tuning of zero-shot models", 2022).
+        """
+        far = kept = copy.deepcopy(self.average.state_dict())
+        for share in BETWEEN:
+            state = {name: start + share * (far[name] - start) for name, start in self._best.items()}
+            self.average.load_state_dict(state)
+            tried = self._measured()
+            if tried.bits < found.bits:
+                found, kept = tried, state
+        self.average.load_state_dict(kept)
+        if kept is not far:
+            self.module.load_state_dict(kept)
+            self.pace *= SLOWED
+        return found
+
+    def begin(self, start: Looped) -> None:
+        """Take in the network that is trained on: what comes of it is to be better."""
+        self.bits, self.net, self.adapting = start.bits, start.net, True
 
     @torch.no_grad()
     def follow(self, part: float) -> None:
@@ -255,16 +292,17 @@ class _Steady:
     def try_out(self) -> list[Refined] | None:
         """Code the samples with the average; return what was decoded, or None where it went astray and training goes back."""
         self.average.quantize = self.module.quantize
-        net = self.frozen(self.average)
-        coded, bits = run(net, self.samples, self.threads)
-        if bits > ASTRAY * self.bits:
+        found = self._measured()
+        if found.bits > self.bits and self.adapting:
+            found = self._between(found)
+        if found.bits > ASTRAY * self.bits:
             self.module.load_state_dict(self._best)
             self.average.load_state_dict(self._best)
             self.pace *= SLOWER
             return None
-        if bits < self.bits:
-            self.bits, self.net, self._best = bits, net, copy.deepcopy(self.average.state_dict())
-        return coded
+        if found.bits < self.bits:
+            self.bits, self.net, self._best = found.bits, found.net, copy.deepcopy(self.average.state_dict())
+        return found.coded
 
 
 def _tensors(rows: Rows) -> list[Tensor]:
@@ -275,14 +313,12 @@ def _array(value: Tensor) -> Float64:
     return value.detach().cpu().double().numpy()
 
 
-def freeze(module: ContextModule, pairs: npt.NDArray[np.int16], fine: Float64) -> ContextNet:
-    """Return the integer network."""
+def freeze(module: ContextModule, pairs: npt.NDArray[np.int16], exponent: npt.NDArray[np.int8]) -> ContextNet:
+    """Return the integer network, its linear parts with the exponents given."""
     sizes = module.sizes
-    p = sizes.precision
     bias = (_array(module.scale.bias) - LOG2_SCALE_MIN) * LEVELS_PER_OCTAVE
     scale = _array(module.scale.weight) * LEVELS_PER_OCTAVE
     skip = _array(module.skip)
-    exponent = skip_exponents(skip, fine, p)
     flag = module.flag
     return ContextNet(
         sizes,

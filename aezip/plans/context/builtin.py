@@ -1,0 +1,181 @@
+"""Networks that come with the package: a file names them by number and SHA-256 in place of carrying them.
+
+They are data of the format: never changed, only added to. `tools/pretrain` made them from synthetic arrays; each is for one
+way over the axes, for fine grids or for whole numbers. Knows nothing of files but those of the package.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from dataclasses import dataclass, fields, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from aezip.core.errors import CorruptFile, ModelMismatch, UnsupportedVersion
+from aezip.core.planes import Cursor, split_bytes
+from aezip.core.types import Int64
+from aezip.plans.integer import Linear
+
+from .net import BITS, ContextNet, ContextSizes, net_from_bytes
+
+FOLDER = Path(__file__).parents[2] / "data" / "networks"
+HIDDEN = 32
+
+
+@dataclass(frozen=True)
+class Builtin:
+    """A network of the package: its name says the way over the axes and the kind of grid; SHA-256 of its bytes."""
+
+    name: str
+    sha256: str
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is for whole numbers."""
+        return self.name.endswith("-whole")
+
+    @property
+    def sizes(self) -> ContextSizes:
+        """The sizes, on the first axes of an array."""
+        kind, *numbers = self.name.split("-")[:-1]
+        if kind == "scan":
+            return ContextSizes((), False, HIDDEN, BITS, scan=tuple(range(int(numbers[0]))))
+        if kind == "signal":
+            return ContextSizes((), False, HIDDEN, BITS, columns=int(numbers[0]))
+        axes, order = itertools.count(), []
+        for length in (kind, *numbers):
+            order.append(tuple(itertools.islice(axes, int(length))))
+        return ContextSizes(tuple(order), False, HIDDEN, BITS)
+
+
+# a network's number is its place in the list, from 1 on
+BUILTINS: tuple[Builtin, ...] = (
+    Builtin("1-2-fine", "64ecf2611b40e7c6883d225626b865a293bd29fd1ad94350b4a5139c1d3d2a0c"),
+    Builtin("1-2-whole", "fcdd99f7e125eb17ce0c80b4a1c92e9d16ea90a5b6a42a8d679d0b0b37b78f0d"),
+    Builtin("2-fine", "d5de7ac5776ce160120eaed2f38c2f4995f6772718a60659286583498024531e"),
+    Builtin("2-whole", "cbb6d8da36fdc97ba304f6082b2d5aaec134bf9d4e3607c64b4ca7c7042fffa0"),
+)
+
+
+def _way(sizes: ContextSizes) -> tuple[Any, ...]:
+    return tuple(len(axes) for axes in sizes.order), len(sizes.scan), sizes.columns
+
+
+def number_for(sizes: ContextSizes, *, whole: bool) -> int:
+    """Return the number of the network for a way over the axes; 0: there is none."""
+    if sizes.spike is not None or sizes.corner:
+        return 0
+    found = [n for n, b in enumerate(BUILTINS, start=1) if b.whole == whole and _way(b.sizes) == _way(sizes)]
+    return found[-1] if found else 0
+
+
+@lru_cache(maxsize=32)
+def _loaded(number: int) -> ContextNet:
+    known = BUILTINS[number - 1]
+    path = FOLDER / f"{known.name}.net"
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelMismatch(f"the built-in network {path} cannot be read ({error.strerror}): install aezip again") from error
+    if hashlib.sha256(data).hexdigest() != known.sha256:
+        raise ModelMismatch(f"the built-in network {path} is not what it was: install aezip again")
+    return net_from_bytes(Cursor(data), known.sizes)
+
+
+def load(number: int, sizes: ContextSizes) -> ContextNet:
+    """Return a built-in network for an array's axes.
+
+    Parameters
+    ----------
+    number
+        As `number_for` gives it.
+    sizes
+        Of the plan: the way over its axes, precision.
+
+    Raises
+    ------
+    CorruptFile
+        If the network is for another way, or other sizes.
+    ModelMismatch
+        If the installation lacks its file, or the file was altered.
+    """
+    net = _loaded(number)
+    if _way(net.sizes) != _way(sizes) or sizes.hidden != HIDDEN or sizes.spike is not None or sizes.corner:
+        raise CorruptFile("the built-in network does not suit the plan: the file is damaged")
+    return replace(net, sizes=sizes, types=None)
+
+
+def to_json(number: int) -> dict[str, Any]:
+    """Return how a header names a network."""
+    return {"number": number, "sha256": BUILTINS[number - 1].sha256}
+
+
+def from_json(value: Any) -> int:
+    """Return the number of the network that a header names.
+
+    Raises
+    ------
+    CorruptFile
+        If it is malformed, or the network of that number is another one.
+    UnsupportedVersion
+        If this version has no such network.
+    """
+    number = value.get("number") if isinstance(value, dict) else None
+    if type(number) is not int or number < 1 or not isinstance(value.get("sha256"), str):
+        raise CorruptFile("the plan in the header is malformed: the file is damaged")
+    if number > len(BUILTINS):
+        raise UnsupportedVersion(f"the file needs the built-in network {number}, which this version has not: update aezip")
+    if value["sha256"] != BUILTINS[number - 1].sha256:
+        raise CorruptFile(f"the built-in network {number} has another SHA-256 than the file says: the file is damaged")
+    return number
+
+
+_LAYERS = ("first", "second", "mean", "scale")
+_TABLES = ("skip", "skip_exponent", "embedding", "pairs")
+
+
+def _arrays(net: ContextNet) -> list[npt.NDArray[Any]]:
+    """Return all numbers of a network, in the order in which changes are stored."""
+    layers = [getattr(net, name) for name in _LAYERS]
+    return [getattr(layer, f.name) for layer in layers for f in fields(layer)] + [getattr(net, name) for name in _TABLES]
+
+
+def changes_to_bytes(net: ContextNet, start: ContextNet) -> bytes:
+    """Return what a network is more than the one it was trained on from; nothing if it is that one.
+
+    For each array the differences, modulo its type, folded to 0, -1, 1, -2, … = 0, 1, 2, 3, …, by significance of their bytes.
+    """
+    parts = []
+    for mine, old in zip(_arrays(net), _arrays(start), strict=True):
+        bits = 8 * mine.itemsize
+        change = (mine.astype(np.int64) - old.astype(np.int64) + (1 << (bits - 1))) % (1 << bits) - (1 << (bits - 1))
+        parts.append((np.where(change < 0, -2 * change - 1, 2 * change)).astype(f"<u{mine.itemsize}").reshape(-1))
+    if not any(part.any() for part in parts):
+        return b""
+    return b"".join(split_bytes(part) for part in parts)
+
+
+def changed(start: ContextNet, cursor: Cursor) -> ContextNet:
+    """Read what `changes_to_bytes` wrote, and return the network.
+
+    Raises
+    ------
+    CorruptFile
+        If the bytes do not fit, or the network is not exact.
+    """
+    found = []
+    for old in _arrays(start):
+        folded: Int64 = cursor.wide(old.size, f"<u{old.itemsize}").astype(np.int64)
+        change = np.where(folded & 1, -(folded + 1) // 2, folded // 2)
+        bits = 8 * old.itemsize
+        value = (old.astype(np.int64).reshape(-1) + change + (1 << (bits - 1))) % (1 << bits) - (1 << (bits - 1))
+        found.append(value.astype(old.dtype).reshape(old.shape))
+    count = len(fields(Linear))
+    layers: dict[str, Any] = {name: Linear(*found[i * count : (i + 1) * count]) for i, name in enumerate(_LAYERS)}
+    tables: dict[str, Any] = dict(zip(_TABLES, found[len(_LAYERS) * count :], strict=True))
+    return replace(start, **layers, **tables, types=None)
