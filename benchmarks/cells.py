@@ -19,7 +19,7 @@ SEARCH_SECONDS = 60.0  # of processor time, for comparing layouts and settings o
 PEER_LIMITS = Limits(cpu=120, wall=480, memory=12 << 30)
 AEZIP_LIMITS = Limits(cpu=7200, wall=3600, memory=0)  # torch maps far more than it uses
 CRASHES = 6  # attempts after which a peer that keeps crashing is left alone
-PRESETS = ("fast", "balanced", "best")
+PRESETS = ("instant", "fast", "balanced", "best")
 
 
 def _search(

@@ -263,7 +263,7 @@ class ArrayView:
         masking, found = self._decoder.masking, self._stored(key)
         if masking is None:
             return found
-        part = masking.masked_array(np.asarray(found))
+        part = masking.masked_array(np.asarray(found, self.dtype))
         return part if part.ndim or key is Ellipsis else part[()]
 
     def _stored(self, key: Any) -> Any:

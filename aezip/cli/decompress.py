@@ -40,7 +40,7 @@ class _Part:
     def __init__(self, view: ArrayView, key: tuple[Any, ...]) -> None:
         import numpy as np
 
-        self._values = view._filled(np.asarray(view._stored(key)))
+        self._values = view._filled(np.asarray(view._stored(key), view.dtype))
         self.shape, self.dtype, self.lossy = self._values.shape, view.dtype, _lossy(view)
 
     def pieces(self) -> Iterator[npt.NDArray[Any]]:

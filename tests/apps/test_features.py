@@ -58,6 +58,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return read
 
 
+@pytest.mark.train
 def test_codes_of_the_width_asked_for_and_the_bound_holds(stored: Path) -> None:
     with aezip.open(stored) as archive:
         codes = archive.codes("data")

@@ -44,6 +44,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.train
 def test_ratings_come_back_bit_for_bit_and_estimates_beat_means(stored: Path) -> None:
     x, full = matrix()
     assert aezip.decompress(stored).tobytes() == x.tobytes()
@@ -69,6 +70,7 @@ def test_recommended_are_the_highest_of_what_was_not_rated(stored: Path) -> None
     assert (found.estimates == np.sort(estimates[np.isnan(x[5])])[::-1][:7]).all()
 
 
+@pytest.mark.train
 def test_ratings_with_a_fill_value(tmp_path: Path) -> None:
     x, _ = matrix()
     filled = np.nan_to_num(x).astype("u1")

@@ -60,6 +60,7 @@ def model() -> aezip.Model:
         return aezip.train(spectra(800), bound=BOUND, preset="fast", variant="contractive")
 
 
+@pytest.mark.train
 @pytest.mark.parametrize(
     ("make", "bound"),
     [(spectra, BOUND), (field, BOUND), (signal, aezip.Absolute(0.1)), (table, aezip.Lossless())],
@@ -84,6 +85,7 @@ def test_a_model_saved_and_loaded_encodes_to_the_same_bytes(make: Any, bound: ae
     assert codec.decode(small).tobytes() == aezip.decompress(data).tobytes()
 
 
+@pytest.mark.train
 def test_no_network_is_trained_with_a_model(model: aezip.Model, monkeypatch: pytest.MonkeyPatch) -> None:
     from aezip.plans.autoencoder.training import fit as training
 
@@ -93,6 +95,7 @@ def test_no_network_is_trained_with_a_model(model: aezip.Model, monkeypatch: pyt
     assert report.arrays[0].trained == model.reference(embedded=True)
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("embed", [True, False])
 def test_a_model_that_does_not_suit_is_left_away(model: aezip.Model, embed: bool) -> None:
     x = np.repeat(np.random.default_rng(2).normal(size=(1, 48)), 4000, axis=0).astype("f4")  # all rows the same
@@ -103,6 +106,7 @@ def test_a_model_that_does_not_suit_is_left_away(model: aezip.Model, embed: bool
     aezip.verify(x, data)  # without the model
 
 
+@pytest.mark.train
 def test_a_model_that_costs_more_than_it_saves_is_not_put_into_a_file(model: aezip.Model) -> None:
     x = spectra(150, 1)
     inside, outside = (aezip.compress(x, bound=BOUND, model=model, embed_model=e)[1] for e in (True, False))
@@ -124,6 +128,7 @@ def test_the_id_is_the_digest_that_closes_the_file(model: aezip.Model, tmp_path:
         assert hashlib.sha256(bytes(file["0/model"][:])).digest() in bytes(file["0/digests"][:])
 
 
+@pytest.mark.train
 def test_a_file_by_reference_needs_its_model(model: aezip.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     x, path = spectra(300, 1), tmp_path / "x.aez"
     report = aezip.compress(x, path, bound=BOUND, model=model, embed_model=False)
@@ -152,6 +157,7 @@ def test_old_readers_refuse_references_by_name(model: aezip.Model, monkeypatch: 
         aezip.Model(model.data)
 
 
+@pytest.mark.train
 def test_another_model_is_refused_by_its_id(model: aezip.Model, tmp_path: Path) -> None:
     path = tmp_path / "x.aez"
     aezip.compress(spectra(300, 1), path, bound=BOUND, model=model, embed_model=False)
@@ -180,6 +186,7 @@ def test_a_model_for_other_arrays_is_refused(x: np.ndarray, bound: aezip.Bound, 
     assert failure.value.exit_code == 5
 
 
+@pytest.mark.train
 def test_the_bound_holds_where_a_model_suits_badly(model: aezip.Model) -> None:
     x = spectra(200, 3) * 40 + 1000
     x[3, 5] = np.nan
@@ -281,6 +288,7 @@ def test_training_on_starts_where_the_model_ended(model: aezip.Model) -> None:
             assert (getattr(old, name).weight == getattr(new, name).weight).mean() > 0.99
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("make", [spectra, field, signal, table], ids=lambda f: f.__name__)
 def test_any_learned_plan_can_be_trained_on(make: Any) -> None:
     x = make(2000 if make in (signal, table) else 300)
@@ -294,6 +302,7 @@ def test_any_learned_plan_can_be_trained_on(make: Any) -> None:
     aezip.verify(x, data)
 
 
+@pytest.mark.train
 def test_train_and_use_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     a, b, c, m = (str(tmp_path / name) for name in ("a.npy", "b.npy", "c.npy", "m.aezm"))
     for path, seed in ((a, 0), (b, 1), (c, 2)):

@@ -42,6 +42,7 @@ CASES = [
 ]
 
 
+@pytest.mark.train
 @pytest.mark.parametrize(("x", "bound", "fill"), CASES, ids=lambda v: v.kind if isinstance(v, aezip.Bound) else None)
 def test_every_field_of_a_report(
     x: np.ndarray, bound: aezip.Bound, fill: float | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

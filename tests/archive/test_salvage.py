@@ -42,6 +42,7 @@ def killed(data: bytes, *chunks: int, stream: str = "residual") -> bytes:
     return buffer.getvalue()
 
 
+@pytest.mark.train
 def test_each_chunk_in_turn_is_named_and_the_others_are_restored(
     chunked: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -21,12 +21,14 @@ def field() -> np.ndarray:
     return x
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("bound", [aezip.RangeRelative(1e-3), aezip.PSNR(60.0)])
 def test_a_filled_field_is_told_of(bound: aezip.Bound) -> None:
     with pytest.warns(aezip.FillWarning, match=r"1e\+20 looks like a fill value"):
         aezip.Codec(bound=bound, preset="fast").encode(field())
 
 
+@pytest.mark.train
 @pytest.mark.parametrize(
     ("bound", "fill"),
     [(aezip.RangeRelative(1e-3), 1e20), (aezip.Absolute(0.1), None), (aezip.Lossless(), None)],
@@ -75,6 +77,7 @@ def test_one_column_is_enough_where_each_has_its_range() -> None:
     assert undeclared([Piece(table, table == -1e10, 0)], 1e-3, by_column=True) is None
 
 
+@pytest.mark.train
 def test_the_command_says_it_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

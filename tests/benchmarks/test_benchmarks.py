@@ -129,6 +129,7 @@ def _allocate(emit: Any) -> None:
     emit({"row": np.ones(1 << 28).sum()})
 
 
+@pytest.mark.process
 def test_a_crash_a_hang_and_a_hog_are_outcomes() -> None:
     crashed = isolated(Limits(), _abort)
     assert (crashed.status, crashed.messages) == ("crash: SIGABRT", [{"row": 1}])

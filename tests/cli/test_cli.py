@@ -68,6 +68,7 @@ def test_slices_npz_and_raw(folder: Path) -> None:
         assert (arrays["x"] == whole).all()
 
 
+@pytest.mark.train
 def test_raw_npz_and_hdf5_input(folder: Path) -> None:
     import h5py
 
@@ -129,6 +130,7 @@ BAD: list[tuple[list[str], int, str]] = [
 ]
 
 
+@pytest.mark.train
 @pytest.mark.parametrize(("arguments", "code", "words"), BAD, ids=lambda v: " ".join(v) if isinstance(v, list) else None)
 def test_bad_input_is_one_line_with_the_right_code(
     folder: Path, arguments: list[str], code: int, words: str, capsys: pytest.CaptureFixture[str]
@@ -169,6 +171,7 @@ def test_stdin_and_stdout(folder: Path) -> None:
     assert back.stdout == raw
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_leaves_nothing_behind(folder: Path, number: signal.Signals, code: int) -> None:
     np.save("big.npy", np.random.default_rng(0).normal(size=(20000, 20)).cumsum(axis=0))
@@ -221,6 +224,7 @@ codec.grids_for = lambda *_: os.kill(os.getpid(), signal.SIGTERM) or time.sleep(
 """
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("change", [SWALLOWING, SLOW_TO_CLEAR])
 def test_a_signal_ends_what_swallows_it_and_leaves_clearing_up_alone(folder: Path, change: str) -> None:
     program = f"{change}\nfrom aezip import cli\ncli.main()"

@@ -196,6 +196,7 @@ def test_default_output_names(path: str, count: int, name: str) -> None:
     assert output_name(path, count) == name
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("array", NPY.values(), ids=NPY.keys())
 def test_round_trip_through_the_command_line_gives_the_file_that_numpy_writes(array: Any) -> None:
     array = np.ascontiguousarray(array).reshape(array.shape)

@@ -70,6 +70,7 @@ def write_all(given: int, coded: bytes, prefix: str) -> list[str]:
     return [prefix + name for name in words]
 
 
+@pytest.mark.train
 @pytest.mark.usefixtures("trained")
 @pytest.mark.parametrize(("given", "mask"), [(0o600, 0o022), (0o640, 0o022), (0o666, 0o022), (0o400, 0o022), (0o666, 0o077)])
 def test_a_new_output_has_the_mode_of_its_input_less_the_umask(folder: Path, given: int, mask: int, coded: bytes) -> None:
@@ -78,6 +79,7 @@ def test_a_new_output_has_the_mode_of_its_input_less_the_umask(folder: Path, giv
         assert mode(name) == given & ~mask, name
 
 
+@pytest.mark.train
 @pytest.mark.usefixtures("trained")
 def test_a_replaced_output_keeps_its_mode(folder: Path, coded: bytes) -> None:
     names = write_all(0o600, coded, "old-")

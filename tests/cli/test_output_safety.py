@@ -62,6 +62,7 @@ def test_the_input_is_never_the_output(folder: Path, capsys: pytest.CaptureFixtu
     refused(["decompress", "x.npy.aez", "-o", "same.npy", "-f"], 2, "input itself", capsys)
 
 
+@pytest.mark.train
 def test_remove_is_refused_where_it_would_lose_data(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with h5py.File("t.h5", "w") as file:
         file["a"], file["b"] = X, X
@@ -112,6 +113,7 @@ def test_verify_knows_the_shape_of_a_raw_original(folder: Path) -> None:
     assert cli.run(["verify", "x.raw", "x.npy.aez"]) == 0
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("suffix", ["npy", "npz", "raw"])
 def test_every_failing_write_leaves_the_old_file_and_no_temporary(
     folder: Path, suffix: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -140,6 +142,7 @@ def test_every_failing_write_leaves_the_old_file_and_no_temporary(
     assert target.read_bytes() != b"old"
 
 
+@pytest.mark.process
 def test_a_full_disk_is_an_error_and_no_crash(folder: Path) -> None:
     np.save("zeros.npy", np.zeros(40_000))
     assert cli.run(["compress", "zeros.npy", *FAST]) == 0
@@ -178,6 +181,7 @@ def test_plain_hdf5_data_sets_are_memory_mapped(folder: Path) -> None:
     assert inputs.whole
 
 
+@pytest.mark.process
 def test_npz_and_raw_values_come_from_standard_input(folder: Path) -> None:
     np.savez("m.npz", a=X, b=X[:3])
     aez = [sys.executable, "-m", "aezip"]

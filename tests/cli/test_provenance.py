@@ -23,6 +23,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.train
 def test_an_npz_tells_that_it_was_lossy(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.savez("x.npz", a=X, b=np.arange(5))
     assert cli.run(["compress", "x.npz", "--abs", "0.05", *FAST]) == 0

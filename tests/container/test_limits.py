@@ -112,6 +112,7 @@ def test_a_bomb_is_refused_before_memory_is_taken(
     assert peak < 48 << 20
 
 
+@pytest.mark.train
 def test_an_array_beyond_memory_is_refused_whole_but_read_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     x = np.zeros((1 << 19, 8), "u1")
     data, _ = aezip.compress(x, preset="fast")

@@ -8,6 +8,7 @@ import pytest
 from aezip.core.products import by_rows, over_rows
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("rows", [0, 1, 103, 104, 105, 2000])
 @pytest.mark.parametrize("columns", [(1, 1), (50, 50), (50, 1), (600, 700)])
 def test_products_are_those_of_numpy(rows: int, columns: tuple[int, int]) -> None:

@@ -19,6 +19,7 @@ from sklearn.utils.estimator_checks import check_estimator
 from aezip.integrations.sklearn import AutoencoderCodes
 
 
+@pytest.mark.train
 def test_the_contract_of_scikit_learn() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of checks that are skipped
@@ -37,6 +38,7 @@ def fitted(digits: tuple[np.ndarray, np.ndarray]) -> AutoencoderCodes:
     return AutoencoderCodes(10, error=0.03, steps=500).fit(digits[0][:1200])
 
 
+@pytest.mark.train
 def test_codes_are_whole_and_the_same_whatever_is_beside_them(
     digits: tuple[np.ndarray, np.ndarray], fitted: AutoencoderCodes
 ) -> None:
@@ -59,6 +61,7 @@ def test_codes_lead_back_to_rows_that_were_not_trained_on(
         fitted.inverse_transform(np.zeros((2, 3)))
 
 
+@pytest.mark.train
 def test_codes_tell_digits_apart(digits: tuple[np.ndarray, np.ndarray]) -> None:
     x, y = digits
     model = make_pipeline(AutoencoderCodes(10, error=0.03, steps=300), StandardScaler(), LogisticRegression(max_iter=2000))

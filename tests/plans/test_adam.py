@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 import torch
 
 from aezip.plans.autoencoder.training.adam import Adam
@@ -36,6 +37,7 @@ def test_steps_are_those_of_pytorch() -> None:
         assert all(torch.equal(a, b) for a, b in zip(own, theirs, strict=True))
 
 
+@pytest.mark.process
 def test_training_does_not_load_the_compiler() -> None:
     program = (
         "import sys, numpy as np, aezip\n"

@@ -121,6 +121,7 @@ def test_columns_tell_about_later_ones() -> None:
         assert (PLAN.decode(GRID, PLAN.encode(GRID, moved, None)[0], moved.shape, moved.dtype) == moved).all()
 
 
+@pytest.mark.train
 def test_selection_takes_it_for_weights_and_names_the_feature() -> None:
     x = weights()
     data, report = aezip.compress(x, preset="fast")
@@ -130,6 +131,7 @@ def test_selection_takes_it_for_weights_and_names_the_feature() -> None:
     assert (aezip.decompress(data).view("u4") == x.view("u4")).all()
 
 
+@pytest.mark.train
 def test_bounds_and_holes_are_kept() -> None:
     x = delays().astype("f8")
     x[::7, 3] = np.nan
@@ -140,6 +142,7 @@ def test_bounds_and_holes_are_kept() -> None:
     assert np.nanmax(np.abs(x - y)) <= 2.0
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("x", [delays(400), weights(10).view("i4")])
 def test_damaged_chunks_are_refused_or_decode_to_something(x: np.ndarray) -> None:
     data, _ = PLAN.encode(GRID, x, None)

@@ -173,6 +173,7 @@ def test_a_signal_sees_only_what_was_decoded() -> None:
         known[part.targets] = 1.0
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("precision", [10, 20])
 def test_compiled_and_interpreted_loops_give_the_same_bits(precision: int, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("numba")
@@ -257,6 +258,7 @@ def test_a_malformed_plan_is_refused(change: dict[str, object]) -> None:
         contextplan.ContextPlan.from_json({**good, **change}, (4, 5, 6), whole=False)
 
 
+@pytest.mark.train
 def test_fields_are_stored_with_context_in_several_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(codec, "CHUNK_VALUES_CONTEXT", 6000)
     monkeypatch.setattr(plan, "SMALL", 0)

@@ -140,6 +140,7 @@ def both_ways(choice: plan.Choice, grid: Grid, x: np.ndarray, masked: np.ndarray
     return y
 
 
+@pytest.mark.train
 @pytest.mark.parametrize(
     ("shape", "axes", "block"),
     [
@@ -224,6 +225,7 @@ def test_it_is_a_convolution_of_the_codes() -> None:
             assert levels[image, 4 * row + i, 4 * column + j] == scales[f]
 
 
+@pytest.mark.train
 def test_where_things_are_does_not_matter() -> None:
     """Spots anywhere: a convolution of few weights is smaller than the dense network of whole images."""
     x = blobs((160, 28, 28)).astype("u1")
@@ -328,6 +330,7 @@ def test_codes_of_a_field_are_those_of_its_blocks(monkeypatch: pytest.MonkeyPatc
         assert archive.codes("data").shape[1] == 2
 
 
+@pytest.mark.train
 def test_who_asks_for_codes_of_images_gets_a_convolution_where_it_is_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(plan.PRESETS, "fast", replace(QUICK, steps=60, trial_steps=60, context_trials=1))
     x = blobs((80, 20, 20)).astype("u1")

@@ -96,24 +96,28 @@ def both_ways(
     return one
 
 
+@pytest.mark.train
 @pytest.mark.parametrize(("shape", "axes"), SCANS)
 @pytest.mark.parametrize("whole", [False, True])
 def test_scans(shape: tuple[int, ...], axes: tuple[int, ...], whole: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     both_ways(some_net(ContextSizes((), False, 16, 10, scan=axes)), values(shape, 3.0), None, 640, whole, monkeypatch)
 
 
+@pytest.mark.train
 @pytest.mark.parametrize(("shape", "order"), ORDERS)
 @pytest.mark.parametrize("corner", [False, True])
 def test_bisection(shape: tuple[int, ...], order: Order, corner: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     both_ways(some_net(ContextSizes(order, corner, 16, 10)), values(shape, 3.0), None, 640, corner, monkeypatch)
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("shape", SERIES)
 @pytest.mark.parametrize("whole", [False, True])
 def test_signals(shape: tuple[int, ...], whole: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     both_ways(some_net(ContextSizes((), False, 8, 10, columns=shape[2])), values(shape, 3.0), None, -64, whole, monkeypatch)
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("precision", [10, 12, 20])
 @pytest.mark.parametrize("more", [{"scan": (0, 1, 2)}, {"columns": 16}, {"order": ((0,), (1, 2))}])
 @pytest.mark.parametrize("whole", [False, True])

@@ -96,6 +96,7 @@ def test_compiled_ranks_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (recency.to_values(*compiled) == values).all()
 
 
+@pytest.mark.train
 def test_ranks_are_taken_for_what_stays_or_returns() -> None:
     x = staircase(9000)
     with_ranks, without = through(x, True)[0], through(x)[0]
@@ -123,6 +124,7 @@ def test_a_grid_is_moved_to_where_values_repeat_most() -> None:
     assert [len(np.unique(k)) for k in beside.T] == [1, 1]
 
 
+@pytest.mark.train
 def test_a_loose_bound_of_a_log_is_kept() -> None:
     x = session_log(20_000)
     data, report = aezip.compress(x, bound=aezip.RangeRelative(1e-3), preset="fast")
@@ -151,6 +153,7 @@ def test_lags_are_worth_their_bits() -> None:
     assert (back == x).all()
 
 
+@pytest.mark.train
 def test_selection_takes_it_for_a_log() -> None:
     x = session_log(20_000)
     data, report = aezip.compress(x, preset="fast")
@@ -158,6 +161,7 @@ def test_selection_takes_it_for_a_log() -> None:
     assert (aezip.decompress(data) == x).all()
 
 
+@pytest.mark.train
 @pytest.mark.parametrize(("x", "recent"), [(session_log(400), False), (staircase(400), True)])
 def test_damaged_chunks_are_refused_or_decode_to_something(x: np.ndarray, recent: bool) -> None:
     data, _ = through(x, recent)

@@ -103,6 +103,7 @@ def both_ways(refined: contextual.Refinement, grid: Grid, x: np.ndarray, masked:
     return y
 
 
+@pytest.mark.train
 @pytest.mark.parametrize(
     ("shape", "axes"), [((12, 20, 14), (0, 1, 2)), ((40, 50), (0, 1)), ((9, 20, 30), (1, 2)), ((3, 12, 11, 13), (0, 1, 2, 3))]
 )
@@ -131,6 +132,7 @@ def test_holes_and_a_frequent_value() -> None:
     assert (y[~masked] == x[~masked]).all()
 
 
+@pytest.mark.train
 def test_a_scan_predicts_waves_that_bisection_does_not() -> None:
     t, y, x = np.meshgrid(*(np.arange(n) for n in (12, 32, 32)), indexing="ij")
     waves = np.sin(1.9 * x + 0.3 * t) * np.cos(1.7 * y - 0.2 * t)  # about three values a period
@@ -170,6 +172,7 @@ def test_chunks_beyond_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> No
         limits.check_scan(1 << 20)
 
 
+@pytest.mark.train
 def test_a_file_with_a_scan_says_so_and_older_readers_refuse_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "SMALL", 0)
     monkeypatch.setattr(codec, "CHUNK_VALUES_CONTEXT", 6000)

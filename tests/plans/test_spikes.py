@@ -43,6 +43,7 @@ class Spiked(plan.Selector):
         return self._train(NetworkPlan(layout, None, sizes), grid, 80 if self.width else 0)
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("width", [0, 2])
 @pytest.mark.parametrize("bound", [aezip.Lossless(), aezip.Absolute(0.01)])
 def test_spikes_keep_the_bound(width: int, bound: aezip.Bound, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,6 +61,7 @@ def test_spikes_keep_the_bound(width: int, bound: aezip.Bound, monkeypatch: pyte
     assert (np.abs(y[finite].astype("f8") - x[finite]) <= 0.01).all()
 
 
+@pytest.mark.train
 def test_selection_finds_spikes_worth_their_flags() -> None:
     x = counts(700, 60)
     data, report = aezip.compress(x, bound=aezip.Lossless(), preset="fast")

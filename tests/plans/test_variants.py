@@ -47,6 +47,7 @@ def decoded(fit: Fitted, x: np.ndarray) -> np.ndarray:
     return fit.decoders[0].predict(wide >> (fit.norm.top - 8), wide)[0] / 64.0
 
 
+@pytest.mark.train
 def test_sparse_codes_are_overcomplete_and_mostly_zero() -> None:
     fit, x = fitted("sparse"), curved()
     assert fit.encoder is not None
@@ -58,6 +59,7 @@ def test_sparse_codes_are_overcomplete_and_mostly_zero() -> None:
     assert np.square(decoded(fit, x) - x).mean() < 0.5 * x.var()
 
 
+@pytest.mark.train
 def test_zeros_of_a_sparse_code_cost_next_to_nothing() -> None:
     fit, x = fitted("sparse"), curved()
     assert fit.encoder is not None
@@ -72,6 +74,7 @@ def test_zeros_of_a_sparse_code_cost_next_to_nothing() -> None:
     assert zero * (codes.size - kept) < 0.35 * bits
 
 
+@pytest.mark.train
 def test_denoising_puts_back_what_was_corrupted() -> None:
     x, rng = curved(), np.random.default_rng(1)
     fit = fitted("denoising")
@@ -114,12 +117,14 @@ def _norm(fit: Fitted, x: np.ndarray) -> float:
     return total
 
 
+@pytest.mark.train
 def test_the_contractive_penalty_shrinks_the_jacobian() -> None:
     x = curved()
     with_penalty, without = _norm(fitted("contractive"), x), _norm(fitted("deep"), x)
     assert with_penalty < 0.8 * without
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("variant", ["stacked", "rbm"])
 def test_layers_are_trained_in_order_each_on_what_the_one_below_makes(variant: str, monkeypatch: pytest.MonkeyPatch) -> None:
     name = "_fit_autoencoder" if variant == "stacked" else "_fit_machine"
@@ -140,6 +145,7 @@ def test_layers_are_trained_in_order_each_on_what_the_one_below_makes(variant: s
         assert layer.errors[-1] < 0.7 * layer.errors[0]
 
 
+@pytest.mark.train
 def test_contrastive_divergence_lowers_the_reconstruction_error_of_every_machine() -> None:
     for layer in fitted("rbm").layers:
         assert layer.errors[-1] == min(layer.errors)
@@ -164,6 +170,7 @@ def test_unrolled_layers_are_where_fine_tuning_starts(variant: str) -> None:
     assert float(left.square().mean()) < 0.3 * float(x.square().mean())
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("variant", variants.VARIANTS[1:])
 def test_a_variant_that_was_asked_for_is_used_and_keeps_the_bound(
     variant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -181,6 +188,7 @@ def test_a_variant_that_was_asked_for_is_used_and_keeps_the_bound(
     assert f"variant   {variant}" in capsys.readouterr().out
 
 
+@pytest.mark.train
 def test_auto_tries_every_variant_and_takes_the_fewest_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     quickest = plan.Preset(60, 20, 4, 3, context_steps=30, context_trial=10, context_trials=1, crop=1 << 14)
     monkeypatch.setitem(plan.PRESETS, "fast", quickest)

@@ -96,6 +96,7 @@ def check(bound: aezip.Bound | None, x: np.ndarray[Any, Any] | None = None, **op
     return report
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: "-".join(filter(None, stage)))
 def test_a_stage_that_fails_drops_out(stage: tuple[str, str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     if stage == ("plans.bytes", "BytesPlan", "encode"):
@@ -124,6 +125,7 @@ def test_plain_bytes_that_cannot_be_measured_are_taken_all_the_same(monkeypatch:
     check(None)
 
 
+@pytest.mark.train
 def test_a_variant_that_fails_leaves_another_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     put(monkeypatch, ("plans.autoencoder.training.fit", "", "freeze_decoder"), FAILURES[0])
     check(aezip.RangeRelative(1e-2), variant="sparse")
@@ -147,6 +149,7 @@ def test_what_the_callback_raises_goes_on() -> None:
         check(aezip.RangeRelative(1e-2), progress=stop)
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("seed", [0, 14])
 def test_a_random_walk_of_floats_is_compressed(seed: int) -> None:
     x = np.cumsum(np.random.default_rng(seed).normal(size=(60, 40)), axis=0).astype(np.float32)
@@ -154,6 +157,7 @@ def test_a_random_walk_of_floats_is_compressed(seed: int) -> None:
     assert np.array_equal(aezip.decompress(data), x)
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("how", ["wide", "small", "smallest normal"])
 def test_floats_of_many_exponents_are_compressed(dtype: type, how: str) -> None:

@@ -55,6 +55,7 @@ def finish(child: subprocess.Popen[str]) -> int:
     return sum(said["counts"].values())
 
 
+@pytest.mark.process
 @needs_compiler
 def test_a_process_killed_at_any_call_leaves_the_old_file_or_the_new_one(library: Path, tmp_path: Path) -> None:
     """Every write, fsync, rename, link and unlink of every kind of output; and every disk that fills up there."""
@@ -124,6 +125,7 @@ def test_a_signal_at_any_moment_of_training_and_writing(tmp_path: Path, number: 
     assert ended.count(128 + number) >= 10
 
 
+@pytest.mark.process
 def test_readers_see_the_old_or_the_new_array_while_it_is_replaced(tmp_path: Path) -> None:
     """8 processes of 200 reads each, while a writer replaces the file all the time."""
     arrays = [np.arange(5 * rows, dtype="f4").reshape(-1, 5) for rows in (10, 600)]
@@ -155,6 +157,7 @@ def test_readers_see_the_old_or_the_new_array_while_it_is_replaced(tmp_path: Pat
     assert replaced > 20
 
 
+@pytest.mark.process
 def test_threads_share_an_archive(tmp_path: Path) -> None:
     x = np.cumsum(np.random.default_rng(0).normal(size=(4000, 6)), axis=0)
     aezip.compress({"a": x, "b": x[:50]}, tmp_path / "x.aez", preset="fast")

@@ -48,6 +48,7 @@ def finish(child: subprocess.Popen[str], least: int) -> dict[str, int]:
     return results
 
 
+@pytest.mark.process
 @pytest.mark.timeout(600)
 def test_random_changes_are_harmless() -> None:
     """5,000 flipped bits, 500 splices, and 900 files signed again, over files of every plan."""
@@ -125,6 +126,7 @@ def test_the_fuzzer_sees_what_it_looks_for(monkeypatch: pytest.MonkeyPatch) -> N
 ODD: list[Any] = [None, True, "", "x", [], {}, [None], -1, 0.5, 10**400]
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("name", ["v1_1_context_autoencoder", "v1_2_static_spikes", "v1_autoencoder_range"])
 def test_what_only_describes_is_shown_or_refused(name: str) -> None:
     """Every value of the header that no decoding needs, replaced by odd ones: shown by `info` and on the page, or refused."""

@@ -56,6 +56,7 @@ def test_what_headers_leave_out_is_found_again(path: Path) -> None:
     assert len(header.dump(short)) < len(header.dump(full)) - 80
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("threads", [1, 2, 8])
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
 def test_golden_file_decodes_to_the_same_bits(path: Path, threads: int) -> None:

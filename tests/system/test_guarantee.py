@@ -58,6 +58,7 @@ arrays = st.sampled_from(DTYPES).flatmap(
 )
 
 
+@pytest.mark.train
 @example(x=np.array([-1.79769313e308, 9.97920155e291]), exponent=0.0)  # the range overflows
 @given(x=arrays, exponent=st.floats(-12, 3))
 def test_absolute_bound_holds_for_any_bits(x: np.ndarray, exponent: float) -> None:
@@ -66,12 +67,14 @@ def test_absolute_bound_holds_for_any_bits(x: np.ndarray, exponent: float) -> No
     within(x, y, bound)
 
 
+@pytest.mark.train
 @given(x=arrays)
 def test_lossless_is_bit_identical_for_any_bits(x: np.ndarray) -> None:
     y, _ = round_trip(x, Lossless())
     assert y.tobytes() == x.tobytes()
 
 
+@pytest.mark.train
 @given(x=arrays, exponent=st.floats(-6, -0.5))
 def test_point_relative_bound_holds_and_zeros_stay(x: np.ndarray, exponent: float) -> None:
     bound = 10.0**exponent
@@ -105,6 +108,7 @@ LARGE = [
 ]
 
 
+@pytest.mark.train
 @pytest.mark.parametrize(("x", "bound"), LARGE, ids=lambda v: v.kind if isinstance(v, aezip.Bound) else str(v.shape))
 def test_learned_plans_keep_the_bound(x: np.ndarray, bound: aezip.Bound, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "SMALL", 0)
@@ -120,6 +124,7 @@ def test_learned_plans_keep_the_bound(x: np.ndarray, bound: aezip.Bound, monkeyp
         assert 20 * math.log10(float(np.ptp(x))) - 10 * math.log10(mse) >= bound.db
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("distortion", ["zero", "negated", "noise", "huge"])
 @pytest.mark.parametrize("bound", [aezip.RangeRelative(1e-2), aezip.Lossless()])
 def test_any_predictor_keeps_the_bound(distortion: str, bound: aezip.Bound, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,6 +156,7 @@ def test_any_predictor_keeps_the_bound(distortion: str, bound: aezip.Bound, monk
 SPECIAL = [np.nan, np.inf, -np.inf, -0.0, 0.0, 5e-324, 1e-40, 6e-8, 65504.0, 1.0]
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
 @pytest.mark.parametrize(
     "bound", [Lossless(), aezip.Absolute(1e-3), aezip.RangeRelative(1e-2), aezip.PointRelative(1e-2), aezip.PSNR(40)]
@@ -171,6 +177,7 @@ def test_nan_payloads_come_back() -> None:
     assert (x.view("u4")[:90] == y.view("u4")[:90]).all()
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("fill", [1e20, -9999.0])
 def test_fill_values_are_exact_and_out_of_the_range(fill: float) -> None:
     x = smooth((200, 10))
@@ -205,6 +212,7 @@ def odd_arrays() -> list[Any]:
     ]
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("x", odd_arrays(), ids=lambda x: f"{x.dtype.str}{x.shape}")
 def test_shape_dtype_and_byte_order_are_restored(x: np.ndarray) -> None:
     y, _ = round_trip(x, Lossless())
@@ -212,6 +220,7 @@ def test_shape_dtype_and_byte_order_are_restored(x: np.ndarray) -> None:
     assert y.tobytes() == np.ascontiguousarray(x).tobytes()
 
 
+@pytest.mark.train
 def test_memory_map_and_masked_array(tmp_path: Path) -> None:
     x = smooth((50, 30))
     np.save(tmp_path / "x.npy", x)
@@ -232,6 +241,7 @@ def test_unsupported_input_is_refused_before_a_file_exists(x: np.ndarray, tmp_pa
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.train
 def test_a_decoder_that_drifts_is_caught_and_nothing_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -246,6 +256,7 @@ def test_a_decoder_that_drifts_is_caught_and_nothing_is_written(
     assert [p.name for p in tmp_path.iterdir()] == ["x.aez"]
 
 
+@pytest.mark.train
 def test_same_input_gives_the_same_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "SMALL", 0)
     x = smooth((500, 30))
@@ -253,6 +264,7 @@ def test_same_input_gives_the_same_file(monkeypatch: pytest.MonkeyPatch) -> None
     assert hashlib.sha256(files[0]).digest() == hashlib.sha256(files[1]).digest()
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("size", [10, 1000, 200_000])
 def test_noise_grows_by_at_most_4_kib(size: int) -> None:
     x = np.random.default_rng(0).integers(0, 2**32, size, "u4")
@@ -260,6 +272,7 @@ def test_noise_grows_by_at_most_4_kib(size: int) -> None:
     assert len(data) <= x.nbytes + 4096
 
 
+@pytest.mark.train
 def test_each_array_of_many_may_cost_4_kib() -> None:
     rng = np.random.default_rng(26)
     named = {f"a{i:04d}": rng.normal(size=5).astype("f4") for i in range(40)}
@@ -269,6 +282,7 @@ def test_each_array_of_many_may_cost_4_kib() -> None:
 
 
 
+@pytest.mark.train
 def test_several_arrays_in_one_file() -> None:
     arrays = {"a/b": smooth((40, 5)), "": np.arange(10), "c": np.array(1.5)}
     data, report = aezip.compress(arrays, preset="fast")
@@ -285,6 +299,7 @@ def test_arrays_without_values_keep_any_bound(dtype: str, bound: aezip.Bound) ->
         round_trip(np.zeros(shape, dtype), bound)
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("kept", [0, 1, 40])
 def test_arrays_of_hardly_anything_but_specials(kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sampled parts may hold nothing to learn from."""
@@ -295,6 +310,7 @@ def test_arrays_of_hardly_anything_but_specials(kept: int, monkeypatch: pytest.M
     within(x, y, 1e-3)
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("shape", [(1, 310), (1, 1, 3000)])
 def test_a_single_row_is_enough_to_train_on(shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "SMALL", 0)

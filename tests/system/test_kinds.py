@@ -44,6 +44,7 @@ def outcome(seed: int) -> str:
         here.close()
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("part", range(4))
 def test_100_arrays_of_all_kinds(part: int) -> None:
     seeds = range(A_RUN * part // 4, A_RUN * (part + 1) // 4)

@@ -69,6 +69,7 @@ def cases(draw: st.DrawFn) -> tuple[np.ndarray, list[Any], Any, aezip.Bound]:
     return x, fills, limits, draw(st.sampled_from(bounds))
 
 
+@pytest.mark.train
 @given(case=cases())
 def test_the_mask_comes_back_as_it_went_in(case: tuple[np.ndarray, list[Any], Any, aezip.Bound]) -> None:
     x, fills, limits, bound = case
@@ -86,6 +87,7 @@ def test_the_mask_comes_back_as_it_went_in(case: tuple[np.ndarray, list[Any], An
     aezip.verify(x, data)
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("bound", [aezip.Absolute(0.5), aezip.PSNR(30)])
 def test_networks_keep_off_the_fill_values(bound: aezip.Bound, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(presets.PRESETS, "fast", QUICK)
@@ -158,6 +160,7 @@ def test_attributes_tell_what_is_missing(netcdf: Path) -> None:
     assert inputs.valid == {"packed": (2, None), "limits": (10, 150)}
 
 
+@pytest.mark.train
 @pytest.mark.parametrize(
     ("name", "options", "fills", "limits"),
     [

@@ -58,6 +58,7 @@ def test_what_is_shown_is_printable_and_what_is_printable_is_shown(text: str) ->
     assert header.parse(header.dump({"name": text})) == {"name": text}
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("name", ODD)
 def test_a_file_of_any_name_made_in_one_locale_opens_in_the_other(folder: Path, name: bytes) -> None:
     os.rename("x.npy", name + b".npy")
@@ -81,6 +82,7 @@ def test_a_file_of_any_name_made_in_one_locale_opens_in_the_other(folder: Path, 
     assert (np.load(os.fsdecode(b"back" + name + b".npy")) == X).all()
 
 
+@pytest.mark.train
 def test_data_sets_whose_names_are_no_text(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with h5py.File("t.h5", "w") as file:
         group = h5py.h5g.create(file.id, b"gr\xfc")
@@ -97,6 +99,7 @@ def test_data_sets_whose_names_are_no_text(folder: Path, capsys: pytest.CaptureF
         assert sorted(arrays.files) == ["gr\\xfc/\\xe9", "n\n"]
 
 
+@pytest.mark.train
 def test_keys_that_no_utf8_holds_come_back(folder: Path) -> None:
     keys = {chr(0xDCE9), chr(0xD800)}
     data, _ = aezip.compress(dict.fromkeys(keys, X), preset="fast")

@@ -63,6 +63,7 @@ def test_standard_input_is_what_compress_takes_there(folder: Path, monkeypatch: 
     assert cli.run(["verify", "-", "x.npy.aez", "--dtype", "f4", "--shape", "60,3"]) == 0
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("words", [
     ["verify", "-", "-"], ["report", "-", "-", "-o", "r.html"], ["test", "-", "-"], ["train", "-", "-", "-o", "m.aezm"],
     ["nearest", "-", "--like", "-"],
@@ -106,6 +107,7 @@ def test_a_candidate_that_dropped_out_is_printed_as_it_is(
     assert capsys.readouterr().err.splitlines()[-1] == "x: columns: too few rows"
 
 
+@pytest.mark.train
 def test_a_model_that_was_left_away_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     walk = np.cumsum(np.random.default_rng(1).normal(size=(400, 6)), axis=0)
     training.train(walk, bound=aezip.Absolute(0.5), preset="fast").save("m.aezm")
@@ -145,6 +147,7 @@ SHAPES = ["(0, 1000000000000000000)", "(1000000000000000000,)", "(1" + 30 * "0" 
 SHAPES += ["(-3, 0)", "(4294967296, 4294967296)", "(2.5,)", "None", "(" + 40 * "1," + ")", "(10**9,)"]
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_shape_that_cannot_be_is_named_as_such(
     folder: Path, shape: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -174,6 +177,7 @@ def test_headers_of_nonsense_are_refused(tmp_path_factory: pytest.TempPathFactor
         read(str(path))
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("bound", [
     aezip.Absolute(1e308), aezip.RangeRelative(1e308), aezip.PointRelative(1e308), aezip.PSNR(1e308), aezip.PSNR(1e-3),
 ], ids=str)  # fmt: skip
@@ -188,6 +192,7 @@ def test_bounds_of_any_size_warn_of_nothing(bound: aezip.Bound, dtype: str) -> N
     aezip.verify(x, data)
 
 
+@pytest.mark.process
 def test_warnings_as_errors_change_nothing(folder: Path) -> None:
     words = ["compress", "x.npy", "--abs", "0.01", *FAST]
     made = []
@@ -209,6 +214,7 @@ sys.exit(cli.run(sys.argv[1:]))
 """
 
 
+@pytest.mark.process
 @pytest.mark.skipif(shutil.which("localedef") is None, reason="needs localedef")
 def test_a_decimal_comma_changes_nothing(folder: Path) -> None:
     make = ["localedef", "-i", "de_DE", "-f", "UTF-8", str(folder / "de_DE.UTF-8")]

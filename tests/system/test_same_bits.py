@@ -66,6 +66,7 @@ VARIANTS = [
 ]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(("way", "env"), VARIANTS, ids=lambda v: v if isinstance(v, str) else ",".join(v.values()) or "default")
 def test_every_way_of_decoding_gives_the_same_bits(
     files: list[Path], digest: str, way: str, env: dict[str, str], tmp_path: Path

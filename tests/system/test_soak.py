@@ -152,6 +152,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
+@pytest.mark.train
 def test_a_few_random_arrays(quick: pytest.MonkeyPatch) -> None:
     kinds = {one(seed, quick) for seed in range(16)}
     assert len(kinds) >= 3

@@ -83,6 +83,7 @@ def state() -> dict[str, Any]:
     }
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("job", JOBS)
 def test_the_callers_state_is_as_it_was(job: str) -> None:
     before = torch.get_num_threads()
@@ -96,6 +97,7 @@ def test_the_callers_state_is_as_it_was(job: str) -> None:
         torch.set_num_threads(before)
 
 
+@pytest.mark.train
 def test_files_do_not_depend_on_the_callers_state() -> None:
     made = aezip.compress(rows(), bound=BOUND, codes=4, **OPTIONS)[0]
     with np.errstate(all="raise"), warnings.catch_warnings(), torch.no_grad():
@@ -108,6 +110,7 @@ def test_files_do_not_depend_on_the_callers_state() -> None:
             torch.set_default_dtype(torch.float32)
 
 
+@pytest.mark.train
 def test_denormals_are_kept_where_the_caller_flushes_them() -> None:
     x = np.ldexp(np.random.default_rng(3).normal(size=(30, 20)), -1050)
     made = aezip.compress(x, **OPTIONS)[0]
@@ -125,6 +128,7 @@ def test_denormals_are_kept_where_the_caller_flushes_them() -> None:
 BOUNDS = [aezip.Absolute(1e-312), aezip.RangeRelative(1e-2), aezip.PointRelative(1e-2), aezip.PSNR(60.0)]
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("bound", BOUNDS)
 def test_errors_of_arithmetic_are_not_the_callers(bound: aezip.Bound) -> None:
     x = np.random.default_rng(19).normal(size=(50, 40)) * 1e-310
@@ -133,6 +137,7 @@ def test_errors_of_arithmetic_are_not_the_callers(bound: aezip.Bound) -> None:
         aezip.verify(x, data)
 
 
+@pytest.mark.process
 def test_threads_make_the_bytes_of_one() -> None:
     alone = [aezip.compress(rows(i), bound=BOUND, codes=4, **OPTIONS)[0] for i in range(3)]
     made: dict[int, bytes] = {}
@@ -148,6 +153,7 @@ def test_threads_make_the_bytes_of_one() -> None:
     assert [made[i] for i in range(3)] == alone
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("db", [0.001, 20.0, 60.0, 400.0, 1000.0])
 @pytest.mark.parametrize("dtype", ["i8", "u8", "f4", "f8"])
 def test_a_psnr_is_met_in_the_end(dtype: str, db: float) -> None:

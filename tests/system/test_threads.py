@@ -9,6 +9,7 @@ import aezip
 from aezip.codec import encoder as codec
 
 
+@pytest.mark.train
 def test_the_file_does_not_depend_on_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(codec, "CHUNK_VALUES_CONTEXT", 1 << 15)  # several chunks, of which two are the sample
     t = np.linspace(0, 20, 400)[:, None, None]

@@ -98,6 +98,7 @@ def _drift(payload: bytes, dtype: Any, shape: Any, tolerance: float, setting: st
     return peers.zstd_decode(payload, dtype, shape, tolerance, setting) + 3
 
 
+@pytest.mark.train
 def test_a_peer_that_fails_is_a_row() -> None:
     crash, wrong = replace(ZSTD, name="crash", encode=_abort), replace(ZSTD, name="wrong", decode=_drift)
     found = {row["codec"]: row["status"] for row in rows_of(crash, wrong, replace(ZSTD, name="raises", encode=_raise), ZSTD)}
@@ -106,6 +107,7 @@ def test_a_peer_that_fails_is_a_row() -> None:
     assert "time limit" in late["status"]
 
 
+@pytest.mark.process
 def test_a_child_that_is_ended_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     (late,) = rows_of(replace(ZSTD, name="late", encode=_leave), seconds=2)

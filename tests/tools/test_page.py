@@ -89,6 +89,7 @@ def test_a_broken_bound_is_shown_and_ends_with_4(folder: Path, capsys: pytest.Ca
     assert "50 beyond" in text
 
 
+@pytest.mark.train
 def test_whatever_a_file_says_is_text(folder: Path) -> None:
     np.savez("evil.npz", **{EVIL: FIELD})
     aezip.compress({EVIL: FIELD}, f"{EVIL[:8]}.aez", preset="fast")
@@ -130,6 +131,7 @@ BAD = [
 ]
 
 
+@pytest.mark.train
 @pytest.mark.parametrize(("words", "code", "text"), BAD, ids=lambda v: " ".join(v) if isinstance(v, list) else None)
 def test_bad_input_is_one_line_and_writes_nothing(
     folder: Path, words: list[str], code: int, text: str, capsys: pytest.CaptureFixture[str]
@@ -166,6 +168,7 @@ ORIGINALS: list[tuple[Any, aezip.Bound | None]] = [
 ]
 
 
+@pytest.mark.train
 @pytest.mark.parametrize(("array", "bound"), ORIGINALS, ids=lambda v: str(getattr(v, "dtype", type(v).__name__)))
 def test_every_type_and_bound_has_a_page(folder: Path, array: Any, bound: aezip.Bound | None) -> None:
     np.save("a.npy", array)
