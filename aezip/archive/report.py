@@ -14,7 +14,7 @@ from aezip.array.admission import parse_dtype
 if TYPE_CHECKING:
     from aezip.container.reader import Reader
 
-STREAMS = ("codes", "residual", "data", "exceptions", "mask", "model", "recommender", "container")
+STREAMS = ("codes", "residual", "data", "outliers", "mask", "model", "recommender", "container")
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class ArrayReport:
     rmse: float | None
     nrmse: float | None
     psnr: float | None
-    exceptions: int
+    outliers: int
     efficiency: float | None
     chunks: int
     recommender: dict[str, float] | None = None
@@ -236,7 +236,7 @@ def _array(name: str, reader: Reader, ledger: dict[str, int]) -> ArrayReport:
         rmse=achieved.get("rmse"),
         nrmse=achieved.get("nrmse"),
         psnr=achieved.get("psnr"),
-        exceptions=achieved.get("exceptions", 0),
+        outliers=achieved.get("outliers", 0),
         efficiency=coded / ideal if ideal else None,
         chunks=header["chunk_count"],
         recommender=_facts(header.get("recommender"), rank=int, held_out_rmse=float),

@@ -16,7 +16,7 @@ from aezip.core.surroundings import undisturbed
 from aezip.entropy.frames import pack
 from aezip.plans.autoencoder.encoder import encoder_to_bytes
 from aezip.plans.autoencoder.plan import NetworkPlan
-from aezip.plans.context.plan import ContextPlan, needed
+from aezip.plans.context.plan import ContextPlan
 
 from .models import NAME, Model
 
@@ -85,9 +85,6 @@ def train(
         "rates": {k: round(v, 5) for k, v in choice.rates.items()},
         "trained_on": {"values": int(np.size(array)), "preset": preset, "seed": seed},
     }
-    needs = needed(choice.plan)
-    if needs:
-        header["needs"] = needs
     if init_from is not None:
         header["trained_on"]["init_from"] = init_from.id
     streams = {"model": choice.model_bytes}
@@ -97,7 +94,7 @@ def train(
         streams["encoder"] = encoder_to_bytes(inside)
     with Writer(None) as writer:
         writer.begin(NAME)
-        writer.end(header, {name: pack(stream, 19) for name, stream in streams.items()}, needs)
+        writer.end(header, {name: pack(stream, 19) for name, stream in streams.items()})
         writer.finish(kind="model", features=["model"])
         writer.publish()
         return Model(writer.getvalue())

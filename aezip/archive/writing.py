@@ -57,7 +57,7 @@ def _encode(encoder: Encoder, writer: Writer, name: str, threads: int, progress:
             break
         writer.drop()
     header = encoder.header()
-    writer.end(header, encoder.shared, header.get("needs", ()))
+    writer.end(header, encoder.shared)
 
 
 def _check(

@@ -97,7 +97,7 @@ def _array(out: Console, array: ArrayReport) -> None:
         where = "in the file" if array.trained["embedded"] else "not in the file"
         out.print(f"model     {shown(array.trained['id'])}, {where}", markup=False, soft_wrap=True)
     out.print(f"bound     {shown(bound_text(array.bound))}", markup=False)
-    out.print(f"achieved  {measured(vars(array))}, {array.exceptions} exceptions", soft_wrap=True)
+    out.print(f"achieved  {measured(vars(array))}, {array.outliers} outliers", soft_wrap=True)
     if array.efficiency is not None:
         out.print(f"coding    {array.efficiency:.4f} of the bytes an ideal coder would need")
     if array.rates:

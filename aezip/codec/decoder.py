@@ -1,6 +1,6 @@
 """Header and streams of one array back to its values, chunk by chunk. Knows nothing of files, and needs no torch.
 
-streams -> plan (rANS, networks) -> numbers of the grid -> values, cast -> specials by mask -> exceptions
+streams -> plan (rANS, networks) -> numbers of the grid -> values, cast -> specials by mask -> outliers
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from aezip.plans.delta import DifferencePlan
 from aezip.plans.registry import Plan, Whole
 from aezip.quantize.grid import Grid, grid_from_json
 
-from . import outliers as exceptions
+from . import outliers
 from .mask import unpack_mask
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def decode_chunk(
         specials.separate(classes, out)
     if classes is not None:
         specials.restore(classes, out)
-    exceptions.restore(segments["exceptions"], out)
+    outliers.restore(segments["outliers"], out)
     return out
 
 
@@ -230,7 +230,7 @@ class Decoder:
         """
         start, stop = self._chunks.bounds(index)
         shape = (stop - start, *self._work_shape[1:])
-        filled = {name: segments.get(name, b"") for name in ("mask", "exceptions", *_streams(self._plan))}
+        filled = {name: segments.get(name, b"") for name in ("mask", "outliers", *_streams(self._plan))}
         try:
             out = decode_chunk(
                 self._plan, self._grid, self._model, filled, self._specials, start, shape, self._work_dtype, self.workers

@@ -3,7 +3,7 @@
 array -> admit (dtype, specials) -> grid (bound) -> plan (layout, network) -> chunks
 chunk -> specials -> mask            -> zstd
 -> plan     -> codes, residual -> rANS -> zstd
--> decode, cast, check every value -> exceptions -> zstd
+-> decode, cast, check every value -> outliers -> zstd
 -> sha256 of the decoded chunk
 """
 
@@ -40,7 +40,7 @@ from aezip.plans.autoencoder.networks import Model
 from aezip.plans.autoencoder.plan import NetworkPlan
 from aezip.plans.bytes import BytesPlan
 from aezip.plans.context import plan as contextplan
-from aezip.plans.context.plan import ContextModel, ContextPlan, needed
+from aezip.plans.context.plan import ContextModel, ContextPlan
 from aezip.plans.registry import Whole
 from aezip.plans.trained import Trained
 from aezip.quantize.choose_grids import grids_for, native_steps
@@ -51,9 +51,9 @@ from aezip.search.choose import PRESETS, Choice, Plan, Selector
 from aezip.search.sample import dropped_out
 from aezip.search.with_codes import parse_codes, with_codes
 
-from . import outliers as exceptions
+from . import outliers
 from .decoder import restored_chunk
-from .mask import MARGINS, pack_mask
+from .mask import pack_mask
 
 CHUNK_VALUES = 1 << 20
 CHUNK_VALUES_CONTEXT = 1 << 22  # context never crosses a chunk: larger ones predict better
@@ -160,8 +160,7 @@ class Encoder:
         self._progress = Progress(progress)
         self._lock = threading.Lock()
         self._errors: dict[int, Accumulator] = {}
-        self._exceptions = 0
-        self._needs: set[str] = set()
+        self._outliers = 0
         self._apart = False  # decoded values had to be moved off what stands for missing ones
         self._warned = False
         self._ideal: dict[int, float] = {}
@@ -375,7 +374,7 @@ class Encoder:
 
     def _forget(self) -> None:
         """Forget the chunks that were encoded."""
-        self._errors, self._exceptions, self._ideal, self._needs, self._apart = {}, 0, {}, set(), False
+        self._errors, self._outliers, self._ideal, self._apart = {}, 0, {}, False
 
     def _achieved(self) -> Metrics:
         whole = Accumulator()
@@ -416,20 +415,16 @@ class Encoder:
         moved = lossy and self._specials.separate(classes, decoded)
         self._specials.restore(classes, decoded)
         wrong = violations(x, decoded, self.tolerance, classes != 0) | self._specials.confused(classes, decoded)
-        raw["exceptions"] = exceptions.pack(x, wrong)
+        raw["outliers"] = outliers.pack(x, wrong)
         decoded[wrong] = x[wrong]
         raw["mask"] = b"" if isinstance(self.plan, BytesPlan) else pack_mask(classes)
         errors = Accumulator()
         errors.update(x, decoded, self._specials.masked(classes))
         with self._lock:
-            if raw["mask"][:1] == bytes([MARGINS]):
-                self._needs.add("mask-margins")
-            if moved:
-                self._needs.add("apart")
-                self._apart = True
+            self._apart |= moved
             self._errors[index] = errors
             self._ideal[index] = ideal
-            self._exceptions += int(wrong.sum())
+            self._outliers += int(wrong.sum())
         digest = hashlib.sha256(restored_chunk(decoded, self._admitted.shape, self._admitted.dtype).tobytes())
         level = 3 if isinstance(self.plan, NetworkPlan | ContextPlan) else PRESETS[self.preset].zstd
         segments = {name: pack(data, level) if data else b"" for name, data in raw.items()}
@@ -466,7 +461,7 @@ class Encoder:
 
     def _reported(self, ideal: float) -> dict[str, float | int]:
         """Return what the header says of the errors; the largest one exactly, means to nine digits."""
-        found = {**self._achieved().to_json(), "exceptions": self._exceptions, "ideal_bytes": round(ideal) or None}
+        found = {**self._achieved().to_json(), "outliers": self._outliers, "ideal_bytes": round(ideal) or None}
         for name in ("rmse", "nrmse", "psnr"):
             value = found[name]
             found[name] = None if value is None else float(f"{value:.9g}")
@@ -477,7 +472,6 @@ class Encoder:
         dtype = self._admitted.dtype
         ideal = math.fsum(self._ideal.values())
         grid = None if self.grid is None else self.grid.to_json()
-        needs = sorted({*self._needs, *needed(self.plan)})
         return {
             "name": self.name,
             "shape": list(self._admitted.shape),
@@ -495,7 +489,6 @@ class Encoder:
             "preset": self.preset,
             "seed": self.seed,
             "candidates": _shortened(self.tried),
-            **({"needs": needs} if needs else {}),
             **({} if self._estimates is None else {"recommender": self._estimates[1]}),
             **({"trained": self._reference} if self._trained is not None and self.plan is self._trained.plan else {}),
         }

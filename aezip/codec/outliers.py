@@ -35,11 +35,11 @@ def restore(data: bytes, out: npt.NDArray[Any]) -> None:
         return
     size = 4 + out.dtype.itemsize
     if len(data) % size:
-        raise CorruptFile("the exceptions are cut short: the file is damaged")
+        raise CorruptFile("the outliers are cut short: the file is damaged")
     count = len(data) // size
     gaps = np.frombuffer(unshuffle(data[: 4 * count], 4), "<u4")
     position = gaps.cumsum(dtype=np.int64)
     if int(position[-1]) >= out.size:
-        raise CorruptFile("an exception lies outside its chunk: the file is damaged")
+        raise CorruptFile("an outlier lies outside its chunk: the file is damaged")
     values = unshuffle(data[4 * count :], out.dtype.itemsize)
     out.reshape(-1)[position] = np.frombuffer(values, out.dtype.newbyteorder("<"))

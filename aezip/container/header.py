@@ -16,13 +16,11 @@ from aezip.core.errors import CorruptFile, UnsafeFile, UnsupportedVersion
 from aezip.core.fixed import LARGEST_FLOAT, MAX_AXES, MAX_VALUES
 
 FORMAT = "aezip"
-VERSION = (1, 3)
+VERSION = (1, 0)
 # what a file may need beyond its version
-FEATURES = frozenset(
-    {"apart", "buckets", "builtin", "classes", "convolution", "mask-margins", "model", "model-reference", "recency", "scan"}
-)
+FEATURES = frozenset({"model", "model-reference"})
 KINDS = ("archive", "model")
-STREAMS = ("codes", "data", "encoder", "exceptions", "mask", "model", "recommender", "residual")
+STREAMS = ("codes", "data", "encoder", "outliers", "mask", "model", "recommender", "residual")
 SHARED = ("encoder", "model", "recommender")
 MAX_HEADER = 16 << 20
 MAX_ARRAYS = 1 << 16
@@ -30,7 +28,7 @@ MAX_CHUNKS = 1 << 24
 CHUNK_LIMIT_VALUES = 1 << 31  # values of one chunk: bounds what decoding may allocate
 MODEL_LIMIT = 1 << 28
 _PLAN: dict[str, dict[str, Any]] = {  # what a key of a plan is where it is left out
-    "context": {"order": [], "corner": False, "origin": 0, "base": None, "spike": None, "series": None},
+    "context": {"order": [], "origin": 0, "base": None, "spike": None, "series": None},
     "autoencoder": {"difference": None, "groups": None, "by_feature": False},
     "columns": {"difference": None, "groups": None, "by_feature": False, "width": 0},
     "static": {"difference": None, "groups": None, "by_feature": False, "width": 0, "hidden": 1, "scale_hidden": 0},
@@ -72,7 +70,7 @@ def shorten(header: dict[str, Any]) -> dict[str, Any]:
     if isinstance(full.get("plan"), dict):
         full["plan"] = _without(full["plan"])
     usual = lengthen({k: full[k] for k in ("shape", "dtype", "chunk_length") if k in full}, "")
-    for part, key in (("bound", "per_feature"), ("achieved", "exceptions")):
+    for part, key in (("bound", "per_feature"), ("achieved", "outliers")):
         if isinstance(full.get(part), dict) and not full[part].get(key, True):
             full[part] = {k: v for k, v in full[part].items() if k != key}
     known = [k for k in (*_USUAL, "chunk_count", "chunk_values") if k in full and full[k] == usual.get(k)]
@@ -91,7 +89,7 @@ def _without(plan: dict[str, Any]) -> dict[str, Any]:
 def lengthen(header: dict[str, Any], name: str) -> dict[str, Any]:
     """Return the header of an array with everything that may be left out of it; what is malformed stays as it is."""
     full = {**copy.deepcopy(_USUAL), **header, "name": name}
-    for key, usual in (("bound", {"per_feature": False}), ("achieved", {"exceptions": 0})):
+    for key, usual in (("bound", {"per_feature": False}), ("achieved", {"outliers": 0})):
         if isinstance(full.get(key), dict) and (key == "achieved" or full[key].get("kind") == "range_relative"):
             full[key] = {**usual, **full[key]}
     full["plan"] = _with(full.get("plan"))
@@ -215,7 +213,7 @@ def _check_descriptive(header: dict[str, Any]) -> None:
     good = all(isinstance(value, dict) for value in described.values()) and all(isinstance(text, str) for text in texts)
     if good:
         amounts = [value for key, value in described["bound"].items() if key not in ("kind", "per_feature")]
-        amounts += [*described["rates"].values(), described["achieved"].get("exceptions", 0)]
+        amounts += [*described["rates"].values(), described["achieved"].get("outliers", 0)]
         kinds = described["bound"].get("kind"), described["plan"].get("kind")
         good = all(n is None or _is_number(n) for n in described["achieved"].values()) and all(map(_is_number, amounts))
         good = good and all(isinstance(kind, str) for kind in kinds)

@@ -123,7 +123,6 @@ class Writer:
                 self.temp.path.unlink(missing_ok=True)
             raise
         self._arrays: list[dict[str, Any]] = []
-        self._features: set[str] = set()
         self._all = hashlib.sha256()
         self._streams: dict[str, _Spool] = {}
         self._chunks: list[bytes] = []
@@ -149,9 +148,8 @@ class Writer:
             self._streams[name].add(frame)
         self._chunks.append(digest)
 
-    def end(self, header: dict[str, Any], shared: dict[str, bytes], needs: Sequence[str] = ()) -> None:
-        """Finish an array: write its streams, index, digests and header; the file declares the features it `needs`."""
-        self._features.update(needs)
+    def end(self, header: dict[str, Any], shared: dict[str, bytes]) -> None:
+        """Finish an array: write its streams, index, digests and header."""
         streams = {name: spool for name, spool in self._streams.items() if spool.size}
         for spool in self._streams.values():
             if not spool.size:
@@ -187,7 +185,7 @@ class Writer:
         root = {
             "format": rules.FORMAT,
             "version": list(rules.VERSION),
-            "features": sorted({*self._features, *features}),
+            "features": sorted(features),
             **({"kind": kind} if kind else {}),
             "software": f"aezip {__version__}",
             "arrays": self._arrays,

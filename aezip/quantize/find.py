@@ -39,13 +39,13 @@ class Survey:
 
     Attributes
     ----------
-    exceptions : int
+    outliers : int
         Ordinary values that the lattice does not give back bit for bit.
     minimum, maximum : int
         Of the integers of the ordinary values that it gives back; 0 if there are none.
     """
 
-    exceptions: int
+    outliers: int
     minimum: int
     maximum: int
 
@@ -77,7 +77,7 @@ def find_hidden(values: NDArray[Any], statistics: Statistics, sample: int = 200_
         if isinstance(lattice, Linear) and lattice.axis != 0:
             better = gather_patches(lattice, (item[1:] for item in _blocks(values, statistics)))
         found = survey(values, better, statistics)
-        if found.exceptions <= _MOST_EXCEPTIONS * statistics.count:
+        if found.outliers <= _MOST_EXCEPTIONS * statistics.count:
             return better
     return None
 
@@ -150,7 +150,7 @@ def relative_lattice(relative: float, values: NDArray[Any], statistics: Statisti
 
 def survey(values: NDArray[Any], lattice: Lattice, statistics: Statistics) -> Survey:
     """Return how many values the lattice misses, and the range of its integers, in one pass of bounded memory."""
-    exceptions = 0
+    outliers = 0
     low, high = np.iinfo(np.int64).max, np.iinfo(np.int64).min
     for start, block, classes in _blocks(values, statistics):
         integers = lattice.to_integers(block, start)
@@ -158,11 +158,11 @@ def survey(values: NDArray[Any], lattice: Lattice, statistics: Statistics) -> Su
         missed = np.count_nonzero(good) < good.size
         if missed:
             good &= classes == 0
-            exceptions += int(np.count_nonzero(classes == 0) - np.count_nonzero(good))
+            outliers += int(np.count_nonzero(classes == 0) - np.count_nonzero(good))
             integers = integers[good]
         if integers.size:
             low, high = min(low, int(integers.min())), max(high, int(integers.max()))
-    return Survey(exceptions, low, high) if low <= high else Survey(exceptions, 0, 0)
+    return Survey(outliers, low, high) if low <= high else Survey(outliers, 0, 0)
 
 
 def _blocks(values: NDArray[Any], statistics: Statistics) -> Iterator[tuple[int, NDArray[Any], NDArray[np.uint8]]]:

@@ -141,7 +141,6 @@ def train(
     steps: int,
     seed: int,
     *,
-    corner: bool = False,
     below: Below | None = None,
     series: Series | None = None,
     scan: Axes = (),
@@ -172,7 +171,7 @@ def train(
 
     ready = _samples(grid, pieces, below, series)
     columns = 0 if series is None else series.count(pieces[0].x.shape)
-    sizes = ContextSizes(order, corner, hidden, ready.precision, columns, spike, scan)
+    sizes = ContextSizes(order, hidden, ready.precision, columns, spike, scan)
     origin, net = ready.origin, None
     if resumed is not None:
         sizes, origin, net = resumed[0].sizes, resumed[0].origin, resumed[1]
@@ -199,11 +198,11 @@ def use(
     Nothing is trained; with `fit` linear parts are fitted where that pays. Other parameters as in `train`.
     """
     columns = 0 if series is None else series.count(pieces[0].x.shape)
-    number = builtins.number_for(ContextSizes(order, False, builtins.HIDDEN, BITS, columns, None, scan), whole=grid.whole)
+    number = builtins.number_for(ContextSizes(order, builtins.HIDDEN, BITS, columns, None, scan), whole=grid.whole)
     if not number:
         return None
     ready = _samples(grid, pieces, None, series)
-    sizes = ContextSizes(order, False, builtins.HIDDEN, ready.precision, columns, None, scan)
+    sizes = ContextSizes(order, builtins.HIDDEN, ready.precision, columns, None, scan)
     plan = ContextPlan(sizes, grid.whole, ready.origin, None, series, number)
     found = _count(plan, grid, pieces, share, builtins.load(number, sizes), None, threads)
     if not fit or found.size < WORTH_FITTING:

@@ -135,7 +135,7 @@ def _array(array: ArrayReport, compared: Compared | None) -> str:
 
 
 def _achieved(array: ArrayReport) -> str:
-    return text(f"{words.measured(vars(array))}; {array.exceptions:,} values stored exactly")
+    return text(f"{words.measured(vars(array))}; {array.outliers:,} values stored exactly")
 
 
 def _plan(array: ArrayReport) -> list[tuple[str, str]]:

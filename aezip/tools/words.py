@@ -8,7 +8,7 @@ MEANINGS = {
     "codes": "quantized bottleneck codes",
     "residual": "what the prediction misses",
     "data": "values without a network",
-    "exceptions": "values stored exactly",
+    "outliers": "values stored exactly",
     "mask": "places of NaN, infinities, fill",
     "model": "decoder and tables",
     "recommender": "estimates of what was not rated",

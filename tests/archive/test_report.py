@@ -86,8 +86,8 @@ def test_every_field_of_a_report(
         assert report.psnr is None
     # what was done
     parts = hostile.take_apart(data)
-    stored = sum(len(chunk.get("exceptions", b"")) // (4 + x.itemsize) for chunk in parts.chunks)
-    assert array.exceptions == stored
+    stored = sum(len(chunk.get("outliers", b"")) // (4 + x.itemsize) for chunk in parts.chunks)
+    assert array.outliers == stored
     assert array.chunks == len(parts.chunks)
     assert (array.shape, array.dtype, array.bound) == (x.shape, str(x.dtype), bound.to_json())
     assert array.plan == parts.header["plan"] == report.plan

@@ -18,7 +18,7 @@ from aezip.core import memory as limits
 from aezip.core.names import shown
 from aezip.entropy import frames
 
-STATIC, SIGNAL, FRAMES = "v1_static_psnr", "v1_1_context_signal", "v1_1_context_frames"
+STATIC, SIGNAL, FRAMES = "v1_0_static_psnr", "v1_0_context_signal", "v1_0_context_frames"
 
 
 def resized(parts: hostile.Parts, outer: int) -> None:

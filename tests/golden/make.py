@@ -21,6 +21,7 @@ from aezip.array.layout import Layout
 from aezip.container import header
 from aezip.plans.autoencoder.networks import Sizes
 from aezip.search import choose as plan
+from aezip.search import context as search_context
 from aezip.search.context import find_spike
 from aezip.search.context_trials import Way, as_choice
 from aezip.search.convolution import image_axes
@@ -136,6 +137,16 @@ CASES |= {
 }
 
 
+CASES |= {
+    "context_builtin": (waves((20, 24, 22)), aezip.RangeRelative(1e-3), "context built in (0,) (1, 2)"),
+    "context_builtin_whole": (waves((20, 24, 22)).astype("i4"), aezip.Lossless(), "context built in (0,) (1, 2)"),
+    "context_builtin_changed": (waves((20, 24, 22)), aezip.RangeRelative(1e-3), "context changed (0,) (1, 2)"),
+    "any_missing": (waves((60, 40)).astype("i2"), aezip.Absolute(5.0), None),
+    "any_masked": (np.ma.masked_array(waves((40, 8)), waves((40, 8)) > 90, fill_value=-1.0), aezip.Absolute(0.1), None),
+}
+OPTIONS: dict[str, dict[str, Any]] = {"any_missing": {"fill_value": [0, 3], "valid_range": (-150, 150)}}
+
+
 class Only(plan.Selector):
     """Chooses among plans of one kind."""
 
@@ -190,6 +201,14 @@ class Only(plan.Selector):
             below = self._below(replace(learned, grid=trial.grid), trial)
             assert below is not None
         way = Way((), order[0]) if "scan" in self.kind else Way(tuple(order))
+        if "built in" in self.kind or "changed" in self.kind:
+            found = self._as_it_is(grid, way, final=True)
+            assert found is not None
+            if "changed" in self.kind:  # as where linear parts are fitted
+                net = found.model.net
+                net = replace(net, skip=net.skip + 1, types=None)
+                found = search_context._count(found.plan, grid, self.context_pieces, self.share, net, None, 1)
+            return as_choice(found)
         made = self._context(grid, way, 8, 60, below=below, spike=spike, final=True)
         return as_choice(made)
 
@@ -216,7 +235,7 @@ def made(name: str) -> tuple[bytes, Any]:
     plan.MOST_COLUMNS = 40 if kind in ("columns", "static named") else 0
     target = 4096 if name.endswith("chunks") else 1 << 20
     codec.CHUNK_VALUES = codec.CHUNK_VALUES_CONTEXT = codec.CHUNK_BYTES_PLAIN = target
-    data, report = aezip.compress(x, bound=bound, preset="fast", recommend=name.endswith("ratings"))
+    data, report = aezip.compress(x, bound=bound, preset="fast", recommend=name.endswith("ratings"), **OPTIONS.get(name, {}))
     assert report.plan is not None
     assert kind is None or kind.split()[0] == report.plan["kind"], (name, report.plan)
     return data, report
@@ -262,8 +281,8 @@ def write_model() -> None:
 
 
 def is_new(case: str, folder: Path = FOLDER) -> bool:
-    """Tell whether no version has written a case yet; version 1.0 was written without its minor number."""
-    stems = [f"v1_{case}", *(f"v1_{minor}_{case}" for minor in range(1, header.VERSION[1] + 1))]
+    """Tell whether no version has written a case yet."""
+    stems = [f"v1_{minor}_{case}" for minor in range(header.VERSION[1] + 1)]
     return not any((folder / f"{stem}.aez").exists() for stem in stems)
 
 

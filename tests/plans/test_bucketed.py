@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 import aezip
-from aezip.core.errors import CorruptFile, UnsupportedVersion
+from aezip.core.errors import CorruptFile
 from aezip.plans.buckets import CLASSES, WIDE, BucketPlan
 from aezip.quantize.grid import HiddenGrid
 from aezip.quantize.lattice import Whole
@@ -58,16 +58,6 @@ def test_selection_takes_it_for_floats_that_drift() -> None:
     y = aezip.decompress(data)
     assert y.dtype == x.dtype
     assert y.tobytes() == x.tobytes()
-    with aezip.open(data) as archive:
-        assert archive["data"]._header["needs"] == ["buckets"]
-
-
-@pytest.mark.usefixtures("plain")
-def test_a_reader_that_does_not_know_it_refuses_it_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    data, _ = aezip.compress(atoms(), preset="fast")
-    monkeypatch.setattr("aezip.container.header.FEATURES", frozenset())
-    with pytest.raises(UnsupportedVersion, match="buckets"):
-        aezip.decompress(data)
 
 
 @pytest.mark.parametrize("axes", [None, "0", [3], [-1], [0, 0], [True], [1.0]])

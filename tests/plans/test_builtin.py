@@ -45,7 +45,7 @@ def test_all_networks_together_are_small() -> None:
 
 def test_changes_come_back() -> None:
     rng = np.random.default_rng(0)
-    sizes = ContextSizes(((2,), (0, 1)), False, builtin.HIDDEN, 20)
+    sizes = ContextSizes(((2,), (0, 1)), builtin.HIDDEN, 20)
     number = builtin.number_for(sizes, whole=False)
     start = builtin.load(number, sizes)
     assert builtin.changes_to_bytes(start, start) == b""
@@ -68,7 +68,6 @@ def test_instant_trains_nothing_and_names_the_network(bound: aezip.Bound) -> Non
     y = aezip.decompress(data)
     assert np.abs(y.astype("f8") - x).max() <= bound.value * np.ptp(x)
     with aezip.open(data) as archive:
-        assert "builtin" in archive["data"]._header["needs"]
         assert archive["data"][3:5].tobytes() == y[3:5].tobytes()
 
 
@@ -105,9 +104,9 @@ def test_odd_names_are_refused(said: Any, error: type[Exception]) -> None:
 
 
 def test_a_network_for_another_way_is_refused() -> None:
-    number = builtin.number_for(ContextSizes(ORDER, False, 32, 10), whole=False)
+    number = builtin.number_for(ContextSizes(ORDER, 32, 10), whole=False)
     for order, hidden, spike in ((((0, 1),), 32, None), (ORDER, 16, None), (ORDER, 32, 3)):
-        sizes = ContextSizes(order, False, hidden, 10, spike=spike)
+        sizes = ContextSizes(order, hidden, 10, spike=spike)
         with pytest.raises(CorruptFile):
             builtin.load(number, sizes)
-    assert builtin.number_for(ContextSizes(ORDER, False, 32, 10, spike=3), whole=True) == 0
+    assert builtin.number_for(ContextSizes(ORDER, 32, 10, spike=3), whole=True) == 0

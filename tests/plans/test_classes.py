@@ -127,7 +127,7 @@ def test_selection_takes_it_for_weights_and_names_the_feature() -> None:
     data, report = aezip.compress(x, preset="fast")
     assert report.plan == {"kind": "recall", "classes": True}
     with aezip.open(data) as archive:
-        assert archive["data"]._header["needs"] == ["classes"]
+        assert archive["data"]._header["plan"]["classes"] is True
     assert (aezip.decompress(data).view("u4") == x.view("u4")).all()
 
 

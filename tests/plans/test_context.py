@@ -50,14 +50,13 @@ def linear(x: np.ndarray, relative: float, *, whole: bool = False) -> LinearGrid
     return LinearGrid(np.array(step), np.array(float(x.mean())), whole)
 
 
-@pytest.mark.parametrize("corner", [False, True])
 @pytest.mark.parametrize(("shape", "order"), ORDERS)
 def test_every_value_is_decoded_once_and_sees_only_what_was_decoded(
-    shape: tuple[int, ...], order: Order, corner: bool
+    shape: tuple[int, ...], order: Order
 ) -> None:
     known = np.full(shape, np.nan, np.float32)
     slots = passes.slots(order)
-    for part in passes.passes(shape, order, corner):
+    for part in passes.passes(shape, order):
         assert np.isnan(known[part.targets]).all()
         views = part.views(known, slots)
         assert len(views) == len(part.active(slots))
@@ -73,7 +72,7 @@ def test_every_value_is_decoded_once_and_sees_only_what_was_decoded(
 def test_neighbours_are_where_their_slot_says(shape: tuple[int, ...], order: Order) -> None:
     index = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
     slots = passes.slots(order)
-    for part in passes.passes(shape, order, False):
+    for part in passes.passes(shape, order):
         where = np.stack(np.meshgrid(*(range(n)[s] for n, s in zip(shape, part.targets, strict=True)), indexing="ij"))
         for slot, view in zip((slots[i] for i in part.active(slots)), part.views(index, slots), strict=True):
             place = where.astype(int)
@@ -247,11 +246,11 @@ def test_model_survives_bytes_and_damage_is_found() -> None:
 
 @pytest.mark.parametrize("change", [
     {"order": [[0], [0]]}, {"order": [[3]]}, {"order": []}, {"order": [["0"]]}, {"order": 3}, {"hidden": 0},
-    {"hidden": 10**6}, {"precision": 9}, {"precision": 40}, {"origin": 1 << 61}, {"origin": 0.5}, {"corner": 1},
+    {"hidden": 10**6}, {"precision": 9}, {"precision": 40}, {"origin": 1 << 61}, {"origin": 0.5},
     {"series": {"axis": 0, "columns": None, "segments": 0}}, {"series": {"axis": 7}}, {"spike": 3}, {"base": {}},
 ])
 def test_a_malformed_plan_is_refused(change: dict[str, object]) -> None:
-    written = contextplan.ContextPlan(ContextSizes(((0,), (1, 2)), False, 8, 10), False, 5, None)
+    written = contextplan.ContextPlan(ContextSizes(((0,), (1, 2)), 8, 10), False, 5, None)
     good = written.to_json()
     assert contextplan.ContextPlan.from_json(good, (4, 5, 6), whole=False) == written
     with pytest.raises(CorruptFile):

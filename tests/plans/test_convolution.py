@@ -12,10 +12,9 @@ import pytest
 import aezip
 from aezip.array.layout import Layout, Piece
 from aezip.codec import encoder as codec
-from aezip.container import header
 from aezip.core import jit as kernels
 from aezip.core import memory as limits
-from aezip.core.errors import CorruptFile, UnsafeFile, UnsupportedVersion
+from aezip.core.errors import CorruptFile, UnsafeFile
 from aezip.core.progress import Progress
 from aezip.entropy import residual
 from aezip.entropy.codebook import ACTIVITIES, CodeBook, activity
@@ -25,7 +24,6 @@ from aezip.plans.autoencoder.networks import Model, Sizes, from_bytes
 from aezip.plans.autoencoder.plan import NetworkPlan
 from aezip.plans.autoencoder.sites import Sites, unfold
 from aezip.plans.autoencoder.training.crops import crops
-from aezip.plans.context.plan import needed
 from aezip.quantize.grid import Grid, HiddenGrid, LinearGrid
 from aezip.quantize.lattice import Whole
 from aezip.search import choose as plan
@@ -287,7 +285,7 @@ class Convolving(plan.Selector):
         return self._train(made, grid, 40)
 
 
-def test_a_file_with_a_convolution_says_so_and_older_readers_refuse_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_and_models_with_a_convolution(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(codec, "Selector", Convolving)
     monkeypatch.setattr(codec, "CHUNK_VALUES", 3000)
     monkeypatch.setitem(plan.PRESETS, "fast", QUICK)
@@ -313,11 +311,6 @@ def test_a_file_with_a_convolution_says_so_and_older_readers_refuse_it(monkeypat
     assert np.abs(aezip.decompress(again).astype("f8") - other).max() <= 2.0
     tuned = aezip.train(x, bound=aezip.Absolute(2.0), preset="fast", init_from=model)
     assert tuned.plan["convolution"] == [1, 2]
-    monkeypatch.setattr(header, "FEATURES", header.FEATURES - {"convolution"})
-    with pytest.raises(UnsupportedVersion, match="feature 'convolution'"):
-        aezip.decompress(data)
-    with pytest.raises(UnsupportedVersion, match="feature 'convolution'"):
-        aezip.Model(model.data)
 
 
 def test_codes_of_a_field_are_those_of_its_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -354,8 +347,6 @@ def test_what_is_tried() -> None:
     assert is_image(Layout((1, 8, 8)))
     assert not is_image(Layout((1, 1, 28)))
     assert not is_image(Layout((16,)))
-    assert needed(convolution((1, 2), (1, 4, 4))) == ["convolution"]
-    assert needed(convolution((), (1, 4, 4))) == []
     x = blobs((30, 14, 18)).astype("u1")
     grid = HiddenGrid(Whole())
     chooser = selector(grid, [Piece(x, None, 0)])

@@ -100,21 +100,21 @@ def both_ways(
 @pytest.mark.parametrize(("shape", "axes"), SCANS)
 @pytest.mark.parametrize("whole", [False, True])
 def test_scans(shape: tuple[int, ...], axes: tuple[int, ...], whole: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    both_ways(some_net(ContextSizes((), False, 16, 10, scan=axes)), values(shape, 3.0), None, 640, whole, monkeypatch)
+    both_ways(some_net(ContextSizes((), 16, 10, scan=axes)), values(shape, 3.0), None, 640, whole, monkeypatch)
 
 
 @pytest.mark.train
 @pytest.mark.parametrize(("shape", "order"), ORDERS)
-@pytest.mark.parametrize("corner", [False, True])
-def test_bisection(shape: tuple[int, ...], order: Order, corner: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    both_ways(some_net(ContextSizes(order, corner, 16, 10)), values(shape, 3.0), None, 640, corner, monkeypatch)
+@pytest.mark.parametrize("whole", [False, True])
+def test_bisection(shape: tuple[int, ...], order: Order, whole: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    both_ways(some_net(ContextSizes(order, 16, 10)), values(shape, 3.0), None, 640, whole, monkeypatch)
 
 
 @pytest.mark.train
 @pytest.mark.parametrize("shape", SERIES)
 @pytest.mark.parametrize("whole", [False, True])
 def test_signals(shape: tuple[int, ...], whole: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    both_ways(some_net(ContextSizes((), False, 8, 10, columns=shape[2])), values(shape, 3.0), None, -64, whole, monkeypatch)
+    both_ways(some_net(ContextSizes((), 8, 10, columns=shape[2])), values(shape, 3.0), None, -64, whole, monkeypatch)
 
 
 @pytest.mark.train
@@ -127,7 +127,7 @@ def test_holes_large_values_and_a_frequent_one(
     x = values((20, 70, 16), 2e4 if precision == 20 else 30.0)
     ignore = np.random.default_rng(1).random(x.shape) < 0.2
     ignore[:, 5:9] = True
-    given = {"order": (), "corner": False, "hidden": 16, "precision": precision, "spike": 0 if whole else None, **more}
+    given = {"order": (), "hidden": 16, "precision": precision, "spike": 0 if whole else None, **more}
     sizes = ContextSizes(**given)
     coded = both_ways(some_net(sizes), x, ignore, 0, whole, monkeypatch)
     high = np.concatenate([part.high for part in coded.residual])
@@ -140,7 +140,7 @@ def test_refinement_of_an_autoencoder(more: dict[str, Any], monkeypatch: pytest.
     x = values((20, 30, 30), 3.0)
     generator = np.random.default_rng(2)
     base = Base(generator.integers(-99, 99, x.shape), generator.integers(0, 40, x.shape).astype(np.uint8))
-    net = some_net(ContextSizes(**{"order": (), "corner": False, "hidden": 12, "precision": 10, **more}))
+    net = some_net(ContextSizes(**{"order": (), "hidden": 12, "precision": 10, **more}))
     coded = both_ways(net, x, None, base, False, monkeypatch)
     other = both_ways(net, x, None, Base(base.mean, base.level + np.uint8(1)), False, monkeypatch)
     assert (coded.value != other.value).any()
@@ -148,7 +148,7 @@ def test_refinement_of_an_autoencoder(more: dict[str, Any], monkeypatch: pytest.
 
 def test_damaged_streams_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     x = values((20, 64, 2), 300.0)
-    net = some_net(ContextSizes((), False, 8, 10, columns=2))
+    net = some_net(ContextSizes((), 8, 10, columns=2))
     coded = refinement.code(net, x, None, None, 0)
     counts = residual.TableCounts(TABLE_LEVELS)
     for part in coded.residual:
@@ -177,6 +177,6 @@ def test_damaged_streams_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_too_few_tables_are_refused() -> None:
     tables, _ = residual.tables_from_bytes(bytes(TABLE_LEVELS), TABLE_LEVELS)
-    net = some_net(ContextSizes((), False, 8, 10, columns=2))
+    net = some_net(ContextSizes((), 8, 10, columns=2))
     with pytest.raises(CorruptFile, match="too few tables"):
         refinement.decode(net, residual.Decoder(tables, b"\0\0"), (5, 6, 2), None, 0, whole=True)

@@ -107,7 +107,7 @@ def test_ranks_are_taken_for_what_stays_or_returns() -> None:
     assert report.plan["kind"] == "recall"
     assert report.plan["recency"]
     with aezip.open(data) as archive:
-        assert "recency" in archive["data"]._header["needs"]
+        assert archive["data"]._header["plan"]["recency"] is True
     assert (aezip.decompress(data) == x).all()
 
 

@@ -11,10 +11,9 @@ import pytest
 import aezip
 from aezip.array.layout import Piece
 from aezip.codec import encoder as codec
-from aezip.container import header
 from aezip.core import jit as kernels
 from aezip.core import memory as limits
-from aezip.core.errors import CorruptFile, UnsafeFile, UnsupportedVersion
+from aezip.core.errors import CorruptFile, UnsafeFile
 from aezip.entropy import residual
 from aezip.plans.context import plan as contextplan
 from aezip.plans.context import raster as scan
@@ -149,7 +148,7 @@ def test_a_scan_predicts_waves_that_bisection_does_not() -> None:
      {"scan": []}, {"scan": [0, 1], "series": {"axis": 0, "columns": None, "segments": 1}}],
 )
 def test_a_malformed_scan_is_refused(change: dict[str, object]) -> None:
-    written = contextplan.ContextPlan(ContextSizes((), False, 8, 10, scan=(0, 1)), False, 5, None)
+    written = contextplan.ContextPlan(ContextSizes((), 8, 10, scan=(0, 1)), False, 5, None)
     good = written.to_json()
     assert contextplan.ContextPlan.from_json(good, (4, 5, 6), whole=False) == written
     with pytest.raises(CorruptFile):
@@ -173,7 +172,7 @@ def test_chunks_beyond_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.train
-def test_a_file_with_a_scan_says_so_and_older_readers_refuse_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_and_models_with_a_scan(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "SMALL", 0)
     monkeypatch.setattr(codec, "CHUNK_VALUES_CONTEXT", 6000)
     monkeypatch.setattr(contextual, "orders", lambda shape: [])
@@ -189,8 +188,3 @@ def test_a_file_with_a_scan_says_so_and_older_readers_refuse_it(monkeypatch: pyt
     assert np.abs(y.astype("f8") - x).max() <= 1e-3 * np.ptp(x.astype("f8"))
     model = aezip.train(x, bound=aezip.Absolute(0.5), preset="fast")
     assert model.plan["scan"]
-    monkeypatch.setattr(header, "FEATURES", header.FEATURES - {"scan"})
-    with pytest.raises(UnsupportedVersion, match="feature 'scan'"):
-        aezip.decompress(data)
-    with pytest.raises(UnsupportedVersion, match="feature 'scan'"):
-        aezip.Model(model.data)

@@ -52,7 +52,7 @@ def found(values: np.ndarray, fill: np.ndarray | None = None) -> Lattice:
 
 
 def misses(values: np.ndarray, lattice: Lattice) -> int:
-    return survey(values, lattice, scan(values)).exceptions
+    return survey(values, lattice, scan(values)).outliers
 
 
 # --- the forms
@@ -329,7 +329,7 @@ def test_integers_are_a_lattice_without_exceptions(dtype: str, data: st.DataObje
     x = np.array([low + step * item for item in numbers], dtype=dtype)
     lattice = found(x)
     counts = survey(x, lattice, scan(x))
-    assert counts.exceptions == 0
+    assert counts.outliers == 0
     if len(set(numbers)) > 1:
         assert lattice.step >= step
         assert counts.maximum - counts.minimum <= max(numbers) - min(numbers)

@@ -122,7 +122,7 @@ def test_what_opens_a_file_loads_little() -> None:
         "with aezip.open(sys.argv[1]) as archive: archive['data']\n"
         "print(*(name for name in sys.modules if name.startswith('aezip.')))\n"
     )
-    path = GOLDEN / "v1_1_context_autoencoder.aez"
+    path = GOLDEN / "v1_0_context_autoencoder.aez"
     out = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True)
     loaded = [name for name in out.stdout.split() if MODULES[name].name != "__init__.py"]
     assert len(loaded) <= MOST_LOADED

@@ -57,7 +57,7 @@ def walked(sizes: ContextSizes) -> Callable[[bool], bytes]:
     return both
 
 
-BISECTION = walked(ContextSizes(((0,), (1, 2)), False, 16, 10))
+BISECTION = walked(ContextSizes(((0,), (1, 2)), 16, 10))
 # by module: what is computed with it, compiled or not; a walk goes through the network, its runs and their residuals
 TWINS: dict[str, tuple[Callable[[bool], bytes], ...]] = {
     "aezip.entropy.ans": (coded,),
@@ -65,8 +65,8 @@ TWINS: dict[str, tuple[Callable[[bool], bytes], ...]] = {
     "aezip.plans.columns.recency": (ranked,),
     "aezip.plans.context.bisection": (BISECTION,),
     "aezip.plans.context.net": (BISECTION,),
-    "aezip.plans.context.raster": (ordered, walked(ContextSizes((), False, 16, 10, scan=(0, 1, 2)))),
-    "aezip.plans.context.signal": (walked(ContextSizes((), False, 16, 10, columns=3)),),
+    "aezip.plans.context.raster": (ordered, walked(ContextSizes((), 16, 10, scan=(0, 1, 2)))),
+    "aezip.plans.context.signal": (walked(ContextSizes((), 16, 10, columns=3)),),
     "aezip.plans.context.walk": (BISECTION,),
 }
 

@@ -19,7 +19,7 @@ from aezip import cli
 from aezip.tools import sandbox
 
 X = np.cumsum(np.random.default_rng(1).normal(size=(200, 6)), axis=0).astype("f4")
-STATIC = GOLDEN / "v1_static_psnr.aez"
+STATIC = GOLDEN / "v1_0_static_psnr.aez"
 
 
 @pytest.fixture

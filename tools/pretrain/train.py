@@ -50,7 +50,7 @@ STRUCTURES: dict[str, tuple[tuple[tuple[int, ...], ...], int, int]] = {
 def sizes_of(name: str) -> ContextSizes:
     """Return the sizes of a network by its name."""
     order, scan, columns = STRUCTURES[name]
-    return ContextSizes(order, False, HIDDEN, BITS, columns, None, tuple(range(scan)))
+    return ContextSizes(order, HIDDEN, BITS, columns, None, tuple(range(scan)))
 
 
 def samples(name: str, *, whole: bool) -> list[Sample]:

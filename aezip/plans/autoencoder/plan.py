@@ -55,8 +55,6 @@ class NetworkPlan:
     def to_json(self) -> dict[str, Any]:
         """Return the plan."""
         s = self.sizes
-        natural = s.groups == tuple((f,) for f in range(s.features))
-        groups: Any = None if len(s.groups) == 1 else ("columns" if natural else [list(g) for g in s.groups])
         return {
             "kind": self.kind,
             "layout": self.layout.to_json(),
@@ -64,7 +62,7 @@ class NetworkPlan:
             "width": s.width,
             "hidden": s.hidden,
             "scale_hidden": s.scale_hidden,
-            "groups": groups,
+            "groups": None if len(s.groups) == 1 else "columns",
             "by_feature": s.by_feature,
             **({"spiked": True} if s.spiked else {}),
             **({"convolution": list(s.axes)} if s.axes else {}),
@@ -130,7 +128,7 @@ def _groups(value: Any, features: int) -> tuple[tuple[int, ...], ...]:
     Raises
     ------
     CorruptFile
-        If they are no lists of integers.
+        If they are neither one group nor the columns.
     """
     if features > MAX_FEATURES:
         raise CorruptFile("the layout is larger than any aezip writes: the file is damaged")
@@ -138,7 +136,4 @@ def _groups(value: Any, features: int) -> tuple[tuple[int, ...], ...]:
         return (tuple(range(features)),)
     if value == "columns":
         return tuple((f,) for f in range(features))
-    good = isinstance(value, list) and all(isinstance(g, list) and g for g in value)
-    if not good or not all(type(f) is int for g in value for f in g):
-        raise CorruptFile("the groups of features are malformed: the file is damaged")
-    return tuple(tuple(g) for g in value)
+    raise CorruptFile("the groups of features are malformed: the file is damaged")

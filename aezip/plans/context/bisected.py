@@ -44,7 +44,7 @@ def predictions(
     sizes, shape = net.sizes, context.shape
     slots, arrays, done = _slots(sizes, len(shape)), (context.reshape(-1), errors.reshape(-1)), 0
     with pool_of(workers) as pool:
-        for part in passes(shape, sizes.order, sizes.corner):
+        for part in passes(shape, sizes.order):
             active = tuple(part.active(sizes.slots))
             frozen = ready(net, ((part.kind, active),), context.dtype, level=level)
             places = lines(slots, np.array(active, np.int64), _axes(part))
@@ -64,7 +64,7 @@ def predictions(
 def all_runs(sizes: ContextSizes, shape: tuple[int, ...]) -> Runs:
     """Return where the tiles of all passes begin and end, in the order of decoding."""
     found, done = [], 0
-    for part in passes(shape, sizes.order, sizes.corner):
+    for part in passes(shape, sizes.order):
         found += [(done + a, done + b) for a, b in runs(part.target_shape)]
         done += math.prod(part.target_shape)
     return found

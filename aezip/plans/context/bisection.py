@@ -93,19 +93,11 @@ class Step:
         return slice(self.parity[at] * self.stride, None, 2 * self.stride)
 
 
-def steps(lengths: tuple[int, ...], corner: bool) -> list[Step]:
-    """Return the refinements of a group of axes of the given lengths.
-
-    Parameters
-    ----------
-    corner
-        Points between more neighbours come first (their mean is known well); else those on the axes (smooth data).
-    """
+def steps(lengths: tuple[int, ...]) -> list[Step]:
+    """Return the refinements of a group of axes of the given lengths: points on the axes first, those between them later."""
     axes = len(lengths)
     out = [Step(0, (0,) * axes, ())]
     parities = sorted((p for p in itertools.product((0, 1), repeat=axes) if any(p)), key=lambda p: (sum(p), p[::-1]))
-    if corner:
-        parities.reverse()
     for level in reversed(range(max(1, math.ceil(math.log2(max(lengths)))) if max(lengths) > 1 else 0)):
         stride = 1 << level
         known: list[tuple[int, ...]] = []
@@ -240,9 +232,9 @@ def _padded(values: Float, width: list[tuple[int, int]]) -> Float:
     return out
 
 
-def passes(shape: tuple[int, ...], order: Order, corner: bool) -> Iterator[Pass]:
+def passes(shape: tuple[int, ...], order: Order) -> Iterator[Pass]:
     """Yield the passes over a chunk of `shape` in the order of decoding."""
-    groups = [steps(tuple(shape[a] for a in axes), corner) for axes in order]
+    groups = [steps(tuple(shape[a] for a in axes)) for axes in order]
     for combination in itertools.product(*groups):
         part = Pass(order, combination, shape)
         if all(part.target_shape):

@@ -44,13 +44,13 @@ class Builtin:
         """The sizes, on the first axes of an array."""
         kind, *numbers = self.name.split("-")[:-1]
         if kind == "scan":
-            return ContextSizes((), False, HIDDEN, BITS, scan=tuple(range(int(numbers[0]))))
+            return ContextSizes((), HIDDEN, BITS, scan=tuple(range(int(numbers[0]))))
         if kind == "signal":
-            return ContextSizes((), False, HIDDEN, BITS, columns=int(numbers[0]))
+            return ContextSizes((), HIDDEN, BITS, columns=int(numbers[0]))
         axes, order = itertools.count(), []
         for length in (kind, *numbers):
             order.append(tuple(itertools.islice(axes, int(length))))
-        return ContextSizes(tuple(order), False, HIDDEN, BITS)
+        return ContextSizes(tuple(order), HIDDEN, BITS)
 
 
 # a network's number is its place in the list, from 1 on
@@ -59,6 +59,18 @@ BUILTINS: tuple[Builtin, ...] = (
     Builtin("1-2-whole", "fcdd99f7e125eb17ce0c80b4a1c92e9d16ea90a5b6a42a8d679d0b0b37b78f0d"),
     Builtin("2-fine", "d5de7ac5776ce160120eaed2f38c2f4995f6772718a60659286583498024531e"),
     Builtin("2-whole", "cbb6d8da36fdc97ba304f6082b2d5aaec134bf9d4e3607c64b4ca7c7042fffa0"),
+    Builtin("scan-3-fine", "a9ab210bfad4ef65acab3e8c8b36520415ce19ad2fcb26f03ed80db6422bd44d"),
+    Builtin("scan-3-whole", "e209094d9272603d1cbdd590c985da61119ba6b07f1a7d4cc75493effc59116f"),
+    Builtin("1-1-fine", "d6251e2eb49e589a8a1b510a98d062f0c03c0150cffd12a48371ab75e83aa994"),
+    Builtin("1-1-whole", "ca835183bf4ff37d098822145566c83f392c7cfa49dd8929fde625812b47ad10"),
+    Builtin("scan-2-fine", "1f142f2b7d4470837a87929b2188da4320581ba57bead193e65d657b8c747421"),
+    Builtin("scan-2-whole", "37e02113f5358cd2370365960330fafe425e99f299338627dcf119eeca3b73f6"),
+    Builtin("3-fine", "242703612aff2abdbaf9155fb093f3015f99a4b6e8b87131e63f064f792b39c1"),
+    Builtin("3-whole", "ca5bd904786272c88492cd8f5b5f45711bda3a13b5e2feaae7407ee43b1ab4aa"),
+    Builtin("signal-1-fine", "f6913b764c0ebfc6079f5d88ead03bff929443993ddc516d32363c9973da15cc"),
+    Builtin("signal-1-whole", "c65f3b9377b2557dc3572191c68e18e60124e4f4afffafdfbfee2bf92961abcd"),
+    Builtin("1-fine", "3222a2aeed7ed7f918e075c2f4ab8cf24c010b3dd69872c956c2ba74753c711d"),
+    Builtin("1-whole", "3e6ccb267a6e990ed75940883d1fd9ab7421b1b9bed481aae662f1175033ade0"),
 )
 
 
@@ -68,7 +80,7 @@ def _way(sizes: ContextSizes) -> tuple[Any, ...]:
 
 def number_for(sizes: ContextSizes, *, whole: bool) -> int:
     """Return the number of the network for a way over the axes; 0: there is none."""
-    if sizes.spike is not None or sizes.corner:
+    if sizes.spike is not None:
         return 0
     found = [n for n, b in enumerate(BUILTINS, start=1) if b.whole == whole and _way(b.sizes) == _way(sizes)]
     return found[-1] if found else 0
@@ -105,7 +117,7 @@ def load(number: int, sizes: ContextSizes) -> ContextNet:
         If the installation lacks its file, or the file was altered.
     """
     net = _loaded(number)
-    if _way(net.sizes) != _way(sizes) or sizes.hidden != HIDDEN or sizes.spike is not None or sizes.corner:
+    if _way(net.sizes) != _way(sizes) or sizes.hidden != HIDDEN or sizes.spike is not None:
         raise CorruptFile("the built-in network does not suit the plan: the file is damaged")
     return replace(net, sizes=sizes, types=None)
 

@@ -44,8 +44,6 @@ class ContextSizes:
     ----------
     order
         Groups of axes; see `bisection`.
-    corner
-        See `bisection.steps`.
     hidden
         Units of each hidden layer.
     precision
@@ -59,7 +57,6 @@ class ContextSizes:
     """
 
     order: Order
-    corner: bool
     hidden: int
     precision: int
     columns: int = 0

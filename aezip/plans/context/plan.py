@@ -25,8 +25,6 @@ from aezip.plans.autoencoder import chunk as network
 from aezip.plans.autoencoder.chunk import Coded
 from aezip.plans.autoencoder.networks import Model, from_bytes
 from aezip.plans.autoencoder.plan import NetworkPlan
-from aezip.plans.buckets import BucketPlan
-from aezip.plans.columns.plan import RecallPlan
 from aezip.quantize.grid import Grid
 
 from . import walk as refinement
@@ -93,7 +91,6 @@ class ContextPlan:
         return {
             "kind": "context",
             "order": [list(axes) for axes in self.sizes.order],
-            "corner": self.sizes.corner,
             "hidden": self.sizes.hidden,
             "precision": self.sizes.precision,
             "origin": self.origin,
@@ -109,7 +106,7 @@ class ContextPlan:
         if self.series is not None:
             return f"signal along {self.series.axis}, {self.sizes.columns} columns, {self.sizes.hidden} hidden"
         way = way_name(self.sizes.order, self.sizes.scan)
-        name = f"context {way}{', corners first' if self.sizes.corner else ''}, {self.sizes.hidden} hidden"
+        name = f"context {way}, {self.sizes.hidden} hidden"
         if self.sizes.spike is not None:
             name += f", {self.sizes.spike} apart"
         return name if self.base is None else f"{self.base.describe()}; {name}"
@@ -126,7 +123,7 @@ class ContextPlan:
         damaged = CorruptFile("the plan in the header is malformed: the file is damaged")
         try:
             order = tuple(tuple(axes) for axes in value["order"])
-            corner, numbers = value["corner"], [value[n] for n in ("hidden", "precision", "origin")]
+            numbers = [value[n] for n in ("hidden", "precision", "origin")]
             base, signal, spike = value["base"], value["series"], value["spike"]
             scan = tuple(value.get("scan", ()))
         except (KeyError, TypeError) as error:
@@ -138,17 +135,17 @@ class ContextPlan:
         good = good and (not scan or 2 <= len(scan) <= MOST_AXES)
         good = good and all(1 <= len(axes) <= 4 for axes in order) and kinds(order) <= MOST_KINDS
         good = good and (spike is None or (whole and type(spike) is int and abs(spike) < 1 << 60))
-        good = good and isinstance(corner, bool) and all(type(n) is int for n in numbers)
+        good = good and all(type(n) is int for n in numbers)
         if not good or not 1 <= numbers[0] <= 512 or not 10 <= numbers[1] <= 30 or abs(numbers[2]) >= 1 << 60:
             raise damaged
         plan = None
         if base is not None:
             plan = NetworkPlan.from_json(base, shape, whole=whole)
-            if plan.difference is not None or len(plan.sizes.groups) > 1 or numbers[2]:
+            if plan.difference is not None or len(plan.sizes.groups) > 1 or not plan.sizes.width or numbers[2]:
                 raise damaged
         hidden, precision, origin = numbers
         columns = 0 if series is None else series.count(shape)
-        sizes = ContextSizes(order, corner, hidden, precision, columns, spike, scan)
+        sizes = ContextSizes(order, hidden, precision, columns, spike, scan)
         number = 0
         if "builtin" in value:
             from . import builtin as builtins  # where a file names none, this module is not needed
@@ -173,22 +170,6 @@ def way_name(order: Order, scan: Axes) -> str:
     if scan:
         return f"scan {'>'.join(map(str, scan))}"
     return ">".join("+".join(map(str, axes)) for axes in order)
-
-
-def needed(plan: object) -> list[str]:
-    """Return the features that readers of format 1.2 may lack and a plan needs."""
-    if isinstance(plan, BucketPlan):
-        return ["buckets"]
-    if isinstance(plan, RecallPlan):
-        return [name for name, used in (("classes", plan.classed), ("recency", plan.recent)) if used]
-    inner = bottleneck(plan)
-    convolved = inner is not None and bool(inner.sizes.axes)
-    context = isinstance(plan, ContextPlan)
-    return (
-        ["convolution"] * convolved
-        + ["builtin"] * (context and bool(plan.builtin))  # type: ignore[attr-defined]
-        + ["scan"] * (context and bool(plan.sizes.scan))  # type: ignore[attr-defined]
-    )
 
 
 def bottleneck(plan: object) -> NetworkPlan | None:

@@ -135,7 +135,7 @@ class Walk:
         every = self.sizes.slots
         inner, outer = error_slots(every, len(self.sizes.order))
         near = tuple(every[i] for i in (*inner, *outer))
-        for part in passes(self.shape, self.sizes.order, self.sizes.corner):
+        for part in passes(self.shape, self.sizes.order):
             active = tuple(part.active(every))
             near_active = part.active(near)
             near_views = part.views(self.errors, near)
