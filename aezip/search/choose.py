@@ -73,7 +73,7 @@ class Selector(ConvolutionTrials):
         """Return the best plan without training: the best without a network, or a built-in network as it is."""
         if best.size < LEAST:
             return best
-        untrained = replace(self, preset=PRESETS["instant"])
+        untrained = self if not self.preset.trains else replace(self, preset=PRESETS["instant"])
         refined = untrained._contexts()
         if refined is None or refined.size > best.size * CLOSE:
             return best
@@ -164,7 +164,7 @@ class Selector(ConvolutionTrials):
         done: list[Choice] = []
         for plan, grid in tries:
             done.append(self._train(plan, grid, self.preset.trial_steps))
-            if len(done) == 2 and min(c.size for c in done) > hopeless:
+            if min(c.size for c in done) > (1.5 if len(done) == 1 else 1.0) * hopeless and len(done) <= 2:
                 break
         if not done:
             return None

@@ -17,7 +17,7 @@ from aezip.plans.context import builtin as builtins
 from aezip.plans.context.bisection import Order
 from aezip.plans.context.plan import way_name
 from aezip.plans.context.raster import Axes, scans
-from aezip.plans.context.signal import series_for
+from aezip.plans.context.signal import Series, series_for
 from aezip.quantize.grid import Grid
 
 from . import context as contextual
@@ -26,25 +26,49 @@ from .context import Below, Refinement
 from .sample import Trials, network_sizes
 
 WIDE_ROWS = 32  # features from which a row may have an autoencoder below a context network
-CLOSE = 1.05  # of built-in networks: how much larger one may be on a part of the sample to be the best on all
+CLOSE = 1.15  # of built-in networks: how much larger one may be on a part of the sample to be the best on all
+SURE = 3  # ways that are compared on all
+SMALL_NETWORK = 40_000  # bytes up to which a small network of its own may be better than a built-in one trained on
 WORTH = 1.5  # a trial larger than the best one times this is given up
 HIDDEN = ((15_000, 8), (200_000, 16), (4_000_000, 32))  # bytes up to which a context network has so many hidden units
 
 
 class Way(NamedTuple):
-    """How a context network goes over an array: groups of axes bisected, or axes scanned; neither: along a signal."""
+    """How a context network goes over an array: groups of axes bisected, or axes scanned; neither: along a signal.
+
+    `beside`: columns of the signal are side by side, and none sees another.
+    """
 
     order: Order
     scan: Axes = ()
+    beside: bool = False
+
+    def series(self, shape: tuple[int, ...]) -> Series | None:
+        """Return the signal of chunks of `shape`; None if it is none."""
+        if self.order or self.scan:
+            return None
+        found = series_for(shape)[0]
+        return replace(found, columns=None) if self.beside else found
+
+    @property
+    def name(self) -> str:
+        """Return a short name."""
+        return way_name(self.order, self.scan) or f"along a signal{', columns apart' * self.beside}"
 
 
 def way_of(refined: Refinement) -> Way:
     """Return how a trained context network goes over an array."""
-    return Way(refined.plan.sizes.order, refined.plan.sizes.scan)
+    sizes, series = refined.plan.sizes, refined.plan.series
+    return Way(sizes.order, sizes.scan, series is not None and series.columns is None)
 
 
 class ContextTrials(Trials):
     """Tries context plans and remembers their bytes."""
+
+    @cached_property
+    def _seen(self) -> dict[tuple[int, Way, bool, bool], Refinement | None]:
+        """What came of built-in networks: by grid, way, whether on all of the sample, whether fitted."""
+        return {}
 
     @cached_property
     def _crop(self) -> Piece:
@@ -68,7 +92,8 @@ class ContextTrials(Trials):
         grids = [g for g in (self.fine, *self.wholes[:1]) if g is not None]
         ways = [Way(order) for order in contextual.orders(self.context_pieces[0].x.shape)[: self.preset.context_trials]]
         ways += [Way((), scan) for scan in scans(self._crop.x.shape)]
-        ways += [Way(())] if series_for(self._crop.x.shape) else []
+        signals = series_for(self._crop.x.shape)
+        ways += [Way((), (), beside) for s in signals for beside in ((False, True) if s.columns is not None else (True,))]
         done = self._made(self._looked_at(grids[0], way) for way in ways)
         if len(grids) > 1 and done:
             ranked = [way_of(r) for r in sorted(done, key=lambda r: r.size)]
@@ -80,15 +105,17 @@ class ContextTrials(Trials):
         return self._spiked_context(best, grids[-1]) or best
 
     def _sure(self, done: list[Refinement]) -> Refinement | None:
-        """Return the best context plan; where built-in networks are close on the part, by all of the sample."""
+        """Return the best context plan; where built-in networks are close, by all of the sample, linear parts fitted.
+
+        What training makes of a network is nearer to that than to the network as it is.
+        """
         ranked = sorted(done, key=lambda r: r.size)
-        close = [r for r in ranked if r.plan.builtin and r.size < CLOSE * ranked[0].size][:2]
+        close = [r for r in ranked if r.plan.builtin and r.size < CLOSE * ranked[0].size][:SURE]
         if len(close) < 2 or close[0] is not ranked[0]:
             return ranked[0] if ranked else None
-        final = self._made(self._as_it_is(r.grid, way_of(r), final=True) for r in close)
-        if len(final) < 2 or final[0].size <= final[1].size:
-            return close[0]
-        return close[1]
+        final = ((self._as_it_is(r.grid, way_of(r), final=True, fit=True), r) for r in close)
+        sizes = [(made.size, number, r) for number, (made, r) in enumerate(final) if made is not None]
+        return min(sizes)[2] if sizes else ranked[0]
 
     def _looked_at(self, grid: Grid, way: Way) -> Refinement | None:
         """Return a context plan on the part for trials: with a built-in network, where there is none after a short training."""
@@ -99,9 +126,13 @@ class ContextTrials(Trials):
 
     def _as_it_is(self, grid: Grid, way: Way, *, final: bool = False, fit: bool = False) -> Refinement | None:
         """Code the part for trials, or the sample, with a built-in network; None where there is none, or it fails."""
+        key = (id(grid), way, final, fit)
+        if key in self._seen:
+            return self._seen[key]
+
         def make() -> Refinement | None:
             pieces, share = self._part(final=final)
-            series = None if any(way) else series_for(pieces[0].x.shape)[0]
+            series = way.series(pieces[0].x.shape)
             made = contextual.use(
                 grid, pieces, share, way.order, series=series, scan=way.scan, fit=fit, threads=self.threads
             )
@@ -109,7 +140,8 @@ class ContextTrials(Trials):
                 self._note(as_choice(made))
             return made
 
-        return self._attempt(f"context {way_name(*way) or 'along a signal'}, built in", make, None)
+        self._seen[key] = self._attempt(f"context {way.name}, built in", make, None)
+        return self._seen[key]
 
     def _spiked_context(self, best: Refinement, grid: Grid) -> Refinement | None:
         """Return a context plan with the most frequent number apart, where it is better after training than without."""
@@ -136,7 +168,7 @@ class ContextTrials(Trials):
         spike: int | None = None, final: bool = False, longer: bool = False, builtin: int = 0,
     ) -> Refinement | None:
         """Train a context network, code the sample or the part for trials, count bytes; None if that fails."""
-        name = f"context {way_name(*way) or 'along a signal'}, hidden {hidden}"
+        name = f"context {way.name}, hidden {hidden}"
         make = partial(
             self._trained_context, grid, way, hidden, steps, below=below, spike=spike, final=final, longer=longer, builtin=builtin
         )
@@ -147,9 +179,8 @@ class ContextTrials(Trials):
         builtin: int,
     ) -> Refinement:
         pieces, share = self._part(final=final)
-        name = way_name(*way) or "along a signal"
-        series = None if any(way) else series_for(pieces[0].x.shape)[0]
-        report = self._context_reporter(pieces[0], final=final, name=name)
+        series = way.series(pieces[0].x.shape)
+        report = self._context_reporter(pieces[0], final=final, name=way.name)
         refined = contextual.train(
             grid, pieces, share, way.order, hidden, steps, self.seed, below=below, series=series, scan=way.scan, spike=spike,
             final=final or longer, builtin=builtin, threads=self.threads, report=report,
@@ -200,7 +231,7 @@ class ContextTrials(Trials):
             made.append(self._context(
                 grid, way, builtins.HIDDEN, self.preset.adapt_steps, final=True, builtin=refined.plan.builtin
             ))  # fmt: skip
-            if refined.size < HIDDEN[0][0]:
+            if refined.size < SMALL_NETWORK:
                 made.append(self._context(grid, way, HIDDEN[0][1], self.preset.context_steps, final=True))
         return [as_choice(one) for one in self._made(made)]
 

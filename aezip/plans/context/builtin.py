@@ -71,6 +71,8 @@ BUILTINS: tuple[Builtin, ...] = (
     Builtin("signal-1-whole", "c65f3b9377b2557dc3572191c68e18e60124e4f4afffafdfbfee2bf92961abcd"),
     Builtin("1-fine", "3222a2aeed7ed7f918e075c2f4ab8cf24c010b3dd69872c956c2ba74753c711d"),
     Builtin("1-whole", "3e6ccb267a6e990ed75940883d1fd9ab7421b1b9bed481aae662f1175033ade0"),
+    Builtin("1-3-fine", "9d412a8e5d36b016fd89dd73cef066568c0a38f54be216ca56be173bf9673711"),
+    Builtin("1-3-whole", "6ad4c744177a8cc20bd37ac3a97658ca35c723507f7f9c2dc05493ad5fbf2803"),
 )
 
 
