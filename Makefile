@@ -39,6 +39,7 @@ coverage: $(VENV)/.test  ## run the tests and tell which lines they do not reach
 
 lint: $(VENV)/.test  ## ruff and mypy
 	$(BIN)/ruff check aezip tests benchmarks tools
+	$(BIN)/ruff format --check aezip tests benchmarks tools
 	$(BIN)/mypy --strict aezip benchmarks
 
 format: $(VENV)/.test  ## put the source into the one form

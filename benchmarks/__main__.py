@@ -23,12 +23,8 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", nargs="+", metavar="NAME", choices=list(DATASETS), help="data sets to measure")
     parser.add_argument("--bounds", nargs="+", metavar="BOUND", choices=list(BOUNDS), help=f"of {', '.join(BOUNDS)}")
-    parser.add_argument(
-        "--codecs", nargs="+", metavar="CODEC", choices=["aezip", *PEERS], help=f"of aezip, {', '.join(PEERS)}"
-    )
-    parser.add_argument(
-        "--preset", nargs="+", default=["balanced"], choices=PRESETS, help="effort of aezip, one or several"
-    )
+    parser.add_argument("--codecs", nargs="+", metavar="CODEC", choices=["aezip", *PEERS], help=f"of aezip, {', '.join(PEERS)}")
+    parser.add_argument("--preset", nargs="+", default=["balanced"], choices=PRESETS, help="effort of aezip, one or several")
     parser.add_argument("--quick", action="store_true", help="a few data sets, aezip at preset fast, short searches")
     parser.add_argument(
         "--resume",

@@ -22,9 +22,7 @@ CRASHES = 6  # attempts after which a peer that keeps crashing is left alone
 PRESETS = ("instant", "fast", "balanced", "best")
 
 
-def _search(
-    emit: Emit, dataset: str, bound: str, peer: str, skip: list[str], folder: Path | None, seconds: float
-) -> None:
+def _search(emit: Emit, dataset: str, bound: str, peer: str, skip: list[str], folder: Path | None, seconds: float) -> None:
     chosen = DATASETS[dataset]
     Search(emit, pose(chosen.load(folder), BOUNDS[bound], chosen.fill), PEERS[peer], skip, seconds).run()
 
@@ -53,11 +51,7 @@ def peer_row(
             break
         skip.append(tried[-1])
     good = [r for r in rows if r["status"] == "ok"]
-    row = (
-        min(good, key=lambda r: int(r["bytes"]))
-        if good
-        else (rows[-1] if rows else {"status": crashes.most_common(1)[0][0]})
-    )
+    row = min(good, key=lambda r: int(r["bytes"])) if good else (rows[-1] if rows else {"status": crashes.most_common(1)[0][0]})
     found = {**row, "search_seconds": round(time.perf_counter() - began, 2)}
     return {**found, "crashes": dict(crashes)} if crashes else found
 

@@ -23,9 +23,7 @@ STYLES = {  # a colour-blind-safe choice, told apart by marker as well
 }
 
 
-def _points(
-    all_cells: dict[tuple[str, str], Cell], dataset: str, codec: str, *, per_feature: bool
-) -> list[tuple[float, float]]:
+def _points(all_cells: dict[tuple[str, str], Cell], dataset: str, codec: str, *, per_feature: bool) -> list[tuple[float, float]]:
     """Return (error as a share of the range, bits a value) over the bounds; a preset's name stands for aezip."""
     source = dataset if codec in ("fast", "balanced", "best") else DATASETS[dataset].peers or dataset
     found = []
@@ -58,9 +56,7 @@ def rate_distortion(all_cells: dict[tuple[str, str], Cell], preset: str, path: P
     from matplotlib.figure import Figure
 
     wanted = dict.fromkeys(
-        (name, BOUNDS[label].per_feature)
-        for name, label in all_cells
-        if BOUNDS[label].share and not DATASETS[name].peers
+        (name, BOUNDS[label].per_feature) for name, label in all_cells if BOUNDS[label].share and not DATASETS[name].peers
     )
     if not wanted:
         return None

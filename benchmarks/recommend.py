@@ -100,8 +100,9 @@ def peer_bytes(problem: Problem) -> Iterator[tuple[str, int]]:
     filled = np.where(there, whole - low, 0).astype(np.int16)
     yield "quantize+pcodec", min(_encoded("quantize+pcodec", a) for a in _turned(filled))
     yield "quantize+zstd", min(_encoded("quantize+zstd", a) for a in _turned(filled))
-    yield "SZ3 (absolute bound 0.49 unit, 0 = not rated)", min(
-        _encoded("SZ3", a.astype(np.float32), 0.49) for a in _turned(filled)
+    yield (
+        "SZ3 (absolute bound 0.49 unit, 0 = not rated)",
+        min(_encoded("SZ3", a.astype(np.float32), 0.49) for a in _turned(filled)),
     )
     masks = [_encoded("zstd-19", np.packbits(a)) for a in _turned(there.astype(np.uint8))]
     for name in ("quantize+pcodec", "quantize+zstd"):
@@ -133,8 +134,13 @@ def measured(problem: Problem, preset: str) -> dict[str, Any]:
             error = problem.error(archive.predict())
     held_out = report.arrays[0].recommender
     return {
-        "preset": preset, "plain": plain.file_bytes, "mask": plain.bytes.get("mask", 0), "bytes": report.file_bytes,
-        "recommender": report.bytes["recommender"], "error": error, "seconds": seconds,
+        "preset": preset,
+        "plain": plain.file_bytes,
+        "mask": plain.bytes.get("mask", 0),
+        "bytes": report.file_bytes,
+        "recommender": report.bytes["recommender"],
+        "error": error,
+        "seconds": seconds,
         "held_out": None if held_out is None else held_out["held_out_rmse"],
     }
 

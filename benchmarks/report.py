@@ -140,9 +140,7 @@ def losses(all_cells: dict[tuple[str, str], Cell], preset: str) -> list[str]:
     for (name, label), cell in all_cells.items():
         best, row = best_peer(all_cells, name, label), _effort(cell, preset)
         if best and row and row["status"] == "ok" and best.bytes < row["bytes"]:
-            found.append(
-                (best.bytes / row["bytes"], f"| {name} | {label} | {best.peer} | {best.how.replace('|', '/')} |")
-            )
+            found.append((best.bytes / row["bytes"], f"| {name} | {label} | {best.peer} | {best.how.replace('|', '/')} |"))
     if not found:
         return ["None."]
     head = ["| best peer / aezip | data | bound | peer | given as |", "|--:|---|---|---|---|"]
@@ -159,9 +157,7 @@ def peer_table(all_cells: dict[tuple[str, str], Cell]) -> list[str]:
         sizes = {n: r["bytes"] for n, r in passing(cell["peers"])}
         smallest = min(sizes.values(), default=0)
         entries = [
-            (f"**{sizes[n]:,}**" if sizes[n] == smallest else f"{sizes[n]:,}")
-            if n in sizes
-            else _why(cell["peers"].get(n))
+            (f"**{sizes[n]:,}**" if sizes[n] == smallest else f"{sizes[n]:,}") if n in sizes else _why(cell["peers"].get(n))
             for n in names
         ]
         lines.append(f"| {dataset} | {label} | " + " | ".join(entries) + " |")
@@ -178,11 +174,7 @@ def failures(all_cells: dict[tuple[str, str], Cell]) -> list[str]:
     for (dataset, label), cell in all_cells.items():
         rows = [*cell["peers"].items(), *((f"aezip {p}", r) for p, r in cell["aezip"].items())]
         for name, row in rows:
-            error = (
-                f", {row['share_of_bound']:.4g} of the bound"
-                if math.isfinite(row.get("share_of_bound") or math.inf)
-                else ""
-            )
+            error = f", {row['share_of_bound']:.4g} of the bound" if math.isfinite(row.get("share_of_bound") or math.inf) else ""
             if row["status"] not in ("ok", "does not apply"):
                 lines.append(f"- {dataset} {label} {name}: {row['status']}{error}. {row.get('note', '')}".rstrip())
             elif row.get("crashes"):

@@ -107,9 +107,7 @@ def summary_table(found: Iterable[dict[str, Any]]) -> list[str]:
     for cell in found:
         peer = f"{cell['best_peer_bytes']:,}" if cell["best_peer_bytes"] else ""
         if "bytes" not in cell:
-            lines.append(
-                f"| {cell['data']} | {cell['bound']} | {cell['status']} | {cell['best_peer'] or ''} | {peer} | | | | |"
-            )
+            lines.append(f"| {cell['data']} | {cell['bound']} | {cell['status']} | {cell['best_peer'] or ''} | {peer} | | | | |")
             continue
         size = f"{cell['bytes']:,}" if cell["status"] == "ok" else cell["status"]
         gain = f"{cell['gain']:.3f}" if cell["gain"] else ""
@@ -133,9 +131,7 @@ def cell_lines(dataset: Dataset, bound: Bound, most: int | None, preset: str, ou
     parts = ", ".join(f"{phase} {s:.1f}" for phase, s in row["phase_seconds"].items() if s >= 0.05)
     return [
         Line(f"{name}: bytes", f"{row['bytes']:,}", f"at most {limit:,}", row["bytes"] <= limit, remark),
-        Line(
-            f"{name}: training, s", f"{seconds:.1f}", f"under {TRAINING_SECONDS:g}", seconds < TRAINING_SECONDS, parts
-        ),
+        Line(f"{name}: training, s", f"{seconds:.1f}", f"under {TRAINING_SECONDS:g}", seconds < TRAINING_SECONDS, parts),
     ]
 
 

@@ -129,9 +129,7 @@ def predictions(decoder: Decoder, index: int, stream: bytes, name: str) -> Float
     return plan.row_layout(shape).rows(values.astype(np.float64))
 
 
-def nearest(
-    chunks: Iterable[Float64], query: Float64, k: int, metric: str, without: int | None = None
-) -> Neighbours:
+def nearest(chunks: Iterable[Float64], query: Float64, k: int, metric: str, without: int | None = None) -> Neighbours:
     """Return the `k` rows nearest to a query.
 
     Parameters

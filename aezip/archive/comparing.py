@@ -131,9 +131,7 @@ def by_name(data: Any) -> dict[str, Any]:
 
 
 @undisturbed
-def verify(
-    original: Any, source: Source, *, threads: int | None = None, model: AnyModel = None
-) -> dict[str, Metrics]:
+def verify(original: Any, source: Source, *, threads: int | None = None, model: AnyModel = None) -> dict[str, Metrics]:
     """Compare originals with a file, value by value; return the errors of each array.
 
     Raises

@@ -113,6 +113,4 @@ def _plain(key: Any) -> Any:
     try:
         return operator.index(key)
     except TypeError:
-        raise InvalidInput(
-            "only integers, slices and Ellipsis index an archive: decode first for anything else"
-        ) from None
+        raise InvalidInput("only integers, slices and Ellipsis index an archive: decode first for anything else") from None

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from .report import Report
 
 
-
 def thread_count(threads: int | None) -> int:
     """Return how many threads were asked for."""
     if threads is None:
@@ -203,9 +202,7 @@ class Archive(Mapping[str, ArrayView]):
         """Return itself."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         """Close the file."""
         self.close()
 

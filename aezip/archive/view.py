@@ -183,9 +183,7 @@ class ArrayView:
             If the plan has no codes.
         """
         plan, _ = features.autoencoder(self._decoder, self.name)
-        parts = [
-            features.codes(self._decoder, i, self._code_stream(i), self.name) for i in range(self._decoder.chunk_count)
-        ]
+        parts = [features.codes(self._decoder, i, self._code_stream(i), self.name) for i in range(self._decoder.chunk_count)]
         joined = np.concatenate(parts) if parts else np.zeros((0, plan.sizes.width))
         return joined.astype(np.int32)
 

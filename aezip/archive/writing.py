@@ -60,9 +60,7 @@ def _encode(encoder: Encoder, writer: Writer, name: str, threads: int, progress:
     writer.end(header, encoder.shared)
 
 
-def _check(
-    source: Source, encoders: dict[str, Encoder], threads: int, progress: Progress, model: Model | None = None
-) -> None:
+def _check(source: Source, encoders: dict[str, Encoder], threads: int, progress: Progress, model: Model | None = None) -> None:
     """Decode the finished file and compare every value with the original.
 
     Raises

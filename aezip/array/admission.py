@@ -94,8 +94,10 @@ def check_shape(shape: tuple[int, ...]) -> None:
         If not.
     """
     if len(shape) > MAX_AXES or math.prod(n for n in shape if n) > MAX_VALUES:
-        raise InvalidInput(f"the shape {shape} is beyond what a file holds: {MAX_AXES} axes, 2^{MAX_VALUES.bit_length() - 1} "
-                           "values along all those that are not empty: reshape the array")
+        raise InvalidInput(
+            f"the shape {shape} is beyond what a file holds: {MAX_AXES} axes, 2^{MAX_VALUES.bit_length() - 1} "
+            "values along all those that are not empty: reshape the array"
+        )
 
 
 def admit(array: ArrayLike, fill_value: Any = None, valid_range: Any = None) -> Admitted:
@@ -121,14 +123,23 @@ def admit(array: ArrayLike, fill_value: Any = None, valid_range: Any = None) -> 
     dtype = plain.dtype
     check_shape(plain.shape)
     if not admissible(dtype):
-        raise InvalidInput(f"arrays of type {_describe(dtype)} cannot be compressed: "
-                           "give a numeric array (float16/32/64, integers, bool, complex64/128, dates)")
+        raise InvalidInput(
+            f"arrays of type {_describe(dtype)} cannot be compressed: "
+            "give a numeric array (float16/32/64, integers, bool, complex64/128, dates)"
+        )
     fill = None if fill_value is None else values_of_fill(fill_value, dtype)
     if masking is not None and masking.pattern:
         stored = np.frombuffer(masking.pattern, _component(dtype))[:1].astype(_component(dtype).newbyteorder("="))
         fill = stored if fill is None else np.concatenate([stored, fill])
-    return Admitted(plain.shape, dtype.str, _numeric(plain.reshape(1) if plain.ndim == 0 else plain),
-                    dtype.kind in "bmM", fill, None if valid_range is None else ValidRange.of(valid_range, dtype), masking)
+    return Admitted(
+        plain.shape,
+        dtype.str,
+        _numeric(plain.reshape(1) if plain.ndim == 0 else plain),
+        dtype.kind in "bmM",
+        fill,
+        None if valid_range is None else ValidRange.of(valid_range, dtype),
+        masking,
+    )
 
 
 def _unmask(array: ArrayLike) -> tuple[NDArray[Any], Masking | None]:
@@ -146,8 +157,9 @@ def _unmask(array: ArrayLike) -> tuple[NDArray[Any], Masking | None]:
     try:
         return np.asarray(array), None
     except (ValueError, TypeError) as error:
-        raise InvalidInput(f"the input is not an array of numbers ({str(error).splitlines()[0][:120]}): "
-                           "give one rectangular numeric array") from error
+        raise InvalidInput(
+            f"the input is not an array of numbers ({str(error).splitlines()[0][:120]}): give one rectangular numeric array"
+        ) from error
 
 
 def _describe(dtype: np.dtype[Any]) -> str:
@@ -171,8 +183,9 @@ def _numeric(plain: NDArray[Any]) -> NDArray[Any]:
     component = _component(plain.dtype)
     if plain.dtype.kind == "c":
         # A view by strides works whatever the strides of the input are, where `view` asks for contiguous pairs.
-        return np.lib.stride_tricks.as_strided(plain.real.view(component), (*plain.shape, 2),
-                                               (*plain.strides, component.itemsize), writeable=False)
+        return np.lib.stride_tricks.as_strided(
+            plain.real.view(component), (*plain.shape, 2), (*plain.strides, component.itemsize), writeable=False
+        )
     return plain if component == plain.dtype else plain.view(component)
 
 

@@ -246,8 +246,10 @@ def _range_tolerance(bound: RangeRelative, statistics: Statistics) -> NDArray[np
     shape: tuple[int, ...] = ()
     if bound.per_feature and statistics.columns > 1:
         if statistics.column_range is None:
-            raise InvalidInput(f"a bound per feature is limited to 65536 features, the data has {statistics.columns}: "
-                               "use the bound without per-feature, or reshape")
+            raise InvalidInput(
+                f"a bound per feature is limited to 65536 features, the data has {statistics.columns}: "
+                "use the bound without per-feature, or reshape"
+            )
         shape = statistics.column_range.shape
         assert statistics.column_minimum is not None and statistics.column_maximum is not None  # noqa: PT018
         spans = zip(statistics.column_minimum.reshape(-1).tolist(), statistics.column_maximum.reshape(-1).tolist(), strict=True)

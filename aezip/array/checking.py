@@ -28,8 +28,9 @@ _UINT64_MAX = (1 << 64) - 1
 _LEAST_PRODUCT = 2.0**-900  # the parts of smaller ones fall below the smallest float64
 
 
-def violations(original: NDArray[Any], decoded: NDArray[Any], tolerance: Tolerance,
-               exact_mask: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
+def violations(
+    original: NDArray[Any], decoded: NDArray[Any], tolerance: Tolerance, exact_mask: NDArray[np.bool_] | None = None
+) -> NDArray[np.bool_]:
     """Return where `decoded` breaks the bound: the one exact check.
 
     Non-finite values and -0.0 of the original, and values under `exact_mask`, must be bit-identical.  PSNR is not
@@ -54,8 +55,10 @@ def violations(original: NDArray[Any], decoded: NDArray[Any], tolerance: Toleran
         If shapes or types differ.
     """
     if original.shape != decoded.shape or original.dtype.newbyteorder("=") != decoded.dtype.newbyteorder("="):
-        raise InvalidInput(f"cannot compare {original.dtype} {original.shape} with {decoded.dtype} {decoded.shape}: "
-                           "give arrays of one shape and type")
+        raise InvalidInput(
+            f"cannot compare {original.dtype} {original.shape} with {decoded.dtype} {decoded.shape}: "
+            "give arrays of one shape and type"
+        )
     if original.ndim == 0:
         mask = None if exact_mask is None else np.reshape(exact_mask, 1)
         return violations(np.reshape(original, 1), np.reshape(decoded, 1), tolerance, mask).reshape(())
@@ -80,8 +83,7 @@ def _native(values: NDArray[Any]) -> NDArray[Any]:
     return values if values.dtype.isnative else values.astype(values.dtype.newbyteorder("="))
 
 
-def _check(x: NDArray[Any], y: NDArray[Any], tolerance: Tolerance,
-           mask: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+def _check(x: NDArray[Any], y: NDArray[Any], tolerance: Tolerance, mask: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
     """Check one block of native values."""
     if tolerance.kind == "lossless":
         return np.asarray(bits_of(x) != bits_of(y), dtype=np.bool_)

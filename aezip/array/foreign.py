@@ -30,8 +30,9 @@ def as_numpy(data: Any) -> Any:
         raise
     except Exception as error:  # whatever another library raises
         said = " ".join(str(error).split())[:MOST_SAID]
-        raise InvalidInput(f"{type(data).__name__} gives no array ({type(error).__name__}: {said}): "
-                           "convert it to a NumPy array first") from error
+        raise InvalidInput(
+            f"{type(data).__name__} gives no array ({type(error).__name__}: {said}): convert it to a NumPy array first"
+        ) from error
 
 
 def _converted(data: Any) -> Any:

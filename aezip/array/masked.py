@@ -130,8 +130,10 @@ def _unused(valid: npt.NDArray[Any], fill: Any) -> npt.NDArray[Any]:
     least, most = (int(present[0]), int(present[-1])) if present.size else (0, 0)
     if most < ends.max or least > ends.min:
         return np.array([most + 1 if most < ends.max else least - 1], kind)
-    gaps = np.flatnonzero(np.diff(present.astype(object)) > 1) if kind.itemsize * 8 > _SEARCHED else np.flatnonzero(
-        np.diff(present.astype(np.int64)) > 1
+    gaps = (
+        np.flatnonzero(np.diff(present.astype(object)) > 1)
+        if kind.itemsize * 8 > _SEARCHED
+        else np.flatnonzero(np.diff(present.astype(np.int64)) > 1)
     )
     if not gaps.size:
         raise InvalidInput(f"the array holds every value of {kind}: none is left for masked elements, widen it with astype()")

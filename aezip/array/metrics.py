@@ -62,8 +62,7 @@ class Accumulator:
         self._max_relative = 0.0
         self._rmse = 0.0  # of the values so far: the sum of squares could overflow
 
-    def update(self, original: NDArray[Any], decoded: NDArray[Any],
-               exact_mask: NDArray[np.bool_] | None = None) -> None:
+    def update(self, original: NDArray[Any], decoded: NDArray[Any], exact_mask: NDArray[np.bool_] | None = None) -> None:
         """Take in one chunk.
 
         Parameters
@@ -118,8 +117,7 @@ class Accumulator:
         if not other._count:
             return
         before, self._count = self._count, self._count + other._count
-        self._rmse = math.hypot(self._rmse * math.sqrt(before / self._count),
-                                other._rmse * math.sqrt(other._count / self._count))
+        self._rmse = math.hypot(self._rmse * math.sqrt(before / self._count), other._rmse * math.sqrt(other._count / self._count))
         self._minimum = min(self._minimum, other._minimum)
         self._maximum = max(self._maximum, other._maximum)
         self._max_error = max(self._max_error, other._max_error)

@@ -56,8 +56,7 @@ def values_of_fill(fill_value: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
 
 def _values_of(fill_value: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
     """Return one fill value, shape (1,) or, of a complex value with different parts, (2,)."""
-    problem = InvalidInput(f"the fill value {str(fill_value)[:40]!r} is no value of {dtype}: "
-                           "give one that the array can hold")
+    problem = InvalidInput(f"the fill value {str(fill_value)[:40]!r} is no value of {dtype}: give one that the array can hold")
     item = fill_value.item() if isinstance(fill_value, np.ndarray) and fill_value.size == 1 else fill_value
     if isinstance(item, str | bytes):
         raise problem

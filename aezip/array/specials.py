@@ -50,9 +50,7 @@ class Specials:
     apart: bool = False
 
     @classmethod
-    def scan(
-        cls, blocks: Iterable[NDArray[Any]], fill: NDArray[Any] | None = None, valid: ValidRange | None = None
-    ) -> Specials:
+    def scan(cls, blocks: Iterable[NDArray[Any]], fill: NDArray[Any] | None = None, valid: ValidRange | None = None) -> Specials:
         """Collect the special values of blocks of native values; memory is bounded by the table.
 
         Parameters
@@ -87,12 +85,12 @@ class Specials:
         if flat.dtype.kind == "f" or self.patterns or self.valid is not None:
             table = self._table(flat.dtype)
             for start in range(0, flat.size, _BLOCK):
-                self._classify(flat[start:start + _BLOCK], table, classes[start:start + _BLOCK])
+                self._classify(flat[start : start + _BLOCK], table, classes[start : start + _BLOCK])
         return classes.reshape(chunk.shape)
 
     def _classify(self, part: NDArray[Any], table: NDArray[Any], classes: NDArray[np.uint8]) -> None:
         """Classify one block into `classes`, which is zero before."""
-        candidates = _candidates(part, table[:self.fills], self.valid)
+        candidates = _candidates(part, table[: self.fills], self.valid)
         left = np.count_nonzero(candidates)
         bits = bits_of(part)
         for index, pattern in enumerate(table[:_FEW], start=1):
@@ -189,7 +187,7 @@ class Specials:
         if bool(np.any((classes > count) & (classes != EXCEPTION))):
             raise CorruptFile(f"a special value is none of the {count} of the header: the file is damaged, get another copy")
         lookup = np.zeros(256, dtype=f"u{out.dtype.itemsize}")
-        lookup[1:count + 1] = self._table(out.dtype)
+        lookup[1 : count + 1] = self._table(out.dtype)
         np.copyto(bits_of(out), lookup[classes], where=(classes != 0) & (classes != EXCEPTION))
 
     def to_json(self) -> dict[str, Any]:
@@ -223,8 +221,13 @@ class Specials:
             ends = [bytes.fromhex(text) for text in data.get("valid", ())]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise problem from error
-        if (len(patterns) > _CAPACITY or len(set(patterns)) != len(patterns) or type(fills) is not int or type(apart) is not bool
-                or not 0 <= fills <= min(MOST_FILLS + _MOST_OUTSIDE + MORE_FILLS, len(patterns))):
+        if (
+            len(patterns) > _CAPACITY
+            or len(set(patterns)) != len(patterns)
+            or type(fills) is not int
+            or type(apart) is not bool
+            or not 0 <= fills <= min(MOST_FILLS + _MOST_OUTSIDE + MORE_FILLS, len(patterns))
+        ):
             raise problem
         if any(len(pattern) != dtype.itemsize for pattern in (*patterns, *ends)):
             raise CorruptFile("the special values do not fit the type: the file is damaged")
@@ -291,7 +294,7 @@ def bits_of(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _parts(flat: NDArray[Any]) -> Iterable[NDArray[Any]]:
-    return (flat[start:start + _BLOCK] for start in range(0, flat.size, _BLOCK))
+    return (flat[start : start + _BLOCK] for start in range(0, flat.size, _BLOCK))
 
 
 def _candidates(part: NDArray[Any], fill_bits: NDArray[Any] | None, valid: ValidRange | None = None) -> NDArray[np.bool_]:

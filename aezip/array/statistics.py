@@ -79,12 +79,16 @@ def blocks(values: NDArray[Any], size: int = BLOCK) -> Iterator[NDArray[Any]]:
         return
     step = max(1, size // row)
     for start in range(0, values.shape[0], step):
-        part = values[start:start + step]
+        part = values[start : start + step]
         yield np.ascontiguousarray(part, dtype=part.dtype.newbyteorder("="))
 
 
 def scan(
-    values: NDArray[Any], fill: NDArray[Any] | None = None, valid: ValidRange | None = None, *, trailing: int = 1,
+    values: NDArray[Any],
+    fill: NDArray[Any] | None = None,
+    valid: ValidRange | None = None,
+    *,
+    trailing: int = 1,
     block: int = BLOCK,
 ) -> Statistics:
     """Return the statistics of an array in one pass over blocks.
@@ -119,10 +123,20 @@ def scan(
     has = extremes.seen
     if by_column:
         shape = values.shape[-trailing:]
-        return Statistics(values.size, count, _overall(low[has], min), _overall(high[has], max), columns,
-                          low.reshape(shape), high.reshape(shape), _range(low, high).reshape(shape), collector.result())
-    return Statistics(values.size, count, _overall(low[has], min), _overall(high[has], max), columns,
-                      None, None, None, collector.result())
+        return Statistics(
+            values.size,
+            count,
+            _overall(low[has], min),
+            _overall(high[has], max),
+            columns,
+            low.reshape(shape),
+            high.reshape(shape),
+            _range(low, high).reshape(shape),
+            collector.result(),
+        )
+    return Statistics(
+        values.size, count, _overall(low[has], min), _overall(high[has], max), columns, None, None, None, collector.result()
+    )
 
 
 def _overall(extremes: NDArray[Any], best: Any) -> float | int:

@@ -80,9 +80,7 @@ def features(source: str, output: str, name: str | None, force: bool, as_json: b
 @click.option("--metric", type=click.Choice(["euclidean", "cosine"]), default="euclidean", show_default=True)
 @click.option("--dataset", "name", metavar="PATH", help="The array, where the file holds several.")
 @json_option
-def nearest(
-    source: str, row: int | None, like: str | None, count: int, metric: str, name: str | None, as_json: bool
-) -> None:
+def nearest(source: str, row: int | None, like: str | None, count: int, metric: str, name: str | None, as_json: bool) -> None:
     """List the rows nearest to a row, by the codes alone; the array is not decoded."""
     if (row is None) == (like is None):
         raise InvalidInput("name the row with --row R, or a file that holds a new one with --like ROW.npy")

@@ -77,7 +77,11 @@ def bench(source: str, **options: Any) -> int:
 
 
 def _measure(
-    name: str, array: Any, bound: Bound, missing: dict[str, Any], options: dict[str, Any],
+    name: str,
+    array: Any,
+    bound: Bound,
+    missing: dict[str, Any],
+    options: dict[str, Any],
     progress: Callable[[ProgressEvent], None],
 ) -> dict[str, Any]:
     """Return the rows of an array, with what it is."""

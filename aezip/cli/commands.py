@@ -290,8 +290,14 @@ def info(source: str, as_json: bool) -> None:
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 @_json_option
 def test(
-    sources: tuple[str, ...], sandbox: bool, max_memory: int, max_seconds: int, model: str | None,
-    threads: int | None, quiet: bool, as_json: bool
+    sources: tuple[str, ...],
+    sandbox: bool,
+    max_memory: int,
+    max_seconds: int,
+    model: str | None,
+    threads: int | None,
+    quiet: bool,
+    as_json: bool,
 ) -> int:
     """Decode every IN.aez and check every digest, of models (.aezm) too; write nothing."""
     once(*sources)
@@ -327,8 +333,14 @@ def test(
 @_threads_option
 @_json_option
 def verify(
-    original: str, source: str, datasets: tuple[str, ...], dtype: str | None, shape: str | None,
-    model: str | None, threads: int | None, as_json: bool,
+    original: str,
+    source: str,
+    datasets: tuple[str, ...],
+    dtype: str | None,
+    shape: str | None,
+    model: str | None,
+    threads: int | None,
+    as_json: bool,
 ) -> None:
     """Recompute the errors of IN.aez against ORIGINAL (- for standard input); exit 4 beyond the bound."""
     from aezip.archive import comparing

@@ -66,8 +66,16 @@ def _lossy(view: ArrayView) -> dict[str, Any] | None:
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 @json_option
 def decompress(
-    source: str, output: str | None, names: tuple[str, ...], part: str | None, salvage: bool, model: str | None,
-    threads: int | None, force: bool, quiet: bool, as_json: bool,
+    source: str,
+    output: str | None,
+    names: tuple[str, ...],
+    part: str | None,
+    salvage: bool,
+    model: str | None,
+    threads: int | None,
+    force: bool,
+    quiet: bool,
+    as_json: bool,
 ) -> int:
     """Decompress IN.aez (- for standard input) to .npy, .npz or raw values."""
     from aezip.core import atomic

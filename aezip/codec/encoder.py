@@ -216,7 +216,9 @@ class Encoder:
             self._warned = True
             warnings.warn(
                 f"{self.name or 'the array'}: {found:g} looks like a fill value and widens the range until the bound loses all "
-                "other values: declare it (--fill-value, fill_value=) or give an absolute bound", FillWarning, stacklevel=2,
+                "other values: declare it (--fill-value, fill_value=) or give an absolute bound",
+                FillWarning,
+                stacklevel=2,
             )
 
     def _pack_model(self) -> None:
@@ -264,7 +266,15 @@ class Encoder:
         share = self.values.size / max(1, sum(p.x.size for p in pieces))
         preset = PRESETS[self.preset]
         return Selector(
-            pieces, share, self._context_sample(), fine, wholes, preset, self.seed, self.device, self._progress,
+            pieces,
+            share,
+            self._context_sample(),
+            fine,
+            wholes,
+            preset,
+            self.seed,
+            self.device,
+            self._progress,
             threads=self.threads,
         )
 

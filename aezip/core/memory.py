@@ -84,9 +84,7 @@ def check_array(shape: tuple[int, ...], itemsize: int) -> None:
         )
 
 
-def check_chunk(
-    shape: tuple[int, ...], itemsize: int, layout: _Blocks | None = None, width: int = 0, near: int = 1
-) -> None:
+def check_chunk(shape: tuple[int, ...], itemsize: int, layout: _Blocks | None = None, width: int = 0, near: int = 1) -> None:
     """Refuse a chunk that cannot be decoded in the memory there is.
 
     Parameters

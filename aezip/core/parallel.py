@@ -38,9 +38,7 @@ def ordered(function: Callable[[Item], Result], items: Iterable[Item], threads: 
         yield from ahead(function, items, pool, threads)
 
 
-def ahead(
-    function: Callable[[Item], Result], items: Iterable[Item], pool: ThreadPoolExecutor, most: int
-) -> Iterator[Result]:
+def ahead(function: Callable[[Item], Result], items: Iterable[Item], pool: ThreadPoolExecutor, most: int) -> Iterator[Result]:
     """Map over items on the threads of a pool, in order, at most `most` results ahead so that memory stays bounded."""
     waiting: deque[Future[Result]] = deque()
     try:

@@ -36,9 +36,7 @@ class Progress:
         self._callback = callback
         self.raised: BaseException | None = None
 
-    def __call__(
-        self, phase: str, step: int, total: int, ratio: float | None = None, message: str = ""
-    ) -> None:
+    def __call__(self, phase: str, step: int, total: int, ratio: float | None = None, message: str = "") -> None:
         """Report."""
         if self._callback is not None:
             try:

@@ -19,8 +19,10 @@ def run(states: Any, lookup: Any, offsets: Any, words: Any, at: Any, out: Any) -
             slot = state & np.uint32(4095)
             word = lookup[offsets[first + lane] | slot]
             out[first + lane] = word & np.uint32(255)
-            state = ((word >> np.uint32(20)) + np.uint32(1)) * (state >> np.uint32(12)) + slot - (
-                (word >> np.uint32(8)) & np.uint32(4095)
+            state = (
+                ((word >> np.uint32(20)) + np.uint32(1)) * (state >> np.uint32(12))
+                + slot
+                - ((word >> np.uint32(8)) & np.uint32(4095))
             )
             if state < np.uint32(65536):
                 if at >= end:

@@ -73,8 +73,10 @@ def symbols(coder: Any, contexts: Any, wanted: Any, out: Any) -> Any:
         slot = state & np.uint32(4095)
         word = lookup[(context << 12) | slot]
         out[i] = word & np.uint32(255)
-        state = ((word >> np.uint32(20)) + np.uint32(1)) * (state >> np.uint32(12)) + slot - (
-            (word >> np.uint32(8)) & np.uint32(4095)
+        state = (
+            ((word >> np.uint32(20)) + np.uint32(1)) * (state >> np.uint32(12))
+            + slot
+            - ((word >> np.uint32(8)) & np.uint32(4095))
         )
         if state < np.uint32(65536):
             if at >= len(words):

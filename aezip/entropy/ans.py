@@ -159,9 +159,7 @@ def _pack_states(states: npt.NDArray[np.uint64]) -> U16:
     return np.frombuffer(low + b"".join(packed), "<u2").astype(np.uint16)
 
 
-def encode(
-    tables: Tables, passes: list[tuple[npt.NDArray[np.integer], npt.NDArray[np.integer]]]
-) -> bytes:
+def encode(tables: Tables, passes: list[tuple[npt.NDArray[np.integer], npt.NDArray[np.integer]]]) -> bytes:
     """Encode passes of (symbols, contexts), each 1-D and of equal length.
 
     Returns

@@ -108,10 +108,7 @@ def pack_integers(values: npt.NDArray[np.signedinteger]) -> bytes:
     widths = np.ones(len(values), np.uint8)
     for byte in range(1, 8):
         widths[folded >= np.uint64(1 << (8 * byte))] = byte + 1
-    planes = [
-        ((folded[widths > byte] >> np.uint64(8 * byte)) & np.uint64(0xFF)).astype(np.uint8)
-        for byte in range(8)
-    ]
+    planes = [((folded[widths > byte] >> np.uint64(8 * byte)) & np.uint64(0xFF)).astype(np.uint8) for byte in range(8)]
     return leb128(len(values)) + widths.tobytes() + b"".join(p.tobytes() for p in planes)
 
 

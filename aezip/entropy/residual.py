@@ -37,9 +37,7 @@ _EIGHTHS = np.array([65536, 71468, 77936, 84990, 92682, 101070, 110218, 120194],
 _LEVEL = np.arange(256)
 SHIFTS: Int64 = np.where(_LEVEL < SHIFT_FROM, 0, (_LEVEL - SHIFT_FROM) // LEVELS_PER_OCTAVE + 1)
 assert int(SHIFTS[LEVELS - 1]) == MOST_SHIFT
-_TABLE = np.where(
-    _LEVEL < SHIFT_FROM, _LEVEL, TABLE_LEVELS - LEVELS_PER_OCTAVE + (_LEVEL - SHIFT_FROM) % LEVELS_PER_OCTAVE
-)
+_TABLE = np.where(_LEVEL < SHIFT_FROM, _LEVEL, TABLE_LEVELS - LEVELS_PER_OCTAVE + (_LEVEL - SHIFT_FROM) % LEVELS_PER_OCTAVE)
 _TABLE_OF_LEVEL: U8 = _TABLE.astype(np.uint8)
 CONTEXTS_WHOLE = FRACTION_LEVELS * FRACTIONS + TABLE_LEVELS - FRACTION_LEVELS
 
@@ -65,9 +63,7 @@ def contexts(level: U8, fraction: npt.NDArray[np.integer] | None, fraction_bits:
     half = 1 << (fraction_bits - 1)
     part = ((fraction + half) * FRACTIONS) // (2 * half + 1)
     low = _TABLE[level]
-    return np.where(
-        low < FRACTION_LEVELS, low * FRACTIONS + part, low + FRACTION_LEVELS * (FRACTIONS - 1)
-    ).astype(np.uint8)
+    return np.where(low < FRACTION_LEVELS, low * FRACTIONS + part, low + FRACTION_LEVELS * (FRACTIONS - 1)).astype(np.uint8)
 
 
 @dataclass(frozen=True)
@@ -304,7 +300,13 @@ class Decoder:
             raise CorruptFile("an entropy-coded stream has too few tables: the file is damaged")
         low, starts, ends = self._low.flat()
         return (
-            lookup, certain, states, words, np.array([*cursor, self._escape_at, *starts], np.int64), self._escapes, low,
+            lookup,
+            certain,
+            states,
+            words,
+            np.array([*cursor, self._escape_at, *starts], np.int64),
+            self._escapes,
+            low,
             np.array(ends, np.int64),
         )
 

@@ -36,9 +36,7 @@ class DifferencePlan:
         """Return the plan in a few words."""
         return "values" if self.axis is None else f"difference {self.axis}"
 
-    def encode(
-        self, grid: Grid, x: npt.NDArray[Any], masked: Mask | None
-    ) -> tuple[bytes, npt.NDArray[Any]]:
+    def encode(self, grid: Grid, x: npt.NDArray[Any], masked: Mask | None) -> tuple[bytes, npt.NDArray[Any]]:
         """Return the bytes of a chunk and the chunk as decoded.
 
         Layout: int64 base; uint8 bytes a value (1, 2, 4, 8); the values minus the base, shuffled.
@@ -55,9 +53,7 @@ class DifferencePlan:
         head = np.array([base], "<i8").tobytes() + bytes([size])
         return head + shuffle(left.tobytes(), size), decoded
 
-    def decode(
-        self, grid: Grid, data: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]
-    ) -> npt.NDArray[Any]:
+    def decode(self, grid: Grid, data: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
         """Return the chunk of `shape`.
 
         Raises

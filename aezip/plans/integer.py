@@ -113,6 +113,4 @@ def quantize_rows(
     shift = exponent + input_exponent - output_exponent
     if (np.abs(shift) > MAX_EXPONENT).any():
         shift = shift.clip(-MAX_EXPONENT, MAX_EXPONENT)
-    return Linear(
-        rounded.astype(np.int8), shift.astype(np.int8), bias_unit.clip(-limit, limit).astype(np.int32)
-    )
+    return Linear(rounded.astype(np.int8), shift.astype(np.int8), bias_unit.clip(-limit, limit).astype(np.int32))

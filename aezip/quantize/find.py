@@ -105,9 +105,7 @@ def ranked(lattice: Lattice, values: NDArray[Any], statistics: Statistics) -> Ra
     return find_ranks(lattice, _blocks(values, statistics), columns)
 
 
-def covering(
-    lattice: Lattice, values: NDArray[Any], statistics: Statistics, bound: NDArray[np.float64]
-) -> Ranks | None:
+def covering(lattice: Lattice, values: NDArray[Any], statistics: Statistics, bound: NDArray[np.float64]) -> Ranks | None:
     """Return ranks among points of a lattice within an absolute bound of all values, or None if even steps cost as little."""
     table = values.ndim == 2 and 2 <= values.shape[-1] <= MOST_COLUMNS
     if isinstance(lattice, Linear) and lattice.axis is not None and not (table and lattice.axis == -1):
@@ -180,6 +178,6 @@ def _blocks(values: NDArray[Any], statistics: Statistics) -> Iterator[tuple[int,
         return
     step = max(1, BLOCK // 4 // row)
     for start in range(0, values.shape[0], step):
-        part = values[start:start + step]
+        part = values[start : start + step]
         block = np.ascontiguousarray(part, dtype=part.dtype.newbyteorder("="))
         yield start, block, statistics.specials.classify(block)

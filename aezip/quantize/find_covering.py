@@ -55,8 +55,11 @@ class _Column:
 
 
 def cover(
-    inner: Lattice, blocks: Iterable[tuple[int, NDArray[Any], NDArray[Any]]], shape: tuple[int, ...],
-    dtype: np.dtype[Any], bound: Float64,
+    inner: Lattice,
+    blocks: Iterable[tuple[int, NDArray[Any], NDArray[Any]]],
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    bound: Float64,
 ) -> Ranks | None:
     """Return ranks among points within the bound of all values, or None if even steps do as well.
 
@@ -184,9 +187,7 @@ def _runs(column: _Column, span: float) -> Int64:
     return np.array(starts[::-1])
 
 
-def _middles(
-    inner: Lattice, column: _Column, starts: Int64, dtype: np.dtype[Any], bound: float, columns: int
-) -> Int64 | None:
+def _middles(inner: Lattice, column: _Column, starts: Int64, dtype: np.dtype[Any], bound: float, columns: int) -> Int64 | None:
     """Return an integer for each run whose value is within the bound of the run's ends; None if a run has none."""
     ends = np.append(starts[1:], len(column.values)) - 1
     low, high = column.values[starts], column.values[ends]

@@ -154,8 +154,9 @@ def _fit(matrix: NDArray[Any], valid: Mask, narrow: bool) -> _Fit:
     if matrix.shape[1] <= _AFFINE_COLUMNS:
         for column in np.flatnonzero(~good | (gain < 1.0)):
             affine = find_affine(matrix[valid[:, column], column], narrow)
-            if affine is not None and (not good[column] or math.log2(affine[0] / affine[2])
-                                       > math.log2(scale[column] / divisor[column]) + _LEAST_GAIN):
+            if affine is not None and (
+                not good[column] or math.log2(affine[0] / affine[2]) > math.log2(scale[column] / divisor[column]) + _LEAST_GAIN
+            ):
                 scale[column], shift[column], divisor[column] = affine
                 good[column] = True
     gain = _gain(scale / divisor, place, valid & (exact != 0))
@@ -240,8 +241,9 @@ def _digits(flat: NDArray[Any], narrow: bool) -> list[tuple[float, Lattice]]:
     return []
 
 
-def _by_outer_index(values: NDArray[Any], specials: Specials, proposals: list[tuple[float, Lattice]],
-                    sample: int) -> list[tuple[float, Lattice]]:
+def _by_outer_index(
+    values: NDArray[Any], specials: Specials, proposals: list[tuple[float, Lattice]], sample: int
+) -> list[tuple[float, Lattice]]:
     """Return a lattice with a phase of its own for every outer index, as forecasts packed one by one have."""
     found = [(gain, lattice) for gain, lattice in proposals if isinstance(lattice, Linear) and lattice.axis is None]
     inner = math.prod(values.shape[1:])
@@ -298,5 +300,6 @@ def gather_patches(lattice: Linear, blocks: Iterable[tuple[NDArray[Any], NDArray
         return lattice
     order = np.lexsort((-counts, pairs[:, 0]))  # of several deltas of an integer, the most frequent first
     keys, first = np.unique(pairs[order, 0], return_index=True)
-    return Linear(lattice.scale, lattice.shift, lattice.divisor, lattice.narrow, lattice.axis, keys,
-                  pairs[order, 1][first].astype(np.int8))
+    return Linear(
+        lattice.scale, lattice.shift, lattice.divisor, lattice.narrow, lattice.axis, keys, pairs[order, 1][first].astype(np.int8)
+    )

@@ -76,9 +76,7 @@ class LinearGrid:
         }
 
 
-def cast_integers(
-    value: Float64, info: np.iinfo[Any], dtype: np.dtype[Any]
-) -> npt.NDArray[Any]:
+def cast_integers(value: Float64, info: np.iinfo[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     """Cast whole float64 values to an integer type, saturating; float64 cannot hold the largest int64."""
     if dtype.itemsize < 8:
         return np.clip(value, float(info.min), float(info.max), out=value).astype(dtype)

@@ -68,8 +68,9 @@ class Whole(Lattice):
         """Return the values, cut to the range of the type."""
         kind = np.dtype(dtype)
         limits = np.iinfo(kind)
-        wide = np.clip(integers, _clipped(-((self.offset - limits.min) // self.step)),
-                       _clipped((limits.max - self.offset) // self.step))
+        wide = np.clip(
+            integers, _clipped(-((self.offset - limits.min) // self.step)), _clipped((limits.max - self.offset) // self.step)
+        )
         if self.step != 1:
             wide *= self.step
         if self.offset:
@@ -123,8 +124,7 @@ class Digits(Lattice):
     def _tables(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Multiplier and divisor of every decade; powers of ten up to 10**22 are exact."""
         exponents = range(self.lowest, 23)
-        return (np.array([float(10**max(q, 0)) for q in exponents]),
-                np.array([float(10**max(-q, 0)) for q in exponents]))
+        return (np.array([float(10 ** max(q, 0)) for q in exponents]), np.array([float(10 ** max(-q, 0)) for q in exponents]))
 
     def to_integers(self, values: NDArray[Any], start: int = 0) -> Integers64:
         """Return the nearest lattice integers."""
@@ -145,7 +145,7 @@ class Digits(Lattice):
     def from_integers(self, integers: Integers64, dtype: DTypeLike, start: int = 0) -> NDArray[Any]:
         """Return the values of a floating-point type."""
         multiplier, divisor = self._tables
-        tenth = 10**(self.digits - 1)
+        tenth = 10 ** (self.digits - 1)
         size = np.abs(integers)
         index = np.clip((size - tenth) // (9 * tenth), 0, multiplier.size - 1)
         work = (size - index * (9 * tenth)).astype(np.float64)

@@ -69,7 +69,7 @@ class Linear(Lattice):
         for first in range(0, values.shape[0], step):
             part = slice(first, min(first + step, values.shape[0]))
             if self.axis == 0:
-                yield part, [rule[start + part.start:start + part.stop, None] for rule in rules]
+                yield part, [rule[start + part.start : start + part.stop, None] for rule in rules]
             else:
                 yield part, rules
 

@@ -83,7 +83,7 @@ class Logarithm(Lattice):
         integers = np.empty(flat.size, dtype=np.int64)
         for first in range(0, flat.size, _BLOCK):
             with np.errstate(invalid="ignore"):  # signalling NaNs
-                part = flat[first:first + _BLOCK].astype(np.float64)
+                part = flat[first : first + _BLOCK].astype(np.float64)
             size = np.abs(part)
             nothing = ~(np.isfinite(size) & (size > 0.0))
             if nothing.any():
@@ -91,7 +91,7 @@ class Logarithm(Lattice):
             place = np.maximum(self._place(size) - float(self.base), 1.0)
             np.copysign(place, part, out=place)
             place[nothing] = 0.0
-            integers[first:first + _BLOCK] = place
+            integers[first : first + _BLOCK] = place
         return integers.reshape(values.shape)
 
     def from_integers(self, integers: Integers64, dtype: DTypeLike, start: int = 0) -> NDArray[Any]:
@@ -102,7 +102,7 @@ class Logarithm(Lattice):
         largest = float(np.finfo(kind).max)
         points = _points()
         for first in range(0, flat.size, _BLOCK):
-            part = flat[first:first + _BLOCK]
+            part = flat[first : first + _BLOCK]
             place = np.minimum(np.abs(part.astype(np.float64)), LARGEST) + float(self.base)
             period = np.floor(place / self.steps)
             rest = place - period * float(self.steps)
@@ -125,7 +125,7 @@ class Logarithm(Lattice):
             np.copysign(size, part, out=size)
             size[part == 0] = 0.0
             with np.errstate(under="ignore"):
-                values[first:first + _BLOCK] = size
+                values[first : first + _BLOCK] = size
         return values.reshape(integers.shape)
 
     def to_json(self) -> dict[str, Any]:

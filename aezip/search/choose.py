@@ -120,7 +120,11 @@ class Selector(ConvolutionTrials):
                 options.append(self._train(replace(plan, sizes=replace(plan.sizes, spiked=True)), grid, 0))
         options += self._by_name()
         self._spiked = tuple(
-            c.grid for c in options if c.grid is not None and isinstance(c.plan, NetworkPlan) and c.plan.sizes.spiked
+            c.grid
+            for c in options
+            if c.grid is not None
+            and isinstance(c.plan, NetworkPlan)
+            and c.plan.sizes.spiked
             and c.size < SPIKY * min(o.size for o in options if o.grid is c.grid)
         )
         if any(p.masked is not None for p in self.pieces):  # where little is known, one mean and level for all is little to store

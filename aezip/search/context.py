@@ -179,8 +179,16 @@ def train(
         net = builtins.load(builtin, sizes)
     refreshes = () if not final else (0.5,) if builtin and steps < LONG else (0.25, 0.5, 0.75)
     fitted = refining.fit(
-        sizes, ready.samples, steps, seed, refreshes=refreshes, progress=report, resumed=net, threads=threads,
-        adapt=bool(builtin), learning_rate=ADAPTED if builtin else 4e-3,
+        sizes,
+        ready.samples,
+        steps,
+        seed,
+        refreshes=refreshes,
+        progress=report,
+        resumed=net,
+        threads=threads,
+        adapt=bool(builtin),
+        learning_rate=ADAPTED if builtin else 4e-3,
     )
     plan = ContextPlan(sizes, grid.whole, origin, None if below is None else below.plan, series)
     if builtin:
@@ -190,8 +198,15 @@ def train(
 
 
 def use(
-    grid: Grid, pieces: list[Piece], share: float, order: Order, *, series: Series | None = None, scan: Axes = (),
-    fit: bool = False, threads: int = 1,
+    grid: Grid,
+    pieces: list[Piece],
+    share: float,
+    order: Order,
+    *,
+    series: Series | None = None,
+    scan: Axes = (),
+    fit: bool = False,
+    threads: int = 1,
 ) -> Refinement | None:
     """Code sampled chunks with the built-in network for a way over the axes, count the bytes; None: there is none.
 
@@ -215,7 +230,13 @@ def use(
 
 
 def _count(
-    plan: ContextPlan, grid: Grid, pieces: list[Piece], share: float, net: ContextNet, below: Below | None, threads: int,
+    plan: ContextPlan,
+    grid: Grid,
+    pieces: list[Piece],
+    share: float,
+    net: ContextNet,
+    below: Below | None,
+    threads: int,
     rate: float = 0.0,
 ) -> Refinement:
     """Code the sample with a frozen network and count the bytes, the model's included."""

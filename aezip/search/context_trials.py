@@ -133,9 +133,7 @@ class ContextTrials(Trials):
         def make() -> Refinement | None:
             pieces, share = self._part(final=final)
             series = way.series(pieces[0].x.shape)
-            made = contextual.use(
-                grid, pieces, share, way.order, series=series, scan=way.scan, fit=fit, threads=self.threads
-            )
+            made = contextual.use(grid, pieces, share, way.order, series=series, scan=way.scan, fit=fit, threads=self.threads)
             if made is not None:
                 self._note(as_choice(made))
             return made
@@ -164,8 +162,17 @@ class ContextTrials(Trials):
         return [refined for refined in tried if refined is not None]
 
     def _context(
-        self, grid: Grid, way: Way, hidden: int, steps: int, *, below: Below | None = None,
-        spike: int | None = None, final: bool = False, longer: bool = False, builtin: int = 0,
+        self,
+        grid: Grid,
+        way: Way,
+        hidden: int,
+        steps: int,
+        *,
+        below: Below | None = None,
+        spike: int | None = None,
+        final: bool = False,
+        longer: bool = False,
+        builtin: int = 0,
     ) -> Refinement | None:
         """Train a context network, code the sample or the part for trials, count bytes; None if that fails."""
         name = f"context {way.name}, hidden {hidden}"
@@ -175,15 +182,37 @@ class ContextTrials(Trials):
         return self._attempt(name, make, None)
 
     def _trained_context(
-        self, grid: Grid, way: Way, hidden: int, steps: int, *, below: Below | None, spike: int | None, final: bool, longer: bool,
+        self,
+        grid: Grid,
+        way: Way,
+        hidden: int,
+        steps: int,
+        *,
+        below: Below | None,
+        spike: int | None,
+        final: bool,
+        longer: bool,
         builtin: int,
     ) -> Refinement:
         pieces, share = self._part(final=final)
         series = way.series(pieces[0].x.shape)
         report = self._context_reporter(pieces[0], final=final, name=way.name)
         refined = contextual.train(
-            grid, pieces, share, way.order, hidden, steps, self.seed, below=below, series=series, scan=way.scan, spike=spike,
-            final=final or longer, builtin=builtin, threads=self.threads, report=report,
+            grid,
+            pieces,
+            share,
+            way.order,
+            hidden,
+            steps,
+            self.seed,
+            below=below,
+            series=series,
+            scan=way.scan,
+            spike=spike,
+            final=final or longer,
+            builtin=builtin,
+            threads=self.threads,
+            report=report,
         )
         self._note(as_choice(refined))
         return refined

@@ -25,9 +25,7 @@ NEAR = 2.0  # factor by which steps may differ from those an autoencoder was tra
 FINER = 0.5  # a model's step is used as it is if it is at least so much of the step that the bound allows
 
 
-def choice(
-    trained: Trained, values: npt.NDArray[Any], statistics: Statistics, tolerance: Tolerance, shrink: float
-) -> Choice:
+def choice(trained: Trained, values: npt.NDArray[Any], statistics: Statistics, tolerance: Tolerance, shrink: float) -> Choice:
     """Return a trained plan for plain values, with a grid that keeps to the tolerance.
 
     Raises

@@ -252,9 +252,7 @@ class Trials:
         return [(grid, difference) for _, _, grid, difference in scored]
 
     @staticmethod
-    def _magnitude(
-        pieces: list[Piece], grid: Grid, difference: Difference | None
-    ) -> npt.NDArray[np.float64]:
+    def _magnitude(pieces: list[Piece], grid: Grid, difference: Difference | None) -> npt.NDArray[np.float64]:
         """Return the mean log2 magnitude of each column (or of all values, if columns are many)."""
         total: list[npt.NDArray[np.float64]] = []
         for piece in pieces:
@@ -279,9 +277,7 @@ class Trials:
     def _rows(self, plan: NetworkPlan, grid: Grid) -> list[network.Prepared]:
         return [network.prepare(plan, grid.at(p.start), p.x, p.masked) for p in self.pieces]
 
-    def _train(
-        self, plan: NetworkPlan, grid: Grid, steps: int, *, final: bool = False, start: Choice | None = None
-    ) -> Choice:
+    def _train(self, plan: NetworkPlan, grid: Grid, steps: int, *, final: bool = False, start: Choice | None = None) -> Choice:
         """Train, or train on, code the sample, count bytes."""
         failed = Choice(plan, grid, math.inf)
         return self._attempt(_called(plan, grid), lambda: self._trained(plan, grid, steps, final=final, start=start), failed)
@@ -307,18 +303,14 @@ class Trials:
                 frozen = training.Start(start.encoder, start.model.decoders, start.model.norm)
             fitted = training.fit(rows, plan.sizes, schedule, report, frozen)
             encoder, decoders, norm = fitted.encoder, fitted.decoders, fitted.norm
-            rates = {
-                "trained": fitted.rate, "held_out": fitted.rate_held_out, "held_out_float": fitted.rate_float
-            }
+            rates = {"trained": fitted.rate, "held_out": fitted.rate_held_out, "held_out_float": fitted.rate_float}
         else:
             decoders = static_decoders(rows, plan.sizes)
             zero = np.zeros(plan.sizes.features, np.int64)
             norm = Norm(zero, zero, NARROW_BITS)
         return self._note(self._measure(plan, grid, decoders, norm, encoder, rates, rows.spikes))
 
-    def _reporter(
-        self, plan: NetworkPlan, *, final: bool
-    ) -> Callable[[int, int, int, float], None]:
+    def _reporter(self, plan: NetworkPlan, *, final: bool) -> Callable[[int, int, int, float], None]:
         raw = 8.0 * self.pieces[0].x.dtype.itemsize
         name = f"{plan.variant}, width {plan.sizes.width}, hidden {plan.sizes.hidden}"
 
@@ -355,9 +347,7 @@ class Trials:
         rates: dict[str, float],
         spikes: Spikes | None,
     ) -> Choice:
-        coded = [
-            network.code(plan, grid.at(p.start), decoders, norm, encoder, p.x, p.masked, spikes) for p in self.pieces
-        ]
+        coded = [network.code(plan, grid.at(p.start), decoders, norm, encoder, p.x, p.masked, spikes) for p in self.pieces]
         book = CodeBook.choose([c.codes for c in coded], plan.sizes.axes)
         counts = residual.TableCounts(plan.sizes.contexts)
         for part in coded:

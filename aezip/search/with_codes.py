@@ -66,9 +66,7 @@ class CodedSelector(Selector):
         if rows < 4 or layout.features < 2 or not self.wholes:
             raise InvalidInput(f"the array is too small or too irregular for an autoencoder: {REMEDY}")
         if self.width is not None and self.width >= layout.features:
-            raise InvalidInput(
-                f"{self.width} codes are no bottleneck for rows of {layout.features} values: give a smaller width"
-            )
+            raise InvalidInput(f"{self.width} codes are no bottleneck for rows of {layout.features} values: give a smaller width")
         started = self._started(layout)
         if not math.isfinite(started.size):
             raise InvalidInput(f"no autoencoder could be trained on the array ({self.tried[-1][0]}): {REMEDY}")

@@ -197,9 +197,7 @@ def attempt(peer: Peer, problem: Problem, factor: float) -> dict[str, Any] | Non
     return _row(problem, status, len(payload) + made.extra, error, (halfway - began, ended - halfway), peak)
 
 
-def _row(
-    problem: Problem, status: str, size: int, error: float, seconds: tuple[float, float], peak: int
-) -> dict[str, Any]:
+def _row(problem: Problem, status: str, size: int, error: float, seconds: tuple[float, float], peak: int) -> dict[str, Any]:
     """Return the measurements of a codec."""
     raw = problem.values.nbytes
     found: dict[str, Any] = {"status": status, "bytes": size, "ratio": raw / size, "max_error": error, "peak_memory": peak}
@@ -259,8 +257,14 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
 
 
 def compare(
-    array: Array, bound: Bound, *, missing: dict[str, Any] | None = None, presets: tuple[str, ...] = ("balanced",),
-    seconds: float = 3600.0, threads: int | None = None, peers: tuple[Peer, ...] = PEERS,
+    array: Array,
+    bound: Bound,
+    *,
+    missing: dict[str, Any] | None = None,
+    presets: tuple[str, ...] = ("balanced",),
+    seconds: float = 3600.0,
+    threads: int | None = None,
+    peers: tuple[Peer, ...] = PEERS,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> list[dict[str, Any]]:
     """Return a row for each codec, the smallest result first, those without one last.

@@ -151,9 +151,7 @@ def pcodec_encode(values: Array, tolerance: float, setting: str, effort: bool) -
     return bytes(standalone.simple_compress(values.reshape(-1), config))
 
 
-def pcodec_decode(
-    payload: bytes, dtype: np.dtype[Any], shape: tuple[int, ...], tolerance: float, setting: str
-) -> Array:
+def pcodec_decode(payload: bytes, dtype: np.dtype[Any], shape: tuple[int, ...], tolerance: float, setting: str) -> Array:
     """Decode what pcodec made."""
     from pcodec import standalone
 
@@ -189,9 +187,7 @@ def blosc2_encode(values: Array, tolerance: float, setting: str, effort: bool) -
     return payload
 
 
-def blosc2_decode(
-    payload: bytes, dtype: np.dtype[Any], shape: tuple[int, ...], tolerance: float, setting: str
-) -> Array:
+def blosc2_decode(payload: bytes, dtype: np.dtype[Any], shape: tuple[int, ...], tolerance: float, setting: str) -> Array:
     """Decode what Blosc2 made."""
     import blosc2
 

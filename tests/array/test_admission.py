@@ -91,20 +91,48 @@ def test_memory_maps_and_read_only_arrays_are_not_copied(tmp_path: Path) -> None
     assert same_bits(round_trip(frozen), frozen)
 
 
-@pytest.mark.parametrize("bad", [
-    np.array([object()]), np.array(["text"]), np.array([b"bytes"]), np.zeros(2, dtype=[("a", "f4")]), np.zeros(2, dtype="V4"),
-    [[1, 2], [3]], ["a"], None, {"a": 1}, np.zeros(2, dtype=np.longdouble), np.zeros(2, dtype=np.clongdouble),
-    np.ma.masked_array(np.zeros(2, dtype=[("a", "f4")]), mask=True), np.array([None, 1.0]), 10**30,
-])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        np.array([object()]),
+        np.array(["text"]),
+        np.array([b"bytes"]),
+        np.zeros(2, dtype=[("a", "f4")]),
+        np.zeros(2, dtype="V4"),
+        [[1, 2], [3]],
+        ["a"],
+        None,
+        {"a": 1},
+        np.zeros(2, dtype=np.longdouble),
+        np.zeros(2, dtype=np.clongdouble),
+        np.ma.masked_array(np.zeros(2, dtype=[("a", "f4")]), mask=True),
+        np.array([None, 1.0]),
+        10**30,
+    ],
+)
 def test_other_types_are_refused_in_one_line(bad: object) -> None:
     with pytest.raises(InvalidInput) as caught:
         admit(bad)
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("dtype", "fill"), [("u1", -1), ("i2", 40000), ("i4", 1.5), ("i4", np.nan), ("f4", "x"), ("f4", 1j),
-                                             ("f2", 1e20), ("u1", "7"), ("i8", [1, 2.5]), ("i8", []), ("i8", list(range(65))),
-                                             ("i4", None.__class__)])
+@pytest.mark.parametrize(
+    ("dtype", "fill"),
+    [
+        ("u1", -1),
+        ("i2", 40000),
+        ("i4", 1.5),
+        ("i4", np.nan),
+        ("f4", "x"),
+        ("f4", 1j),
+        ("f2", 1e20),
+        ("u1", "7"),
+        ("i8", [1, 2.5]),
+        ("i8", []),
+        ("i8", list(range(65))),
+        ("i4", None.__class__),
+    ],
+)
 def test_impossible_fill_values_are_refused(dtype: str, fill: object) -> None:
     with pytest.raises(InvalidInput) as caught:
         admit(np.zeros(3, dtype=dtype), fill)
@@ -216,14 +244,28 @@ def test_a_class_outside_the_table_is_corrupt() -> None:
         Specials((b"\0" * 4,)).restore(np.array([1], dtype=np.uint8), np.zeros(1))
 
 
-@pytest.mark.parametrize("data", [
-    {}, {"fills": 0}, {"fills": 1, "patterns": []}, {"fills": 0, "patterns": ["zz"]}, {"fills": 0, "patterns": [3]},
-    {"fills": True, "patterns": ["00"]}, {"fills": 0, "patterns": ["00", "0000"]}, None, [],
-    {"fills": 0, "patterns": ["00", "00"]}, {"fills": 0, "patterns": [f"{i:04x}" for i in range(255)]},
-    {"fills": 0, "patterns": [], "valid": ["0000"]}, {"fills": 0, "patterns": [], "valid": ["0500", "0400"]},
-    {"fills": 0, "patterns": [], "valid": ["05", "06"]}, {"fills": 0, "patterns": [], "valid": 7},
-    {"fills": 0, "patterns": [], "apart": 1}, {"fills": 140, "patterns": [f"{i:04x}" for i in range(200)]},
-])
+@pytest.mark.parametrize(
+    "data",
+    [
+        {},
+        {"fills": 0},
+        {"fills": 1, "patterns": []},
+        {"fills": 0, "patterns": ["zz"]},
+        {"fills": 0, "patterns": [3]},
+        {"fills": True, "patterns": ["00"]},
+        {"fills": 0, "patterns": ["00", "0000"]},
+        None,
+        [],
+        {"fills": 0, "patterns": ["00", "00"]},
+        {"fills": 0, "patterns": [f"{i:04x}" for i in range(255)]},
+        {"fills": 0, "patterns": [], "valid": ["0000"]},
+        {"fills": 0, "patterns": [], "valid": ["0500", "0400"]},
+        {"fills": 0, "patterns": [], "valid": ["05", "06"]},
+        {"fills": 0, "patterns": [], "valid": 7},
+        {"fills": 0, "patterns": [], "apart": 1},
+        {"fills": 140, "patterns": [f"{i:04x}" for i in range(200)]},
+    ],
+)
 def test_malformed_tables_are_corrupt(data: object) -> None:
     with pytest.raises(CorruptFile):
         Specials.from_json(data, np.dtype("u2"))

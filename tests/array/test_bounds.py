@@ -50,8 +50,19 @@ def test_numpy_numbers_become_plain_floats() -> None:
     assert Absolute(Fraction(1, 2)) == Absolute(0.5)
 
 
-@pytest.mark.parametrize("data", [{}, {"kind": "absolute"}, {"kind": "absolute", "value": "1"}, {"kind": "psnr", "db": -1},
-                                  {"kind": "range_relative", "value": 1.0, "per_feature": 3}, [], None, "absolute"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        {},
+        {"kind": "absolute"},
+        {"kind": "absolute", "value": "1"},
+        {"kind": "psnr", "db": -1},
+        {"kind": "range_relative", "value": 1.0, "per_feature": 3},
+        [],
+        None,
+        "absolute",
+    ],
+)
 def test_malformed_json_is_corrupt(data: object) -> None:
     with pytest.raises(CorruptFile):
         bound_from_json(data)

@@ -41,7 +41,7 @@ def test_chunks_do_not_matter(dtype: str) -> None:
     y = rng.integers(0, 100, (1000, 7)).astype(dtype)
     pieces = Accumulator()
     for start in range(0, 1000, 130):
-        pieces.update(x[start:start + 130], y[start:start + 130])
+        pieces.update(x[start : start + 130], y[start : start + 130])
     merged = Accumulator()
     for part in (slice(0, 0), slice(0, 300), slice(300, 1000)):
         other = Accumulator()

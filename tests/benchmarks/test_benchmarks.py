@@ -182,12 +182,8 @@ def cell(peers: dict[str, int], aezip: int) -> dict[str, Any]:
 
 def test_tables_show_losses_and_lossless_peers_count_at_any_bound(tmp_path: Path) -> None:
     etth = DATASETS["etth"]
-    write_cell(
-        tmp_path, etth, BOUNDS["1e-2"], read_cell(tmp_path, etth, BOUNDS["1e-2"]) | cell({"A": 500, "B": 300}, 200)
-    )
-    write_cell(
-        tmp_path, etth, BOUNDS["lossless"], read_cell(tmp_path, etth, BOUNDS["lossless"]) | cell({"C": 250}, 500)
-    )
+    write_cell(tmp_path, etth, BOUNDS["1e-2"], read_cell(tmp_path, etth, BOUNDS["1e-2"]) | cell({"A": 500, "B": 300}, 200))
+    write_cell(tmp_path, etth, BOUNDS["lossless"], read_cell(tmp_path, etth, BOUNDS["lossless"]) | cell({"C": 250}, 500))
     best = report.best_peer(report.load(tmp_path), "etth", "1e-2")
     assert best is not None
     assert (best.peer, best.bytes) == ("C (lossless)", 250)

@@ -176,7 +176,8 @@ def test_stdin_and_stdout(folder: Path) -> None:
 def test_a_signal_leaves_nothing_behind(folder: Path, number: signal.Signals, code: int) -> None:
     np.save("big.npy", np.random.default_rng(0).normal(size=(20000, 20)).cumsum(axis=0))
     child = subprocess.Popen(
-        [sys.executable, "-m", "aezip", "compress", "big.npy", "--range-rel", "1e-3"], stderr=subprocess.PIPE,
+        [sys.executable, "-m", "aezip", "compress", "big.npy", "--range-rel", "1e-3"],
+        stderr=subprocess.PIPE,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # background jobs of a shell ignore it
     )
     for _ in range(200):

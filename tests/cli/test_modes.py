@@ -167,9 +167,7 @@ def test_root_keeps_the_owner_of_what_is_replaced(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("given", "left"), [(0o640, 0o600), (0o664, 0o644), (0o666, 0o666), (0o660, 0o600), (0o604, 0o604)])
-def test_another_group_gets_no_more_than_everybody(
-    folder: Path, given: int, left: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_group_gets_no_more_than_everybody(folder: Path, given: int, left: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of what is replaced where its group cannot be kept, and of an input of another group."""
 
     class Other:

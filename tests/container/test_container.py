@@ -281,9 +281,7 @@ def test_a_frame_that_states_another_size_is_refused_before_allocation() -> None
     with pytest.raises(aezip.CorruptFile):
         frames.unpack(bomb, 100)
     with pytest.raises(aezip.UnsafeFile):
-        header.validate(
-            {"shape": [10], "chunk_count": 1, "chunk_values": 10}, {"data": len(bomb)}, [(len(bomb), 1 << 24)]
-        )
+        header.validate({"shape": [10], "chunk_count": 1, "chunk_values": 10}, {"data": len(bomb)}, [(len(bomb), 1 << 24)])
 
 
 @pytest.mark.parametrize("failing", ["write", "fsync", "publish"])

@@ -132,8 +132,7 @@ CASES |= {
     "recall_moved": (with_holes(STAIRS.astype("f8") / 3), aezip.RangeRelative(0.2), "recall"),
 }
 CASES |= {
-    f"any_{d}": (np.abs(waves((60, 5), "f8")).astype(d), aezip.Lossless(), None)
-    for d in ("i1", "i2", "i4", "u1", "u4", "u8")
+    f"any_{d}": (np.abs(waves((60, 5), "f8")).astype(d), aezip.Lossless(), None) for d in ("i1", "i2", "i4", "u1", "u4", "u8")
 }
 
 

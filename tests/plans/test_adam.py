@@ -20,7 +20,7 @@ def trained(seed: int, *, own: bool) -> list[torch.Tensor]:
     mine, theirs = Adam(parameters), torch.optim.Adam(parameters)
     for step in range(50):
         rate = 1e-2 * (1.0 + step % 7)
-        loss = (net(x) - y).square().mean() * (0.0 if step == 9 else 1e-3**(step % 3))
+        loss = (net(x) - y).square().mean() * (0.0 if step == 9 else 1e-3 ** (step % 3))
         theirs.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         if own:

@@ -102,10 +102,18 @@ def test_two_columns_together_tell_what_neither_does() -> None:
     assert len(stream(a ^ b, both[:1])[0]) > 700
 
 
-@pytest.mark.parametrize("x", [
-    delays(), delays(1), weights(20).view("i4"), np.zeros((0, 3), "i4"), np.full((3, 2), -7),
-    np.array([[-(2**63)], [2**63 - 1], [0], [-1]]), np.random.default_rng(0).integers(-(2**40), 2**40, (2000, 3)),
-])
+@pytest.mark.parametrize(
+    "x",
+    [
+        delays(),
+        delays(1),
+        weights(20).view("i4"),
+        np.zeros((0, 3), "i4"),
+        np.full((3, 2), -7),
+        np.array([[-(2**63)], [2**63 - 1], [0], [-1]]),
+        np.random.default_rng(0).integers(-(2**40), 2**40, (2000, 3)),
+    ],
+)
 def test_any_chunk_comes_back(x: np.ndarray) -> None:
     data, decoded = PLAN.encode(GRID, x, None)
     assert (decoded == x).all()
@@ -156,9 +164,18 @@ def test_damaged_chunks_are_refused_or_decode_to_something(x: np.ndarray) -> Non
     assert refused > 50
 
 
-@pytest.mark.parametrize("numbers", [
-    (3, 2, 0), (-1, 2, 0), (2**40, 2, 0), (1, 0, 0), (1, 256, 0), (1, -5, 0), (1, 2**40, 0),
-])
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        (3, 2, 0),
+        (-1, 2, 0),
+        (2**40, 2, 0),
+        (1, 0, 0),
+        (1, 256, 0),
+        (1, -5, 0),
+        (1, 2**40, 0),
+    ],
+)
 def test_impossible_numbers_are_refused(numbers: tuple[int, int, int]) -> None:
     part = classes.buckets(np.array(numbers, np.int64), np.zeros(3, np.uint16))
     _, tables = residual.tables_for([part], classes.tables(1))

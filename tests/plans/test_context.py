@@ -51,9 +51,7 @@ def linear(x: np.ndarray, relative: float, *, whole: bool = False) -> LinearGrid
 
 
 @pytest.mark.parametrize(("shape", "order"), ORDERS)
-def test_every_value_is_decoded_once_and_sees_only_what_was_decoded(
-    shape: tuple[int, ...], order: Order
-) -> None:
+def test_every_value_is_decoded_once_and_sees_only_what_was_decoded(shape: tuple[int, ...], order: Order) -> None:
     known = np.full(shape, np.nan, np.float32)
     slots = passes.slots(order)
     for part in passes.passes(shape, order):
@@ -244,11 +242,26 @@ def test_model_survives_bytes_and_damage_is_found() -> None:
             contextplan.model_from_bytes(wrong, refined.plan, 3)
 
 
-@pytest.mark.parametrize("change", [
-    {"order": [[0], [0]]}, {"order": [[3]]}, {"order": []}, {"order": [["0"]]}, {"order": 3}, {"hidden": 0},
-    {"hidden": 10**6}, {"precision": 9}, {"precision": 40}, {"origin": 1 << 61}, {"origin": 0.5},
-    {"series": {"axis": 0, "columns": None, "segments": 0}}, {"series": {"axis": 7}}, {"spike": 3}, {"base": {}},
-])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"order": [[0], [0]]},
+        {"order": [[3]]},
+        {"order": []},
+        {"order": [["0"]]},
+        {"order": 3},
+        {"hidden": 0},
+        {"hidden": 10**6},
+        {"precision": 9},
+        {"precision": 40},
+        {"origin": 1 << 61},
+        {"origin": 0.5},
+        {"series": {"axis": 0, "columns": None, "segments": 0}},
+        {"series": {"axis": 7}},
+        {"spike": 3},
+        {"base": {}},
+    ],
+)
 def test_a_malformed_plan_is_refused(change: dict[str, object]) -> None:
     written = contextplan.ContextPlan(ContextSizes(((0,), (1, 2)), 8, 10), False, 5, None)
     good = written.to_json()

@@ -153,7 +153,11 @@ def both_ways(choice: plan.Choice, grid: Grid, x: np.ndarray, masked: np.ndarray
 @pytest.mark.parametrize("whole", [False, True])
 @pytest.mark.parametrize("compiled", [False, True])
 def test_a_convolution_keeps_the_bound(
-    shape: tuple[int, ...], axes: tuple[int, ...], block: tuple[int, ...], whole: bool, compiled: bool,
+    shape: tuple[int, ...],
+    axes: tuple[int, ...],
+    block: tuple[int, ...],
+    whole: bool,
+    compiled: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if compiled and not kernels.available(1 << 30):
@@ -237,9 +241,22 @@ def test_where_things_are_does_not_matter() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"convolution": []}, {"convolution": [3]}, {"convolution": [1, 1]}, {"convolution": [2, 1]}, {"convolution": ["1"]},
-     {"convolution": 3}, {"convolution": [True, 2]}, {"convolution": [0, 1, 2, 3]}, {"convolution": [-1]},
-     {"width": 0}, {"groups": [[0], list(range(1, 16))]}, {"variant": "sparse"}, {"width": 256}, {"hidden": 1 << 20}],
+    [
+        {"convolution": []},
+        {"convolution": [3]},
+        {"convolution": [1, 1]},
+        {"convolution": [2, 1]},
+        {"convolution": ["1"]},
+        {"convolution": 3},
+        {"convolution": [True, 2]},
+        {"convolution": [0, 1, 2, 3]},
+        {"convolution": [-1]},
+        {"width": 0},
+        {"groups": [[0], list(range(1, 16))]},
+        {"variant": "sparse"},
+        {"width": 256},
+        {"hidden": 1 << 20},
+    ],
 )
 def test_a_malformed_convolution_is_refused(change: dict[str, object]) -> None:
     written = convolution((1, 2), (1, 4, 4))

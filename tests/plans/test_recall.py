@@ -61,12 +61,21 @@ def test_buckets_hold_every_number(numbers: list[int]) -> None:
 
 
 @pytest.mark.parametrize("recent", [False, True])
-@pytest.mark.parametrize("x", [
-    staircase(9001), staircase(4097)[:, 0], np.full((3, 2), -7),
-    session_log(3000), session_log(3000)[:, 2], session_log(1), np.zeros((0, 3), "i4"),
-    np.random.default_rng(0).integers(-(2**40), 2**40, (200, 3)),
-    np.array([[-(2**63)], [2**63 - 1], [0], [-1]]), np.arange(24).reshape(2, 3, 4),
-])
+@pytest.mark.parametrize(
+    "x",
+    [
+        staircase(9001),
+        staircase(4097)[:, 0],
+        np.full((3, 2), -7),
+        session_log(3000),
+        session_log(3000)[:, 2],
+        session_log(1),
+        np.zeros((0, 3), "i4"),
+        np.random.default_rng(0).integers(-(2**40), 2**40, (200, 3)),
+        np.array([[-(2**63)], [2**63 - 1], [0], [-1]]),
+        np.arange(24).reshape(2, 3, 4),
+    ],
+)
 def test_any_chunk_comes_back(x: np.ndarray, recent: bool) -> None:
     assert (through(x, recent)[1] == x).all()
 

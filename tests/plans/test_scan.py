@@ -144,8 +144,16 @@ def test_a_scan_predicts_waves_that_bisection_does_not() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"scan": [0]}, {"scan": [0, 0]}, {"scan": [0, 3]}, {"scan": ["0", 1]}, {"scan": 3}, {"scan": [0, 1], "order": [[2]]},
-     {"scan": []}, {"scan": [0, 1], "series": {"axis": 0, "columns": None, "segments": 1}}],
+    [
+        {"scan": [0]},
+        {"scan": [0, 0]},
+        {"scan": [0, 3]},
+        {"scan": ["0", 1]},
+        {"scan": 3},
+        {"scan": [0, 1], "order": [[2]]},
+        {"scan": []},
+        {"scan": [0, 1], "series": {"axis": 0, "columns": None, "segments": 1}},
+    ],
 )
 def test_a_malformed_scan_is_refused(change: dict[str, object]) -> None:
     written = contextplan.ContextPlan(ContextSizes((), 8, 10, scan=(0, 1)), False, 5, None)

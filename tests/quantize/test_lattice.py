@@ -29,12 +29,19 @@ def rules(*numbers: float) -> np.ndarray:
 
 
 LATTICES = [
-    (Whole(), "i2"), (Whole(4, -3), "i4"), (Whole(3, 2**63), "u8"), (Linear(rules(1), rules(0), rules(100)), "f4"),
+    (Whole(), "i2"),
+    (Whole(4, -3), "i4"),
+    (Whole(3, 2**63), "u8"),
+    (Linear(rules(1), rules(0), rules(100)), "f4"),
     (Linear(rules(5, 1), rules(2, 0), rules(1000, 8), True, -1), "f8"),
     (Linear(rules(*[16] * 8), rules(*range(8)), rules(*[512] * 8), False, 0), "f4"),
     (Linear(rules(1), rules(0), rules(10), False, None, np.array([-7, 3, 9]), np.array([1, -1, 2], dtype="i1")), "f8"),
     (Linear(rules(1), rules(0), rules(10), False, None, np.array([3, 2**40]), np.array([1, -1], dtype="i1")), "f8"),
-    (Digits(5, -8), "f4"), (Digits(12, -3, True), "f8"), (Ordered("f2"), "f2"), (Ordered("f4"), "f8"), (Ordered("f8"), "f8"),
+    (Digits(5, -8), "f4"),
+    (Digits(12, -3, True), "f8"),
+    (Ordered("f2"), "f2"),
+    (Ordered("f4"), "f8"),
+    (Ordered("f8"), "f8"),
     (Ranks(Whole(), [np.array([-70, 3, 9, 4000])]), "i4"),
     (Ranks(Linear(rules(1), rules(0), rules(100)), [np.array([-7, 3, 9]), np.zeros(0, np.int64)]), "f4"),
     (relative_lattice(1e-3, np.ones(1), scan(np.array([0.01]))), "f8"),
@@ -94,9 +101,9 @@ def test_no_integer_and_no_value_raises_or_warns(lattice: Lattice, dtype: str, d
 def test_chunks_give_the_same(lattice: Lattice, dtype: str) -> None:
     k = np.arange(-480, 480).reshape(8, 60, 2)
     whole = lattice.from_integers(k, dtype)
-    parts = [lattice.from_integers(k[i:i + 3], dtype, i) for i in range(0, 8, 3)]
+    parts = [lattice.from_integers(k[i : i + 3], dtype, i) for i in range(0, 8, 3)]
     np.testing.assert_array_equal(np.concatenate(parts), whole)
-    integers = [lattice.to_integers(whole[i:i + 3], i) for i in range(0, 8, 3)]
+    integers = [lattice.to_integers(whole[i : i + 3], i) for i in range(0, 8, 3)]
     np.testing.assert_array_equal(np.concatenate(integers), lattice.to_integers(whole))
 
 
@@ -124,16 +131,27 @@ def test_ordered_bits_keep_order_and_bits(dtype: str, data: st.DataObject) -> No
     assert lattice.from_integers(k, dtype).tobytes() == x.tobytes()
 
 
-@pytest.mark.parametrize("data", [
-    None, [], {}, {"kind": "integer"},
-    {"kind": "integer", "step": 0, "offset": 0}, {"kind": "integer", "step": 1, "offset": 2**70},
-    {"kind": "integer", "step": 1.0, "offset": 0}, {"kind": "digits", "digits": 99, "lowest": 0, "narrow": False},
-    {"kind": "digits", "digits": 5, "lowest": 0, "narrow": 1}, {"kind": "ordered", "type": "O"},
-    {"kind": "ordered", "type": ["f4"]},
-    {"kind": "log", "steps": 0, "octaves": 1, "base": 0}, {"kind": "log", "steps": 5, "octaves": 7, "base": 0},
-    {"kind": "staircase", "starts": [0, 5, 5], "tail": {"kind": "log", "steps": 5, "octaves": 1, "base": 0}},
-    {"kind": "staircase", "starts": [0], "tail": {}}, {"kind": "staircase", "starts": [0, 5], "tail": {"kind": "x"}},
-])
+@pytest.mark.parametrize(
+    "data",
+    [
+        None,
+        [],
+        {},
+        {"kind": "integer"},
+        {"kind": "integer", "step": 0, "offset": 0},
+        {"kind": "integer", "step": 1, "offset": 2**70},
+        {"kind": "integer", "step": 1.0, "offset": 0},
+        {"kind": "digits", "digits": 99, "lowest": 0, "narrow": False},
+        {"kind": "digits", "digits": 5, "lowest": 0, "narrow": 1},
+        {"kind": "ordered", "type": "O"},
+        {"kind": "ordered", "type": ["f4"]},
+        {"kind": "log", "steps": 0, "octaves": 1, "base": 0},
+        {"kind": "log", "steps": 5, "octaves": 7, "base": 0},
+        {"kind": "staircase", "starts": [0, 5, 5], "tail": {"kind": "log", "steps": 5, "octaves": 1, "base": 0}},
+        {"kind": "staircase", "starts": [0], "tail": {}},
+        {"kind": "staircase", "starts": [0, 5], "tail": {"kind": "x"}},
+    ],
+)
 def test_malformed_lattices_are_corrupt(data: object) -> None:
     with pytest.raises(CorruptFile):
         lattice_from_json(data)
@@ -144,9 +162,25 @@ def test_an_unknown_form_is_named() -> None:
         lattice_from_json({"kind": "spiral"})
 
 
-BAD_NUMBERS = [None, "x", [None], ["1"], [True], [0.0], [float("nan")], [-1.0], [1.0, 2.0], [], {"count": 10**12, "zlib": ""},
-               {"count": -1, "zlib": ""}, {"count": 9, "zlib": "AAAA"}, {"count": 9, "zlib": "%"}, {"count": 9},
-               [10**400], [[1.0]]]
+BAD_NUMBERS = [
+    None,
+    "x",
+    [None],
+    ["1"],
+    [True],
+    [0.0],
+    [float("nan")],
+    [-1.0],
+    [1.0, 2.0],
+    [],
+    {"count": 10**12, "zlib": ""},
+    {"count": -1, "zlib": ""},
+    {"count": 9, "zlib": "AAAA"},
+    {"count": 9, "zlib": "%"},
+    {"count": 9},
+    [10**400],
+    [[1.0]],
+]
 
 
 @pytest.mark.parametrize("name", ["scale", "divisor", "keys", "deltas", "axis", "narrow"])
@@ -355,10 +389,21 @@ def test_many_values_are_not_ranked() -> None:
     assert ranked(Whole(), dense, scan(dense)) is None
 
 
-@pytest.mark.parametrize("change", [
-    {"counts": [2]}, {"counts": []}, {"counts": [5000]}, {"counts": ["3"]}, {"counts": 3}, {"steps": [3, -3, 3]}, {"steps": None},
-    {"inner": None}, {"inner": {"kind": "ranks"}}, {"inner": {"kind": "integer", "step": 0, "offset": 0}},
-])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"counts": [2]},
+        {"counts": []},
+        {"counts": [5000]},
+        {"counts": ["3"]},
+        {"counts": 3},
+        {"steps": [3, -3, 3]},
+        {"steps": None},
+        {"inner": None},
+        {"inner": {"kind": "ranks"}},
+        {"inner": {"kind": "integer", "step": 0, "offset": 0}},
+    ],
+)
 def test_malformed_ranks_are_corrupt(change: dict[str, object]) -> None:
     good = Ranks(Whole(), [np.array([1, 5, 9])]).to_json()
     assert isinstance(lattice_from_json(good), Ranks)
@@ -475,7 +520,9 @@ def crowded(shape: tuple[int, ...], dtype: str) -> np.ndarray:
 
 
 CROWDED = [
-    crowded((40_000, 3), "f4") / np.float32(10), crowded((90_000,), "f8"), crowded((60_000, 2), "f8").astype("i4"),
+    crowded((40_000, 3), "f4") / np.float32(10),
+    crowded((90_000,), "f8"),
+    crowded((60_000, 2), "f8").astype("i4"),
 ]
 
 

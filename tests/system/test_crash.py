@@ -107,7 +107,9 @@ def test_a_signal_at_any_moment_of_training_and_writing(tmp_path: Path, number: 
     ended = []
     for moment in np.linspace(0.05, 1.0, 20):
         child = subprocess.Popen(
-            words, stderr=subprocess.PIPE, stdout=subprocess.PIPE,
+            words,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         time.sleep(took * moment)

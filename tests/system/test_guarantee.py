@@ -242,9 +242,7 @@ def test_unsupported_input_is_refused_before_a_file_exists(x: np.ndarray, tmp_pa
 
 
 @pytest.mark.train
-def test_a_decoder_that_drifts_is_caught_and_nothing_is_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_decoder_that_drifts_is_caught_and_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "x.aez"
     path.write_bytes(b"old")
     honest = decoder.decode_chunk
@@ -279,7 +277,6 @@ def test_each_array_of_many_may_cost_4_kib() -> None:
     data, _report = aezip.compress(named, preset="fast")
     assert len(data) <= sum(x.nbytes + 4096 for x in named.values())
     assert all(y.tobytes() == named[name].tobytes() for name, y in aezip.decompress(data).items())
-
 
 
 @pytest.mark.train

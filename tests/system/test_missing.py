@@ -145,7 +145,7 @@ def netcdf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     x = np.random.default_rng(0).integers(0, 200, (60, 50))
     with h5py.File("m.nc", "w") as file:
         for name in ("both", "packed", "limits", "unpacked", "malformed"):
-            file[name] = (x.astype("f4") if name == "both" else x.astype("i2"))
+            file[name] = x.astype("f4") if name == "both" else x.astype("i2")
         file["both"].attrs.update({"_FillValue": np.float32(3), "missing_value": np.array([5, 7], "f4")})
         file["packed"].attrs.update({"_FillValue": np.int16(9), "scale_factor": 0.1, "valid_min": np.int16(2)})
         file["limits"].attrs.update({"valid_range": np.array([10, 150], "i2")})

@@ -58,9 +58,7 @@ def read(path: str, wanted: tuple[str, ...], *, skip: bool = False) -> Found:
         known = names(file)
         listed = ", ".join(list(known)[:LISTED]) + (f" and {len(known) - LISTED} more" if len(known) > LISTED else "")
         if not wanted:
-            raise InvalidInput(
-                f"{path} is an HDF5 file: name what to compress with --dataset; it has {listed or 'no data sets'}"
-            )
+            raise InvalidInput(f"{path} is an HDF5 file: name what to compress with --dataset; it has {listed or 'no data sets'}")
         found = Found(len(known))
         for name in wanted:
             key = stored(name).strip("/")

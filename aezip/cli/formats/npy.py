@@ -63,9 +63,7 @@ def load_npy(file: str | IO[bytes], name: str, *, mmap_mode: Literal["r"] | None
         raise InvalidInput(_problem(name, error)) from error
 
 
-def read_npz(
-    file: str | io.BytesIO, name: str, *, skip: bool
-) -> tuple[dict[str, npt.NDArray[Any]], bytes, dict[str, str]]:
+def read_npz(file: str | io.BytesIO, name: str, *, skip: bool) -> tuple[dict[str, npt.NDArray[Any]], bytes, dict[str, str]]:
     """Read an .npz file.
 
     Parameters

@@ -90,8 +90,7 @@ def read(
     if path.endswith(".aez"):
         raise InvalidInput(f"{path} is compressed already: decompress it first, or give the original")
     raise InvalidInput(
-        f"{path}: the format is not known by its name: use .npy, .npz, HDF5 with --dataset, "
-        "or --dtype and --shape for raw binary"
+        f"{path}: the format is not known by its name: use .npy, .npz, HDF5 with --dataset, or --dtype and --shape for raw binary"
     )
 
 

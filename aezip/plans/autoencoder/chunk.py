@@ -66,9 +66,7 @@ class Coded:
     decoded: npt.NDArray[Any]
 
 
-def prepare(
-    plan: NetworkPlan, grid: Grid, x: npt.NDArray[Any], masked: Mask | None
-) -> Prepared:
+def prepare(plan: NetworkPlan, grid: Grid, x: npt.NDArray[Any], masked: Mask | None) -> Prepared:
     """Return the rows of a chunk."""
     layout = plan.layout
     ignore = _ignored(layout, x.shape, masked)
@@ -134,9 +132,7 @@ class _Groups:
         """Return which values of a group are not coded."""
         return None if self.ignore is None else self.ignore[:, self.columns(group)]
 
-    def contexts(
-        self, group: int, mean: Int64, level: U8, ignore: Mask | None
-    ) -> tuple[U8, npt.NDArray[np.integer[Any]]]:
+    def contexts(self, group: int, mean: Int64, level: U8, ignore: Mask | None) -> tuple[U8, npt.NDArray[np.integer[Any]]]:
         """Return level and table of each value of a group that is not ignored."""
         flat = _kept(level, ignore)
         if self.sizes.by_feature:

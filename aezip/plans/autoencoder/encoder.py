@@ -71,9 +71,7 @@ class FloatEncoder:
         """Return the codes, int32, shape (rows, width), of rows in steps, shape (rows, features); see `latents`."""
         return np.asarray(np.rint(self.latents(target, ignore, near)).clip(-(2**20), 2**20).astype(np.int32))
 
-    def latents(
-        self, target: Float64, ignore: npt.NDArray[np.bool_] | None = None, near: Near | None = None
-    ) -> Float32:
+    def latents(self, target: Float64, ignore: npt.NDArray[np.bool_] | None = None, near: Near | None = None) -> Float32:
         """Return what the codes are rounded from, float32, shape (rows, width).
 
         Parameters

@@ -197,7 +197,11 @@ class Model:
 
 
 def to_bytes(
-    decoders: list[IntegerDecoder], norm: Norm, book: CodeBook, code_counts: TableCounts, residual_counts: TableCounts,
+    decoders: list[IntegerDecoder],
+    norm: Norm,
+    book: CodeBook,
+    code_counts: TableCounts,
+    residual_counts: TableCounts,
     spikes: Spikes | None = None,
 ) -> bytes:
     """Serialize a model; see `docs/format.md`."""

@@ -96,7 +96,5 @@ def join(prepared: list[Prepared], *, whole: bool) -> Rows:
     target = np.concatenate([p.target for p in prepared])
     ignore = None
     if any(p.ignore is not None for p in prepared):
-        ignore = np.concatenate(
-            [np.zeros(p.target.shape, np.bool_) if p.ignore is None else p.ignore for p in prepared]
-        )
+        ignore = np.concatenate([np.zeros(p.target.shape, np.bool_) if p.ignore is None else p.ignore for p in prepared])
     return Rows(target, ignore, whole)

@@ -62,14 +62,10 @@ def _sharpest(column: Float64, centre: float, level: float) -> tuple[float, floa
     return min(options)[1:]
 
 
-def constant_decoder(
-    sizes: Sizes, group: int, centre: Float64, level: Float64, flagged: Mask | None = None
-) -> IntegerDecoder:
+def constant_decoder(sizes: Sizes, group: int, centre: Float64, level: Float64, flagged: Mask | None = None) -> IntegerDecoder:
     """Return the decoder of a group whose means, in steps, levels and odds of a spike do not change."""
     shapes = sizes.layers(group)
-    zero = [
-        Linear(np.zeros(shape, np.int8), np.zeros(shape[0], np.int8), np.zeros(shape[0], np.int32)) for shape in shapes
-    ]
+    zero = [Linear(np.zeros(shape, np.int8), np.zeros(shape[0], np.int8), np.zeros(shape[0], np.int32)) for shape in shapes]
     scale = Linear(zero[4].weight, zero[4].exponent, level.astype(np.int32))
     offset = np.rint(centre * 2.0**FRACTION_BITS).astype(np.int64)
     first, second, mean, skip = zero[:4]

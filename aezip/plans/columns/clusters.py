@@ -142,7 +142,8 @@ def _telling(parts: Parts, groupings: Sequence[Groups]) -> int:
     first = single[1] - 1
     pairs = [
         (tried(of_pair(groupings[first], groupings[second])), count + 1 + first * count + second)
-        for second in range(count) if second != first
+        for second in range(count)
+        if second != first
     ]
     return min(alone, single, *pairs)[1]
 

@@ -195,9 +195,7 @@ def _passes(column: Int64, mode: int, table: int) -> list[residual.Split]:
         return [buckets(value, np.full(len(column), table, np.uint16))]
     lag = find_lags(column)
     away = column - np.where(np.arange(len(column)) > 0, column[np.maximum(np.arange(len(column)) - lag, 0)], 0)
-    lags = residual.Split(
-        unzigzag(lag - 1), np.full(len(column), table, np.uint16), np.zeros(0, np.int64), None
-    )
+    lags = residual.Split(unzigzag(lag - 1), np.full(len(column), table, np.uint16), np.zeros(0, np.int64), None)
     return [lags, buckets(away, np.uint16(table + 1) + octave(lag))]
 
 

@@ -14,7 +14,12 @@ from aezip.entropy._residual_jit import residuals, symbols
 def cut(buffers: Any, start: Any, stop: Any) -> Any:
     total, level, flag, keep, table, symbol, q = buffers
     return (
-        total[start:stop], level[start:stop], flag[start:stop], keep[start:stop], table[start:stop], symbol[start:stop],
+        total[start:stop],
+        level[start:stop],
+        flag[start:stop],
+        keep[start:stop],
+        table[start:stop],
+        symbol[start:stop],
         q[start:stop],
     )
 

@@ -32,8 +32,14 @@ def runs(shape: tuple[int, ...]) -> Runs:
 
 
 def predictions(
-    net: ContextNet, context: npt.NDArray[Any], errors: npt.NDArray[Any], levels: npt.NDArray[np.uint8], *, level: bool,
-    buffers: Buffers, workers: int,
+    net: ContextNet,
+    context: npt.NDArray[Any],
+    errors: npt.NDArray[Any],
+    levels: npt.NDArray[np.uint8],
+    *,
+    level: bool,
+    buffers: Buffers,
+    workers: int,
 ) -> Iterator[Predicted]:
     """Yield each tile with what the network says of it; those of a pass are predicted on several threads.
 

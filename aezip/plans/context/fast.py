@@ -129,8 +129,14 @@ class Chunk:
         return np.zeros(1, np.uint8) if self.level is None else self.level.reshape(-1)
 
     def _bisect(
-        self, net: ContextNet, coder: tuple[Any, ...], decoding: bool, value: Int64, given: tuple[Any, Int64],
-        buffers: bisected.Buffers, workers: int,
+        self,
+        net: ContextNet,
+        coder: tuple[Any, ...],
+        decoding: bool,
+        value: Int64,
+        given: tuple[Any, Int64],
+        buffers: bisected.Buffers,
+        workers: int,
     ) -> bool:
         """Walk over the passes of bisection; tell whether the stream held them."""
         from ._bisection_jit import finish
@@ -177,6 +183,12 @@ def _buffers(count: int) -> tuple[npt.NDArray[Any], ...]:
 
 
 _NOTHING = (
-    np.zeros(1, np.uint32), np.zeros(1, np.int16), np.zeros(1, np.uint32), np.zeros(1, np.uint16), np.zeros(64, np.int64),
-    np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(64, np.int64),
+    np.zeros(1, np.uint32),
+    np.zeros(1, np.int16),
+    np.zeros(1, np.uint32),
+    np.zeros(1, np.uint16),
+    np.zeros(64, np.int64),
+    np.zeros(0, np.int64),
+    np.zeros(0, np.int64),
+    np.zeros(64, np.int64),
 )  # a coder that is not asked

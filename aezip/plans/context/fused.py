@@ -42,8 +42,19 @@ def ready(net: ContextNet, classes: tuple[Class, ...], dtype: np.dtype[Any], *, 
             unit[at] = 2.0 ** -(int(net.skip_exponent[kind]) + net.sizes.precision)
         second, second_bias, second_factor = net.weights["second"]
         net.cache[key] = (
-            net.sizes.precision, pairs, first, bias, net.weights["first"][2][:, 0].copy(), second,
-            second_bias.astype(np.float32), second_factor[:, 0].copy(), *_ends(net), skip, unit, net.flag is not None, level,
+            net.sizes.precision,
+            pairs,
+            first,
+            bias,
+            net.weights["first"][2][:, 0].copy(),
+            second,
+            second_bias.astype(np.float32),
+            second_factor[:, 0].copy(),
+            *_ends(net),
+            skip,
+            unit,
+            net.flag is not None,
+            level,
         )
     found: tuple[Any, ...] = net.cache[key]
     return found

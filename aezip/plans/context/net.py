@@ -282,9 +282,7 @@ class ContextNet:
         return out
 
 
-def reference_pair(
-    pairs: npt.NDArray[np.int16], kind: int, active: tuple[int, ...]
-) -> tuple[int, int] | None:
+def reference_pair(pairs: npt.NDArray[np.int16], kind: int, active: tuple[int, ...]) -> tuple[int, int] | None:
     """Return where among the active slots the two are whose mean is the reference of a class; None: none is active."""
     first, second = (int(v) for v in pairs[kind])
     if first not in active or second not in active:

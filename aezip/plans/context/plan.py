@@ -245,9 +245,7 @@ def autoencoder_base(plan: NetworkPlan, model: Model, codes: Int64, shape: tuple
     return Base(np.ascontiguousarray(plan.layout.array(mean, shape)), np.ascontiguousarray(plan.layout.array(level, shape)))
 
 
-def targets(
-    grid: Grid, x: npt.NDArray[Any], masked: Mask | None
-) -> tuple[npt.NDArray[np.float64], Int64 | None]:
+def targets(grid: Grid, x: npt.NDArray[Any], masked: Mask | None) -> tuple[npt.NDArray[np.float64], Int64 | None]:
     """Return the values in steps, and as whole numbers if the grid is whole; masked ones are anything finite."""
     if grid.whole:
         k = grid.integers(x)
@@ -258,9 +256,7 @@ def targets(
     return target, None
 
 
-def encode_codes(
-    plan: NetworkPlan, grid: Grid, encoder: FloatEncoder, x: npt.NDArray[Any], masked: Mask | None
-) -> Int64:
+def encode_codes(plan: NetworkPlan, grid: Grid, encoder: FloatEncoder, x: npt.NDArray[Any], masked: Mask | None) -> Int64:
     """Return the codes of a chunk, (rows, width)."""
     rows = network.prepare(plan, grid, x, masked)
     return network.encode(plan, encoder, rows, x.shape)

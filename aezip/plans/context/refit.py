@@ -32,6 +32,7 @@ class Looped(NamedTuple):
 
 def loop(net: ContextNet, samples: list[Sample], threads: int) -> Looped:
     """Code the samples with a network."""
+
     def coded(sample: Sample) -> tuple[Refined, Int64, float]:
         part = code(net, sample.target, sample.whole, sample.ignore, sample.offset)
         counts = residual.TableCounts(residual.CONTEXTS_WHOLE + FLAG_BINS)
@@ -49,9 +50,7 @@ def loop(net: ContextNet, samples: list[Sample], threads: int) -> Looped:
     return Looped(net, [part for part, *_ in done], low - float((table * np.log2(np.maximum(share, 1e-12))).sum()))
 
 
-def refitted(
-    start: Looped, samples: list[Sample], seed: int, threads: int, most: int = ROWS
-) -> tuple[Looped, Rows]:
+def refitted(start: Looped, samples: list[Sample], seed: int, threads: int, most: int = ROWS) -> tuple[Looped, Rows]:
     """Return the network with better linear parts, or as it was; and rows of neighbours as it decoded them.
 
     Each class of passes has its own linear part, which least absolute errors fit to what the whole network misses. What helps one
@@ -89,5 +88,3 @@ def _layer(layer: Linear, values: Float64) -> Float64:
 
 def _activated(layer: Linear, values: Float64) -> Float64:
     return np.clip(np.rint(_layer(layer, values)), 0, ACTIVATION_TOP)
-
-

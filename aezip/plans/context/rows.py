@@ -84,7 +84,10 @@ class Collector:
         spread = np.ldexp(1.0, seen.exponent - FRACTION_BITS)
         self.parts.append(
             [
-                values, np.full(n, tile.kind), left.astype(np.float32), spread.astype(np.float32),
+                values,
+                np.full(n, tile.kind),
+                left.astype(np.float32),
+                spread.astype(np.float32),
                 np.zeros(n, np.float32) if spike is None else spike.astype(np.float32),
             ]
         )
@@ -111,7 +114,11 @@ def _watch(sizes: ContextSizes, sample: Sample, collector: Collector, walk: Walk
 
 
 def collect(
-    sizes: ContextSizes, samples: list[Sample], coded: list[Refined] | None, pairs: npt.NDArray[np.int16], seed: int,
+    sizes: ContextSizes,
+    samples: list[Sample],
+    coded: list[Refined] | None,
+    pairs: npt.NDArray[np.int16],
+    seed: int,
     most: int | None = None,
 ) -> Rows:
     """Return rows of all samples, about `most` of them: neighbours as they were decoded, or with noise if none were yet."""
@@ -140,11 +147,19 @@ def choose_pairs(sizes: ContextSizes, rows: Rows) -> npt.NDArray[np.int16]:
         pairs[0] = -1
         return pairs
     every = sizes.slots
-    options = list(itertools.combinations_with_replacement(nearest(len(sizes.scan)), 2)) if sizes.scan else [
-        (i, i + 1) for i, s in enumerate(every[:-1])
-        if s.inner is None and every[i + 1].inner is None and max(map(abs, s.offset)) == 1
-        and tuple(-o for o in s.offset) == every[i + 1].offset and s.group == every[i + 1].group
-    ]
+    options = (
+        list(itertools.combinations_with_replacement(nearest(len(sizes.scan)), 2))
+        if sizes.scan
+        else [
+            (i, i + 1)
+            for i, s in enumerate(every[:-1])
+            if s.inner is None
+            and every[i + 1].inner is None
+            and max(map(abs, s.offset)) == 1
+            and tuple(-o for o in s.offset) == every[i + 1].offset
+            and s.group == every[i + 1].group
+        ]
+    )
     pairs = np.full((sizes.kinds, 2), -1, np.int16)
     for kind in range(sizes.kinds):
         mine = rows.kind == kind

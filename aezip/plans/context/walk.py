@@ -116,6 +116,7 @@ class Walk:
 
     def predictions(self, net: ContextNet, workers: int) -> Iterator[tuple[Tile, Prediction]]:
         """Yield each tile with what the network says of it; tiles of a pass are predicted on several threads."""
+
         def predicted(tile: Tile) -> tuple[Tile, Prediction]:
             return tile, net.predict(tile.kind, tile.active, tile.neighbours)
 
@@ -143,14 +144,18 @@ class Walk:
                 sum_errors(part, near_views, near_active, list(range(len(inner)))),
                 sum_errors(part, near_views, near_active, list(range(len(inner), len(near)))),
             )
-            make = partial(
-                self._tile, part, active, pairs(part.kind, active), part.views(self.context, every), errors, choose
-            )
+            make = partial(self._tile, part, active, pairs(part.kind, active), part.views(self.context, every), errors, choose)
             yield make, list(tiles(part.target_shape, TILE_VALUES))
 
     def _tile(
-        self, part: Pass, active: tuple[int, ...], pair: tuple[int, int] | None, views: list[Float],
-        errors: tuple[Float, Float], choose: Choose | None, where: Any,
+        self,
+        part: Pass,
+        active: tuple[int, ...],
+        pair: tuple[int, int] | None,
+        views: list[Float],
+        errors: tuple[Float, Float],
+        choose: Choose | None,
+        where: Any,
     ) -> Tile:
         shape = errors[0][where].shape
         chosen = _some(choose, active, math.prod(shape))
@@ -226,9 +231,7 @@ def contexts(level: U8, mean: Int64, *, whole: bool) -> U8:
     return residual.contexts(level, fraction, FRACTION_BITS)
 
 
-def code(
-    net: ContextNet, target: Float64, whole: Int64 | None, ignore: Mask | None, offset: Offset
-) -> Refined:
+def code(net: ContextNet, target: Float64, whole: Int64 | None, ignore: Mask | None, offset: Offset) -> Refined:
     """Encode a chunk up to entropy coding.
 
     Parameters
@@ -279,7 +282,13 @@ def _finish(walk: Walk, tile: Tile, total: Int64, q: Int64, value: Int64, *, who
 
 
 def decode(
-    net: ContextNet, reader: residual.Decoder, shape: tuple[int, ...], ignore: Mask | None, offset: Offset, *, whole: bool,
+    net: ContextNet,
+    reader: residual.Decoder,
+    shape: tuple[int, ...],
+    ignore: Mask | None,
+    offset: Offset,
+    *,
+    whole: bool,
     workers: int = 1,
 ) -> Int64:
     """Return the decoded values of a chunk in 1/64 step; the mirror of `code`."""

@@ -72,9 +72,7 @@ def check(values: npt.NDArray[np.generic], missing: Mask | None) -> Float64:
 
 
 @trains
-def train(
-    ratings: Float64, seed: int, *, thorough: bool, report: Callable[[int, int, float], None] | None = None
-) -> Trained:
+def train(ratings: Float64, seed: int, *, thorough: bool, report: Callable[[int, int, float], None] | None = None) -> Trained:
     """Train on a matrix of ratings that `check` returned.
 
     Parameters

@@ -298,9 +298,7 @@ def _widened(basis: torch.Tensor, rows: torch.Tensor, width: int) -> torch.Tenso
     return torch.cat([room, atoms.T], dim=1)
 
 
-def _start_groups(
-    network: Autoencoder, known: torch.Tensor, codes: torch.Tensor, target: torch.Tensor
-) -> torch.Tensor:
+def _start_groups(network: Autoencoder, known: torch.Tensor, codes: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """Set the linear part of each group by robust least squares; return what is left of the target, in steps."""
     every = torch.cat([codes, known[:, network.order]], dim=1).double()
     left = target.clone()
@@ -399,9 +397,7 @@ def normalization(sizes: Sizes, centre: Float64, spread: Float32) -> Norm:
     return Norm(whole, exponent, int(np.clip(exponent.max(), NARROW_BITS, MAX_TOP)))
 
 
-def freeze_decoder(
-    network: Autoencoder, group: int, centre: Float64, spread: Float32, norm: Norm
-) -> IntegerDecoder:
+def freeze_decoder(network: Autoencoder, group: int, centre: Float64, spread: Float32, norm: Norm) -> IntegerDecoder:
     """Return the decoder of a group with integer weights."""
     decoder = cast("Decoder", network.decoders[group])
     index = list(network.sizes.groups[group])
@@ -413,9 +409,7 @@ def freeze_decoder(
     flag = decoder.flag
     return IntegerDecoder(
         first=quantize_rows(_array(decoder.first.weight), _array(decoder.first.bias), NARROW_BITS, ACTIVATION_BITS),
-        second=quantize_rows(
-            _array(decoder.second.weight), _array(decoder.second.bias), ACTIVATION_BITS, ACTIVATION_BITS
-        ),
+        second=quantize_rows(_array(decoder.second.weight), _array(decoder.second.bias), ACTIVATION_BITS, ACTIVATION_BITS),
         mean=quantize_rows(_array(decoder.mean.weight) * wide[:, None], none, ACTIVATION_BITS, 0),
         skip=quantize_rows(_array(decoder.skip.weight) * wide[:, None], none, norm.top, 0),
         scale=quantize_rows(_array(decoder.scale.weight) * LEVELS_PER_OCTAVE, bias, ACTIVATION_BITS, 0),

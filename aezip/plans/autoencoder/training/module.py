@@ -294,7 +294,13 @@ class Autoencoder(nn.Module):
         return mean, scale + torch.cat([d.scale.bias for d in decoders])
 
     def forward(
-        self, rows: Tensor, target: Tensor, *, hard: bool, spike: Tensor | None = None, asked: Tensor | None = None,
+        self,
+        rows: Tensor,
+        target: Tensor,
+        *,
+        hard: bool,
+        spike: Tensor | None = None,
+        asked: Tensor | None = None,
         near: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Return the bits of the codes (rows, width) and of the residual with its flags (rows, features).
@@ -354,9 +360,7 @@ def logistic_bits(distance: Tensor, log2_scale: Tensor) -> Tensor:
     cancels nor underflows.
     """
     inverse = torch.exp2(-log2_scale)
-    inside = functional.softplus((distance.abs() - 0.5) * inverse) + functional.softplus(
-        -(distance.abs() + 0.5) * inverse
-    )
+    inside = functional.softplus((distance.abs() - 0.5) * inverse) + functional.softplus(-(distance.abs() + 0.5) * inverse)
     return (inside - torch.log(-torch.expm1(-inverse))) / math.log(2.0)
 
 
