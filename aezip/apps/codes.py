@@ -20,7 +20,7 @@ from aezip.plans.autoencoder import chunk as network
 
 if TYPE_CHECKING:
     from aezip.codec.decoder import Decoder
-    from aezip.plans.autoencoder.networks import Model
+    from aezip.plans.autoencoder.networks import Networks
     from aezip.plans.autoencoder.plan import NetworkPlan
 
 METRICS = ("euclidean", "cosine")
@@ -63,7 +63,7 @@ def highest(estimates: Float64, missing: npt.NDArray[np.bool_], count: int) -> R
     return Recommended(order, estimates[order])
 
 
-def autoencoder(decoder: Decoder, name: str) -> tuple[NetworkPlan, Model]:
+def autoencoder(decoder: Decoder, name: str) -> tuple[NetworkPlan, Networks]:
     """Return plan and model of the autoencoder of an array.
 
     Raises

@@ -17,8 +17,6 @@ from aezip.core.errors import AezipError, CorruptFile, InvalidInput, ModelMismat
 from aezip.core.sources import Source, Writable, is_writable, opened
 from aezip.core.sources import named as checked_path
 from aezip.entropy.frames import pack
-from aezip.plans.autoencoder.plan import NetworkPlan
-from aezip.plans.context.plan import ContextPlan, bottleneck
 
 if TYPE_CHECKING:
     from aezip.plans.trained import Trained
@@ -136,9 +134,9 @@ def _trained(header: dict[str, Any], shared: dict[str, bytes]) -> Trained:
 
     decoder = Decoder(header, shared)
     plan, grid, model = decoder.parts()
-    if not isinstance(plan, NetworkPlan | ContextPlan) or grid is None or model is None:
+    if not plan.trained or grid is None or model is None:
         raise CorruptFile("the model holds no networks: the file is damaged, get another copy")
-    inner, encoder = bottleneck(plan), None
+    inner, encoder = plan.with_codes(), None
     if inner is not None:
         encoder = encoder_from_bytes(shared.get("encoder", b""), header.get("encoder"), inner.sizes)
     trained = Trained(header, plan, grid, model, shared["model"], encoder)

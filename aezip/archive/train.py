@@ -15,8 +15,6 @@ from aezip.core.parallel import cores
 from aezip.core.surroundings import undisturbed
 from aezip.entropy.frames import pack
 from aezip.plans.autoencoder.encoder import encoder_to_bytes
-from aezip.plans.autoencoder.plan import NetworkPlan
-from aezip.plans.context.plan import ContextPlan
 
 from .models import NAME, Model
 
@@ -69,7 +67,7 @@ def train(
     )  # fmt: skip
     encoder.prepare()
     choice = encoder.chosen
-    if not isinstance(choice.plan, NetworkPlan | ContextPlan) or choice.grid is None or choice.model is None:
+    if not choice.plan.trained or choice.grid is None or choice.model is None:
         raise InvalidInput("no network pays on this data: give more of it, or compress without a model")
     header: dict[str, Any] = {
         "name": NAME,

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from aezip.apps import codes as features
 from aezip.array.bounds import Bound, bound_from_json
 from aezip.codec.decoder import Decoder
 from aezip.container.reader import Reader
@@ -24,7 +23,8 @@ from aezip.core.types import Array
 from .indexing import Selection
 from .models import Model, stream_of
 
-if TYPE_CHECKING:  # reading alone needs neither
+if TYPE_CHECKING:  # reading alone needs none
+    from aezip.apps import codes as features
     from aezip.apps.recommend.estimates import Recommender
 
     from .salvage import Lost
@@ -182,6 +182,8 @@ class ArrayView:
         InvalidInput
             If the plan has no codes.
         """
+        from aezip.apps import codes as features
+
         plan, _ = features.autoencoder(self._decoder, self.name)
         parts = [features.codes(self._decoder, i, self._code_stream(i), self.name) for i in range(self._decoder.chunk_count)]
         joined = np.concatenate(parts) if parts else np.zeros((0, plan.sizes.width))
@@ -189,12 +191,16 @@ class ArrayView:
 
     def predictions(self) -> Iterator[npt.NDArray[np.float64]]:
         """Yield what the autoencoder alone makes of the rows of each chunk, float64, shape (rows, features)."""
+        from aezip.apps import codes as features
+
         for index in range(self._decoder.chunk_count):
             yield features.predictions(self._decoder, index, self._code_stream(index), self.name)
 
     @undisturbed
     def nearest(self, row: Any, k: int = 10, metric: str = "euclidean") -> features.Neighbours:
         """Return the rows nearest to a row; see `Archive.nearest`."""
+        from aezip.apps import codes as features
+
         features.check_query(k, metric)
         plan, _ = features.autoencoder(self._decoder, self.name)
         if not isinstance(row, int | np.integer):
@@ -247,6 +253,8 @@ class ArrayView:
     @undisturbed
     def recommend(self, row: int, count: int = 10) -> features.Recommended:
         """Return what a row would rate highest of what it did not rate; see `Archive.recommend`."""
+        from aezip.apps import codes as features
+
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
             raise InvalidInput(f"the number of recommendations must be at least 1, not {count!r}")
         (estimates,) = self.predict(row)[:1]

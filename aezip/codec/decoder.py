@@ -15,18 +15,9 @@ from aezip.array.admission import admit, parse_dtype, restore
 from aezip.array.layout import Chunks
 from aezip.array.missing import ValidRange
 from aezip.array.specials import Specials
-from aezip.core import memory as limits
-from aezip.core.errors import CorruptFile, UnsupportedVersion
-from aezip.plans.autoencoder import chunk as network
-from aezip.plans.autoencoder.networks import Model, from_bytes
-from aezip.plans.autoencoder.plan import NetworkPlan
-from aezip.plans.buckets import BucketPlan
-from aezip.plans.bytes import BytesPlan
-from aezip.plans.columns.plan import RecallPlan
-from aezip.plans.context import plan as contextplan
-from aezip.plans.context.plan import ContextModel, ContextPlan, bottleneck, model_from_bytes
-from aezip.plans.delta import DifferencePlan
-from aezip.plans.registry import Plan, Whole
+from aezip.core.errors import CorruptFile
+from aezip.plans.base import Plan
+from aezip.plans.registry import plan_class
 from aezip.quantize.grid import Grid, grid_from_json
 
 from . import outliers
@@ -34,50 +25,6 @@ from .mask import unpack_mask
 
 if TYPE_CHECKING:
     from aezip.array.masked import Masking
-
-
-def _streams(plan: Plan) -> tuple[str, ...]:
-    return ("codes", "residual") if isinstance(plan, NetworkPlan | ContextPlan) else ("data",)
-
-
-def decode_chunk(
-    plan: Plan,
-    grid: Grid | None,
-    model: Model | ContextModel | None,
-    segments: dict[str, bytes],
-    specials: Specials,
-    start: int,
-    shape: tuple[int, ...],
-    dtype: np.dtype[Any],
-    workers: int = 1,
-) -> npt.NDArray[Any]:
-    """Decode a chunk to native plain values, on `workers` threads where the plan allows.
-
-    Raises
-    ------
-    CorruptFile
-        If the streams do not make sense.
-    """
-    classes = unpack_mask(segments["mask"], shape)
-    if isinstance(plan, BytesPlan):
-        return plan.decode(segments["data"], shape, dtype)
-    assert grid is not None
-    grid = grid.at(start)
-    masked = None if classes is None else classes != 0
-    if isinstance(plan, Whole):
-        out = plan.decode(grid, segments["data"], shape, dtype)
-    elif isinstance(plan, ContextPlan):
-        assert isinstance(model, ContextModel)
-        out = contextplan.decode(plan, grid, model, segments, shape, dtype, masked, workers)
-    else:
-        assert isinstance(model, Model)
-        out = network.decode(plan, grid, model, segments, shape, dtype, masked)
-    if specials.apart:
-        specials.separate(classes, out)
-    if classes is not None:
-        specials.restore(classes, out)
-    outliers.restore(segments["outliers"], out)
-    return out
 
 
 def restored_chunk(values: npt.NDArray[Any], shape: tuple[int, ...], dtype: str) -> npt.NDArray[Any]:
@@ -131,50 +78,29 @@ class Decoder:
         self._specials = Specials.from_json(specials, self._work_dtype)
         self.masking = _masking(header, self.dtype)
         self.workers = 1  # threads within a chunk
-        self._model: Model | ContextModel | None = None
+        self._networks: Any = None
         self._grid: Grid | None = None
         self._read_plan(kind, header, shared)
         self.estimates = shared.get("recommender")  # the stream, if the file has one
 
     def _read_plan(self, kind: Any, header: dict[str, Any], shared: dict[str, bytes]) -> None:
-        shape = self._work_shape
-        if kind != "bytes":
+        shape, found = self._work_shape, plan_class(kind)
+        if not found.gridless:
             self._grid = grid_from_json(header.get("grid"), shape)
-        plan = self._plan = _plan_from_json(kind, header["plan"], shape, self._grid)
-        self._check_memory()
-        if not isinstance(plan, ContextPlan | NetworkPlan):
-            return
-        if "model" not in shared:
+        plan = self._plan = found.read(header["plan"], shape, self._grid)
+        plan.memory(self.chunk_shape, self._work_dtype.itemsize)
+        if plan.trained and "model" not in shared:
             raise CorruptFile("the model is missing: the file is damaged")
-        if isinstance(plan, ContextPlan):
-            self._model = model_from_bytes(shared["model"], plan, len(shape))
-        else:
-            self._model = from_bytes(shared["model"], plan.sizes, len(shape))
-
-    def _check_memory(self) -> None:
-        """Compare what decoding will take with what there is, before anything is allocated."""
-        plan, shape, size = self._plan, self.chunk_shape, self._work_dtype.itemsize
-        if isinstance(plan, ContextPlan) and plan.series is not None:
-            length = plan.series.length(shape)
-            values = math.prod(shape)
-            limits.check_series(length, values, values // max(1, shape[plan.series.axis]) * length * plan.series.segments)
-        if isinstance(plan, ContextPlan) and plan.sizes.scan:
-            limits.check_scan(math.prod(shape))
-        below = plan.base if isinstance(plan, ContextPlan) else plan
-        if isinstance(below, NetworkPlan):
-            limits.check_chunk(shape, size, below.layout, below.sizes.width, below.sizes.near)
-            limits.check_model(limits.weights(below), below.sizes.contexts + below.sizes.code_tables)
-        else:
-            limits.check_chunk(shape, size)
+        self._networks = plan.networks(shared.get("model", b""), len(shape))
 
     @property
     def chunk_shape(self) -> tuple[int, ...]:
         """Shape of a full chunk of plain values."""
         return (min(self._chunks.length, self.outer), *self._work_shape[1:])
 
-    def parts(self) -> tuple[Plan, Grid | None, Model | ContextModel | None]:
+    def parts(self) -> tuple[Plan, Grid | None, Any]:
         """Return plan, grid and networks."""
-        return self._plan, self._grid, self._model
+        return self._plan, self._grid, self._networks
 
     @property
     def fill(self) -> npt.NDArray[Any] | None:
@@ -195,11 +121,10 @@ class Decoder:
         return self._grid
 
     @property
-    def autoencoder(self) -> tuple[NetworkPlan, Model] | None:
-        """The autoencoder whose codes the chunks hold; None if there are no codes."""
-        inner = bottleneck(self._plan)
-        model = self._model.base if isinstance(self._model, ContextModel) else self._model
-        return None if inner is None or model is None else (inner, model)
+    def autoencoder(self) -> tuple[Any, Any] | None:
+        """The autoencoder whose codes the chunks hold, a `NetworkPlan` and its `Networks`; None if there are no codes."""
+        inner = self._plan.with_codes()
+        return None if inner is None else (inner, self._networks.below)
 
     @property
     def work_type(self) -> np.dtype[Any]:
@@ -230,37 +155,28 @@ class Decoder:
         """
         start, stop = self._chunks.bounds(index)
         shape = (stop - start, *self._work_shape[1:])
-        filled = {name: segments.get(name, b"") for name in ("mask", "outliers", *_streams(self._plan))}
+        filled = {name: segments.get(name, b"") for name in ("mask", "outliers", *self._plan.streams)}
         try:
-            out = decode_chunk(
-                self._plan, self._grid, self._model, filled, self._specials, start, shape, self._work_dtype, self.workers
-            )
+            out = self._decoded(filled, start, shape)
         except (ValueError, IndexError, OverflowError) as error:
             raise CorruptFile(f"chunk {index} does not make sense: the file is damaged") from error
         return restored_chunk(out, self.shape, self._dtype_text)
 
-
-def _plan_from_json(kind: Any, plan: Any, shape: tuple[int, ...], grid: Grid | None) -> Plan:
-    """Read the plan of an array; only plain bytes have no grid."""
-    if kind == "recall":
-        return RecallPlan.from_json(plan)
-    if grid is not None and kind == "context":
-        return ContextPlan.from_json(plan, shape, whole=grid.whole)
-    if grid is not None and kind in ("autoencoder", "columns", "static"):
-        return NetworkPlan.from_json(plan, shape, whole=grid.whole)
-    if kind == "bytes":
-        shuffled, changes = plan.get("shuffled"), plan.get("changes", False)
-        if not isinstance(shuffled, bool) or not isinstance(changes, bool):
-            raise CorruptFile("the plan in the header is malformed: the file is damaged")
-        return BytesPlan(shuffled, changes)
-    if kind == "buckets":
-        return BucketPlan.from_json(plan, shape)
-    if kind == "difference":
-        axis = plan.get("axis")
-        if axis is not None and not (isinstance(axis, int) and 0 <= axis < len(shape)):
-            raise CorruptFile("the plan in the header is malformed: the file is damaged")
-        return DifferencePlan(axis)
-    raise UnsupportedVersion(f"the plan {str(kind)[:40]!r} is not known: update aezip")
+    def _decoded(self, streams: dict[str, bytes], start: int, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+        """Return a chunk as native plain values."""
+        plan, grid, dtype = self._plan, self._grid, self._work_dtype
+        classes = unpack_mask(streams["mask"], shape)
+        masked = None if classes is None else classes != 0
+        at = None if grid is None else grid.at(start)
+        out = plan.decode(at, self._networks, streams, shape, dtype, masked, self.workers)
+        if plan.gridless:
+            return out
+        if self._specials.apart:
+            self._specials.separate(classes, out)
+        if classes is not None:
+            self._specials.restore(classes, out)
+        outliers.restore(streams["outliers"], out)
+        return out
 
 
 def _work(shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[tuple[int, ...], np.dtype[Any]]:

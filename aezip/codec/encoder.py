@@ -32,16 +32,10 @@ from aezip.array.undeclared import undeclared
 from aezip.core.errors import FillWarning, InvalidInput
 from aezip.core.progress import Progress, ProgressEvent
 from aezip.core.types import Array, Mask
-from aezip.entropy import residual
 from aezip.entropy.frames import pack
-from aezip.plans.autoencoder import chunk as network
 from aezip.plans.autoencoder import variants
-from aezip.plans.autoencoder.networks import Model
-from aezip.plans.autoencoder.plan import NetworkPlan
+from aezip.plans.base import FRAMES, PLAIN, ROWS, Coded
 from aezip.plans.bytes import BytesPlan
-from aezip.plans.context import plan as contextplan
-from aezip.plans.context.plan import ContextModel, ContextPlan
-from aezip.plans.registry import Whole
 from aezip.plans.trained import Trained
 from aezip.quantize.choose_grids import grids_for, native_steps
 from aezip.quantize.grid import Grid, LinearGrid
@@ -250,8 +244,8 @@ class Encoder:
         assert self.grid is not None
 
         def encoded(piece: Piece) -> int:
-            streams, _, _ = self._code(piece.x, self._specials.classify(piece.x), piece.start)
-            return sum(len(pack(data, 3)) for data in streams.values())
+            coded = self._code(piece.x, self._specials.classify(piece.x), piece.start)
+            return sum(len(pack(data, 3)) for data in coded.streams.values())
 
         selector = self._selector(self._sample(), *unsuited.grids_like(self.grid))
         try:
@@ -329,13 +323,8 @@ class Encoder:
 
     def _cut(self, plan: Plan) -> None:
         """Cut the array into chunks that suit the plan."""
-        target, block = CHUNK_VALUES, 1
-        if isinstance(plan, NetworkPlan):
-            block = plan.layout.block[0]
-        elif isinstance(plan, ContextPlan):
-            block, target = plan.block, CHUNK_VALUES_CONTEXT
-        else:
-            target = CHUNK_BYTES_PLAIN // self.values.dtype.itemsize
+        targets = {ROWS: CHUNK_VALUES, FRAMES: CHUNK_VALUES_CONTEXT, PLAIN: CHUNK_BYTES_PLAIN // self.values.dtype.itemsize}
+        block, target = plan.block, targets[plan.chunk]
         self._chunks = cut(self.values.shape, block, target) if self.values.size else Chunks(0, 1)
 
     @property
@@ -351,7 +340,7 @@ class Encoder:
     @property
     def _listed_specials(self) -> Specials:
         """What the header lists: plain bytes hold all values themselves, only what fills is of interest then."""
-        if not isinstance(self.plan, BytesPlan):
+        if not self.plan.gridless:
             return replace(self._specials, apart=self._apart)
         return replace(self._specials, patterns=self._specials.patterns[: self._specials.fills])
 
@@ -420,14 +409,14 @@ class Encoder:
         start, stop = self._chunks.bounds(index)
         x = native(self.values[start:stop])
         classes = self._specials.classify(x)
-        raw, decoded, ideal = self._code(x, classes, start)
-        lossy = self.tolerance.kind != "lossless" and not isinstance(self.plan, BytesPlan)
+        streams, decoded, ideal = self._code(x, classes, start)
+        raw, lossy = dict(streams), self.tolerance.kind != "lossless" and not self.plan.gridless
         moved = lossy and self._specials.separate(classes, decoded)
         self._specials.restore(classes, decoded)
         wrong = violations(x, decoded, self.tolerance, classes != 0) | self._specials.confused(classes, decoded)
         raw["outliers"] = outliers.pack(x, wrong)
         decoded[wrong] = x[wrong]
-        raw["mask"] = b"" if isinstance(self.plan, BytesPlan) else pack_mask(classes)
+        raw["mask"] = b"" if self.plan.gridless else pack_mask(classes)
         errors = Accumulator()
         errors.update(x, decoded, self._specials.masked(classes))
         with self._lock:
@@ -436,38 +425,14 @@ class Encoder:
             self._ideal[index] = ideal
             self._outliers += int(wrong.sum())
         digest = hashlib.sha256(restored_chunk(decoded, self._admitted.shape, self._admitted.dtype).tobytes())
-        level = 3 if isinstance(self.plan, NetworkPlan | ContextPlan) else PRESETS[self.preset].zstd
+        level = 3 if self.plan.packed else PRESETS[self.preset].zstd
         segments = {name: pack(data, level) if data else b"" for name, data in raw.items()}
         return EncodedChunk(segments, digest.digest())
 
-    def _code(
-        self, x: npt.NDArray[Any], classes: npt.NDArray[np.uint8], start: int
-    ) -> tuple[dict[str, bytes], npt.NDArray[Any], float]:
+    def _code(self, x: npt.NDArray[Any], classes: npt.NDArray[np.uint8], start: int) -> Coded:
         """Return a chunk's raw streams, the chunk as decoded, and the bytes an ideal entropy coder would need."""
-        plan = self.plan
-        masked = classes != 0 if classes.any() else None
-        if isinstance(plan, BytesPlan):
-            return {"data": plan.encode(x)}, x.copy(), 0.0
-        assert self.grid is not None
-        grid = self.grid.at(start)
-        if isinstance(plan, Whole):
-            data, decoded = plan.encode(grid, x, masked)
-            return {"data": data}, decoded, 0.0
-        model, encoder = self._model, self._choice.encoder
-        if isinstance(plan, ContextPlan):
-            assert isinstance(model, ContextModel)
-            coded = contextplan.code(plan, grid, model.net, model.base, encoder, x, masked)
-            below = model.base
-        else:
-            assert isinstance(model, Model)
-            coded = network.code(plan, grid, model.decoders, model.norm, encoder, x, masked, model.spikes)
-            below = model
-        has_codes = below is not None and bool(below.book.predictors)
-        streams = {
-            "codes": network.encode_codes(below, coded) if below is not None and has_codes else b"",
-            "residual": residual.encode(model.residual_tables, coded.residual),
-        }
-        return streams, coded.decoded, network.ideal_bytes(model.residual_tables, below if has_codes else None, coded)
+        grid = None if self.grid is None or self.plan.gridless else self.grid.at(start)
+        return self.plan.encode(grid, self._model, self._choice.encoder, x, classes != 0 if classes.any() else None)
 
     def _reported(self, ideal: float) -> dict[str, float | int]:
         """Return what the header says of the errors; the largest one exactly, means to nine digits."""

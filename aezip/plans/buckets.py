@@ -7,8 +7,9 @@ Knows nothing of files.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ from aezip.entropy import residual
 from aezip.plans.columns.distances import buckets, from_buckets
 from aezip.quantize.grid import Grid
 
+from .base import MALFORMED, WholePlan
 from .masked import filled
 
 CLASSES = 24  # of magnitudes before: none, then by octaves
@@ -27,7 +29,7 @@ WIDE = 256  # values of an outer index from which it is a pass of its own, which
 
 
 @dataclass(frozen=True)
-class BucketPlan:
+class BucketPlan(WholePlan):
     """Whole grid values, differenced along some axes one after the other, in buckets.
 
     Parameters
@@ -38,30 +40,26 @@ class BucketPlan:
 
     axes: tuple[int, ...]
 
+    kinds: ClassVar[tuple[str, ...]] = ("buckets",)
+
     def to_json(self) -> dict[str, Any]:
         """Return the plan."""
         return {"kind": "buckets", "axes": list(self.axes)}
 
-    @staticmethod
-    def from_json(value: dict[str, Any], shape: tuple[int, ...]) -> BucketPlan:
-        """Read a plan for arrays of `shape`.
-
-        Raises
-        ------
-        CorruptFile
-            If it is malformed.
-        """
-        axes = value.get("axes")
+    @classmethod
+    def read(cls, said: Mapping[str, Any], shape: tuple[int, ...], grid: Grid | None) -> Self:
+        """Read a plan for arrays of `shape`."""
+        axes = said.get("axes")
         good = isinstance(axes, list) and all(type(a) is int and 0 <= a < len(shape) for a in axes)
         if not isinstance(axes, list) or not good or len(set(axes)) < len(axes):
-            raise CorruptFile("the plan in the header is malformed: the file is damaged")
-        return BucketPlan(tuple(axes))
+            raise CorruptFile(MALFORMED)
+        return cls(tuple(axes))
 
     def describe(self) -> str:
         """Return the plan in a few words."""
         return "buckets" + (f", difference {' and '.join(map(str, self.axes))}" if self.axes else "")
 
-    def encode(self, grid: Grid, x: npt.NDArray[Any], masked: Mask | None) -> tuple[bytes, npt.NDArray[Any]]:
+    def pack(self, grid: Grid, x: npt.NDArray[Any], masked: Mask | None) -> tuple[bytes, npt.NDArray[Any]]:
         """Return the bytes of a chunk and the chunk as decoded: frequency tables, then the stream of `residual.encode`."""
         k = grid.integers(x)
         left = k = filled(k, masked)
@@ -74,7 +72,7 @@ class BucketPlan:
         stored, tables = residual.tables_for(passes, CLASSES)
         return stored + residual.encode(tables, passes), grid.values(k, x.dtype)
 
-    def decode(self, grid: Grid, data: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    def unpack(self, grid: Grid, data: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
         """Return the chunk of `shape`.
 
         Raises

@@ -5,18 +5,23 @@ It is always a candidate, so that an array for which no network pays is stored w
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from aezip.core.errors import CorruptFile
 from aezip.core.planes import shuffle, unshuffle
+from aezip.core.types import Array, Mask
+from aezip.quantize.grid import Grid
+
+from .base import MALFORMED, Coded, Plan
 
 
 @dataclass(frozen=True)
-class BytesPlan:
+class BytesPlan(Plan):
     """The values' little-endian bytes.
 
     Parameters
@@ -30,6 +35,17 @@ class BytesPlan:
     shuffled: bool
     changes: bool = False
 
+    kinds: ClassVar[tuple[str, ...]] = ("bytes",)
+    gridless: ClassVar[bool] = True
+
+    @classmethod
+    def read(cls, said: Mapping[str, Any], shape: tuple[int, ...], grid: Grid | None) -> Self:
+        """Read a plan."""
+        shuffled, changes = said.get("shuffled"), said.get("changes", False)
+        if not isinstance(shuffled, bool) or not isinstance(changes, bool):
+            raise CorruptFile(MALFORMED)
+        return cls(shuffled, changes)
+
     def to_json(self) -> dict[str, Any]:
         """Return the plan."""
         return {"kind": "bytes", "shuffled": self.shuffled, "changes": self.changes}
@@ -38,14 +54,27 @@ class BytesPlan:
         """Return the plan in a few words."""
         return "bytes" + ", shuffled" * self.shuffled + ", changes" * self.changes
 
-    def encode(self, x: npt.NDArray[Any]) -> bytes:
+    def encode(self, grid: Grid | None, networks: Any, encoder: Any, x: Array, masked: Mask | None) -> Coded:
+        """Return the stream of a chunk."""
+        return Coded({"data": self.pack(x)}, x.copy())
+
+    def pack(self, x: npt.NDArray[Any]) -> bytes:
         """Return the bytes of a chunk."""
         data = np.asarray(x, x.dtype.newbyteorder("<")).tobytes()
         if self.shuffled:
             data = shuffle(data, x.dtype.itemsize)
         return np.diff(np.frombuffer(data, np.uint8), prepend=np.uint8(0)).tobytes() if self.changes else data
 
-    def decode(self, data: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    def decode(
+        self,
+        grid: Grid | None,
+        networks: Any,
+        streams: Mapping[str, bytes],
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        masked: Mask | None,
+        workers: int = 1,
+    ) -> Array:
         """Return the chunk of `shape` and native `dtype`.
 
         Raises
@@ -53,6 +82,7 @@ class BytesPlan:
         CorruptFile
             If the number of bytes is wrong.
         """
+        data = streams["data"]
         if len(data) != int(np.prod(shape)) * dtype.itemsize:
             raise CorruptFile("a chunk has the wrong number of bytes: the file is damaged")
         if self.changes:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +14,12 @@ from aezip.core.planes import shuffle, unshuffle
 from aezip.core.types import Mask
 from aezip.quantize.grid import Grid
 
+from .base import MALFORMED, WholePlan
 from .masked import filled
 
 
 @dataclass(frozen=True)
-class DifferencePlan:
+class DifferencePlan(WholePlan):
     """Whole grid values, differenced along one axis or none, in as few bytes as they need.
 
     Parameters
@@ -28,6 +30,16 @@ class DifferencePlan:
 
     axis: int | None
 
+    kinds: ClassVar[tuple[str, ...]] = ("difference",)
+
+    @classmethod
+    def read(cls, said: Mapping[str, Any], shape: tuple[int, ...], grid: Grid | None) -> Self:
+        """Read a plan."""
+        axis = said.get("axis")
+        if axis is not None and not (isinstance(axis, int) and 0 <= axis < len(shape)):
+            raise CorruptFile(MALFORMED)
+        return cls(axis)
+
     def to_json(self) -> dict[str, Any]:
         """Return the plan."""
         return {"kind": "difference", "axis": self.axis}
@@ -36,7 +48,7 @@ class DifferencePlan:
         """Return the plan in a few words."""
         return "values" if self.axis is None else f"difference {self.axis}"
 
-    def encode(self, grid: Grid, x: npt.NDArray[Any], masked: Mask | None) -> tuple[bytes, npt.NDArray[Any]]:
+    def pack(self, grid: Grid, x: npt.NDArray[Any], masked: Mask | None) -> tuple[bytes, npt.NDArray[Any]]:
         """Return the bytes of a chunk and the chunk as decoded.
 
         Layout: int64 base; uint8 bytes a value (1, 2, 4, 8); the values minus the base, shuffled.
@@ -53,7 +65,7 @@ class DifferencePlan:
         head = np.array([base], "<i8").tobytes() + bytes([size])
         return head + shuffle(left.tobytes(), size), decoded
 
-    def decode(self, grid: Grid, data: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    def unpack(self, grid: Grid, data: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
         """Return the chunk of `shape`.
 
         Raises

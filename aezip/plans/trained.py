@@ -10,9 +10,7 @@ import numpy as np
 from aezip.array.admission import parse_dtype
 from aezip.array.bounds import Bound, Lossless, bound_from_json
 from aezip.core.errors import ModelMismatch
-from aezip.plans.autoencoder.networks import Model
-from aezip.plans.autoencoder.plan import NetworkPlan
-from aezip.plans.context.plan import ContextModel, ContextPlan
+from aezip.plans.base import Plan
 from aezip.quantize.grid import Grid
 
 if TYPE_CHECKING:
@@ -34,9 +32,9 @@ class Trained:
     """
 
     header: dict[str, Any]
-    plan: NetworkPlan | ContextPlan
+    plan: Plan
     grid: Grid
-    model: Model | ContextModel
+    model: Any
     model_bytes: bytes
     encoder: FloatEncoder | None
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from aezip.plans.autoencoder.encoder import FloatEncoder
-from aezip.plans.autoencoder.networks import Model
-from aezip.plans.context.plan import ContextModel
-from aezip.plans.registry import Plan
+from aezip.plans.autoencoder.networks import Networks
+from aezip.plans.base import Plan
+from aezip.plans.context.plan import ContextNetworks
 from aezip.quantize.grid import Grid
 
 
@@ -26,7 +26,7 @@ class Choice:
     plan: Plan
     grid: Grid | None
     size: float
-    model: Model | ContextModel | None = None
+    model: Networks | ContextNetworks | None = None
     model_bytes: bytes = b""
     encoder: FloatEncoder | None = None
     rates: dict[str, float] = field(default_factory=dict)

@@ -16,9 +16,9 @@ from aezip.core.errors import InvalidInput
 from aezip.plans.autoencoder.difference import Difference
 from aezip.plans.autoencoder.networks import Sizes
 from aezip.plans.autoencoder.plan import NetworkPlan
+from aezip.plans.base import Plan
 from aezip.plans.bytes import BytesPlan
 from aezip.plans.delta import DifferencePlan
-from aezip.plans.registry import Plan
 from aezip.quantize.grid import Grid
 
 from .choice import Choice

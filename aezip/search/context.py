@@ -19,13 +19,13 @@ from aezip.entropy.frames import pack
 from aezip.entropy.residual import TableCounts
 from aezip.plans.autoencoder.chunk import Coded
 from aezip.plans.autoencoder.encoder import FloatEncoder
-from aezip.plans.autoencoder.networks import Model
+from aezip.plans.autoencoder.networks import Networks
 from aezip.plans.autoencoder.plan import NetworkPlan
 from aezip.plans.context import builtin as builtins
 from aezip.plans.context import plan as contextplan
 from aezip.plans.context.bisection import Order
 from aezip.plans.context.net import BITS, ContextNet, ContextSizes
-from aezip.plans.context.plan import ContextModel, ContextPlan
+from aezip.plans.context.plan import ContextNetworks, ContextPlan
 from aezip.plans.context.raster import Axes
 from aezip.plans.context.refit import loop, refitted
 from aezip.plans.context.rows import Sample
@@ -46,7 +46,7 @@ class Below:
     """A trained autoencoder that a context network refines."""
 
     plan: NetworkPlan
-    model: Model
+    model: Networks
     model_bytes: bytes
     encoder: FloatEncoder
 
@@ -58,7 +58,7 @@ class Refinement:
     plan: ContextPlan
     grid: Grid
     size: float
-    model: ContextModel
+    model: ContextNetworks
     model_bytes: bytes
     encoder: FloatEncoder | None
     rate: float

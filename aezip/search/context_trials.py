@@ -10,7 +10,7 @@ from typing import NamedTuple
 from aezip.array.layout import Layout, Piece, activity, crop
 from aezip.entropy import residual
 from aezip.plans.autoencoder import chunk as network
-from aezip.plans.autoencoder.networks import Model, from_bytes, to_bytes
+from aezip.plans.autoencoder.networks import Networks, from_bytes, to_bytes
 from aezip.plans.autoencoder.plan import NetworkPlan
 from aezip.plans.autoencoder.variants import OVERCOMPLETE
 from aezip.plans.context import builtin as builtins
@@ -267,7 +267,7 @@ class ContextTrials(Trials):
     def _below(self, learned: Choice, refined: Refinement | Choice) -> Below | None:
         """Return a trained autoencoder to refine, if its plan can be refined."""
         plan, model = learned.plan, learned.model
-        if not isinstance(plan, NetworkPlan) or not isinstance(model, Model) or learned.encoder is None:
+        if not isinstance(plan, NetworkPlan) or not isinstance(model, Networks) or learned.encoder is None:
             return None
         if plan.difference is not None or len(plan.sizes.groups) > 1 or learned.grid is not refined.grid:
             return None

@@ -11,8 +11,8 @@ from aezip.array.bounds import Tolerance
 from aezip.array.checking import violations
 from aezip.array.statistics import Statistics
 from aezip.core.errors import ModelMismatch
+from aezip.plans.base import Plan
 from aezip.plans.context.plan import ContextPlan
-from aezip.plans.registry import Plan
 from aezip.plans.trained import REMEDY, Trained
 from aezip.quantize.choose_grids import grids_for
 from aezip.quantize.grid import Grid, HiddenGrid, LinearGrid, linear_grid

@@ -25,15 +25,15 @@ from aezip.plans.autoencoder import chunk as network
 from aezip.plans.autoencoder.decoder import IntegerDecoder
 from aezip.plans.autoencoder.difference import Difference
 from aezip.plans.autoencoder.encoder import FloatEncoder
-from aezip.plans.autoencoder.networks import NARROW_BITS, Model, Norm, Sizes, Spikes, from_bytes, to_bytes
+from aezip.plans.autoencoder.networks import NARROW_BITS, Networks, Norm, Sizes, Spikes, from_bytes, to_bytes
 from aezip.plans.autoencoder.plan import NetworkPlan
 from aezip.plans.autoencoder.rows import join, with_spikes
 from aezip.plans.autoencoder.static import static_decoders
+from aezip.plans.base import Plan, WholePlan
 from aezip.plans.buckets import BucketPlan
 from aezip.plans.bytes import BytesPlan
 from aezip.plans.columns.plan import RecallPlan, is_table
 from aezip.plans.delta import DifferencePlan
-from aezip.plans.registry import Plan, Whole
 from aezip.quantize.grid import Grid, HiddenGrid, LinearGrid
 from aezip.quantize.ranks import Ranks
 
@@ -146,12 +146,12 @@ class Trials:
         """Return a plan of zstd alone, its bytes measured on pieces."""
 
         def packed() -> Choice:
-            size = sum(len(pack(plan.encode(p.x), self.preset.zstd)) for p in pieces)
+            size = sum(len(pack(plan.pack(p.x), self.preset.zstd)) for p in pieces)
             return self._note(Choice(plan, None, size * self._values / max(1, sum(p.x.size for p in pieces))))
 
         return self._attempt(_called(plan, None), packed, Choice(plan, None, math.inf))
 
-    def _of(self, plan: Whole, grid: Grid, pieces: list[Piece]) -> Choice:
+    def _of(self, plan: WholePlan, grid: Grid, pieces: list[Piece]) -> Choice:
         """Return a plan without a model, its bytes measured on pieces."""
         coded = lambda: self._note(Choice(plan, grid, self._coded(plan, grid, pieces)))  # noqa: E731
         return self._attempt(_called(plan, grid), coded, Choice(plan, grid, math.inf))
@@ -198,26 +198,26 @@ class Trials:
         plan = plain.plan
         if isinstance(plan, BytesPlan):
             return self._plainly(plan, pieces)
-        assert isinstance(plan, Whole)
+        assert isinstance(plan, WholePlan)
         assert plain.grid is not None
         grid, whole = plain.grid, plan
 
         def measured() -> Choice:
             streams = [self._stream(whole, grid, p) for p in pieces]
             size = sum(len(pack(data, self.preset.zstd)) for data in streams) * self._values / sum(p.x.size for p in pieces)
-            slim = whole.needed(streams, self.shape) if isinstance(whole, RecallPlan) else whole
+            slim = whole.trimmed(streams, self.shape)
             return self._note(replace(plain, plan=slim, size=size))
 
         return self._attempt(_called(plan, grid), measured, replace(plain, size=math.inf))
 
-    def _coded(self, plan: Whole, grid: Grid, pieces: list[Piece]) -> float:
+    def _coded(self, plan: WholePlan, grid: Grid, pieces: list[Piece]) -> float:
         """Return the bytes of pieces under a plan without a model, scaled to the array."""
         size = sum(len(pack(self._stream(plan, grid, p), self.preset.zstd)) for p in pieces)
         return size * self._values / sum(p.x.size for p in pieces)
 
     @staticmethod
-    def _stream(plan: Whole, grid: Grid, piece: Piece) -> bytes:
-        return plan.encode(grid.at(piece.start), piece.x, piece.masked)[0]
+    def _stream(plan: WholePlan, grid: Grid, piece: Piece) -> bytes:
+        return plan.pack(grid.at(piece.start), piece.x, piece.masked)[0]
 
     def _head(self, values: int) -> list[Piece]:
         """Return pieces of about `values` values, cut short along the outer axis if need be."""
@@ -299,7 +299,7 @@ class Trials:
             schedule = training.Schedule(steps, self.seed, device=self.device, variant=plan.variant, faithful=faithful)
             report = self._reporter(plan, final=final)
             frozen = None
-            if start is not None and isinstance(start.model, Model):
+            if start is not None and isinstance(start.model, Networks):
                 frozen = training.Start(start.encoder, start.model.decoders, start.model.norm)
             fitted = training.fit(rows, plan.sizes, schedule, report, frozen)
             encoder, decoders, norm = fitted.encoder, fitted.decoders, fitted.norm

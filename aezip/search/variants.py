@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from aezip.plans.autoencoder.plan import NetworkPlan
 from aezip.plans.autoencoder.variants import OVERCOMPLETE, VARIANTS, fits, width_for
-from aezip.plans.context.plan import ContextModel, ContextPlan, bottleneck
+from aezip.plans.context.plan import ContextNetworks, ContextPlan
 from aezip.quantize.grid import Grid
 
 from . import context as contextual
@@ -41,7 +41,7 @@ class VariantTrials(ContextTrials):
         refined = self._attempt("context networks", self._contexts, None) if self.refine_variants else None
         if refined is not None:
             above = self._attempt("context networks at length", lambda: self._refined(refined, best, 0.0), list[Choice]())
-            inside = [(c, bottleneck(c.plan)) for c in above]
+            inside = [(c, c.plan.with_codes()) for c in above]
             options += [c for c, below in inside if below is not None and below.variant == variant]
         return min(options, key=lambda c: c.size)
 
@@ -114,7 +114,7 @@ class VariantTrials(ContextTrials):
         if isinstance(plan, NetworkPlan):
             return self._train(plan, grid, steps.steps, final=True, start=start)
         assert isinstance(plan, ContextPlan)
-        assert isinstance(start.model, ContextModel)
+        assert isinstance(start.model, ContextNetworks)
         below = None
         if plan.base is not None:
             inner = Choice(plan.base, grid, 0.0, start.model.base, b"", start.encoder)

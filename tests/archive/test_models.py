@@ -15,7 +15,7 @@ import aezip
 from aezip import cli
 from aezip.archive import models
 from aezip.container import header
-from aezip.plans.context.plan import ContextModel, ContextPlan
+from aezip.plans.context.plan import ContextNetworks, ContextPlan
 from aezip.search import choose as plan
 
 BOUND = aezip.Absolute(0.05)
@@ -276,7 +276,7 @@ def test_training_on_starts_where_the_model_ended(model: aezip.Model) -> None:
 
     trained, x = model.trained, spectra(800)
     inner = trained.plan.base if isinstance(trained.plan, ContextPlan) else trained.plan
-    frozen = trained.model.base if isinstance(trained.model, ContextModel) else trained.model
+    frozen = trained.model.base if isinstance(trained.model, ContextNetworks) else trained.model
     rows = training.Rows(network.prepare(inner, trained.grid, x, None).target, None, False)
     start = training.Start(trained.encoder, frozen.decoders, frozen.norm)
     one = training.Schedule(1, 0, learning_rate=0.0, variant=inner.variant)  # no learning: what was loaded

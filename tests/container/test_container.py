@@ -316,6 +316,7 @@ def test_slices_decode_only_the_chunks_they_touch(monkeypatch: pytest.MonkeyPatc
     from aezip.codec import encoder as codec
 
     monkeypatch.setattr(codec, "CHUNK_VALUES", 400)
+    monkeypatch.setattr(codec, "CHUNK_VALUES_CONTEXT", 400)
     monkeypatch.setattr(codec, "CHUNK_BYTES_PLAIN", 1600)
     data, _ = aezip.compress({"t": X}, bound=aezip.Absolute(0.01), preset="fast")
     whole = aezip.decompress(data)

@@ -115,18 +115,18 @@ def test_two_columns_together_tell_what_neither_does() -> None:
     ],
 )
 def test_any_chunk_comes_back(x: np.ndarray) -> None:
-    data, decoded = PLAN.encode(GRID, x, None)
+    data, decoded = PLAN.pack(GRID, x, None)
     assert (decoded == x).all()
-    assert (PLAN.decode(GRID, data, x.shape, x.dtype) == x).all()
+    assert (PLAN.unpack(GRID, data, x.shape, x.dtype) == x).all()
 
 
 def test_columns_tell_about_later_ones() -> None:
     x = delays()
-    data, _ = PLAN.encode(GRID, x, None)
+    data, _ = PLAN.pack(GRID, x, None)
     assert data[3] >= recall.CLASSES
-    assert len(data) < 0.75 * len(recall.RecallPlan().encode(GRID, x, None)[0])
+    assert len(data) < 0.75 * len(recall.RecallPlan().pack(GRID, x, None)[0])
     for moved in (x, x[:, ::-1]):
-        assert (PLAN.decode(GRID, PLAN.encode(GRID, moved, None)[0], moved.shape, moved.dtype) == moved).all()
+        assert (PLAN.unpack(GRID, PLAN.pack(GRID, moved, None)[0], moved.shape, moved.dtype) == moved).all()
 
 
 @pytest.mark.train
@@ -153,12 +153,12 @@ def test_bounds_and_holes_are_kept() -> None:
 @pytest.mark.train
 @pytest.mark.parametrize("x", [delays(400), weights(10).view("i4")])
 def test_damaged_chunks_are_refused_or_decode_to_something(x: np.ndarray) -> None:
-    data, _ = PLAN.encode(GRID, x, None)
+    data, _ = PLAN.pack(GRID, x, None)
     assert max(data[: x.shape[1]]) >= recall.CLASSES
     refused = 0
     for changed in hostile.flips(data, 600):
         try:
-            assert PLAN.decode(GRID, changed, x.shape, x.dtype).shape == x.shape
+            assert PLAN.unpack(GRID, changed, x.shape, x.dtype).shape == x.shape
         except (CorruptFile, ValueError, IndexError, OverflowError):  # the three are named by the decoder of chunks
             refused += 1
     assert refused > 50

@@ -20,7 +20,7 @@ from aezip.entropy import residual
 from aezip.entropy.codebook import ACTIVITIES, CodeBook, activity
 from aezip.plans.autoencoder import chunk as network
 from aezip.plans.autoencoder.difference import Difference
-from aezip.plans.autoencoder.networks import Model, Sizes, from_bytes
+from aezip.plans.autoencoder.networks import Networks, Sizes, from_bytes
 from aezip.plans.autoencoder.plan import NetworkPlan
 from aezip.plans.autoencoder.sites import Sites, unfold
 from aezip.plans.autoencoder.training.crops import crops
@@ -127,7 +127,7 @@ def convolution(
 def both_ways(choice: plan.Choice, grid: Grid, x: np.ndarray, masked: np.ndarray | None = None) -> np.ndarray:
     made, model = choice.plan, choice.model
     assert isinstance(made, NetworkPlan)
-    assert isinstance(model, Model)
+    assert isinstance(model, Networks)
     coded = network.code(made, grid, model.decoders, model.norm, choice.encoder, x, masked, model.spikes)
     streams = {
         "codes": network.encode_codes(model, coded),
@@ -198,7 +198,7 @@ def test_it_is_a_convolution_of_the_codes() -> None:
     x = blobs((4, 14, 13))
     choice = selector(grid, [Piece(x, None, 0)])._train(convolution((1, 2), (1, 4, 4)), grid, 40)
     assert isinstance(choice.plan, NetworkPlan)
-    assert isinstance(choice.model, Model)
+    assert isinstance(choice.model, Networks)
     rng = np.random.default_rng(0)
     codes = rng.integers(-40, 40, (5, 3, 4, 2))
     mean, level = network.predictions(choice.plan, choice.model, codes.reshape(-1, 2), (5, 12, 16))

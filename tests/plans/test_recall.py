@@ -43,9 +43,9 @@ def staircase(rows: int) -> np.ndarray:
 
 
 def through(x: np.ndarray, recent: bool = False) -> tuple[bytes, np.ndarray]:
-    data, decoded = recall.RecallPlan(recent).encode(GRID, x, None)
+    data, decoded = recall.RecallPlan(recent).pack(GRID, x, None)
     assert (decoded == x).all()
-    return data, recall.RecallPlan(recent).decode(GRID, data, x.shape, x.dtype)
+    return data, recall.RecallPlan(recent).unpack(GRID, data, x.shape, x.dtype)
 
 
 @given(st.lists(st.integers(-(2**63), 2**63 - 1), max_size=60))
@@ -177,7 +177,7 @@ def test_damaged_chunks_are_refused_or_decode_to_something(x: np.ndarray, recent
     refused = 0
     for changed in hostile.flips(data, 600):
         try:
-            back = recall.RecallPlan(recent).decode(GRID, changed, x.shape, x.dtype)
+            back = recall.RecallPlan(recent).unpack(GRID, changed, x.shape, x.dtype)
             assert back.shape == x.shape
         except (CorruptFile, ValueError, IndexError, OverflowError):  # the three are named by the decoder of chunks
             refused += 1
@@ -185,6 +185,6 @@ def test_damaged_chunks_are_refused_or_decode_to_something(x: np.ndarray, recent
     with pytest.raises(CorruptFile):
         follow(np.array([1, 2, 3]), np.array([1, 1, 3]))
     with pytest.raises(CorruptFile):
-        recall.RecallPlan().decode(GRID, bytes([3, 0, 0]) + data[3:], x.shape, x.dtype)
+        recall.RecallPlan().unpack(GRID, bytes([3, 0, 0]) + data[3:], x.shape, x.dtype)
     with pytest.raises(CorruptFile):
-        recall.RecallPlan(True).decode(GRID, bytes([recall.CLASSES, 0, 0]) + data[3:], x.shape, x.dtype)
+        recall.RecallPlan(True).unpack(GRID, bytes([recall.CLASSES, 0, 0]) + data[3:], x.shape, x.dtype)

@@ -245,8 +245,8 @@ def test_unsupported_input_is_refused_before_a_file_exists(x: np.ndarray, tmp_pa
 def test_a_decoder_that_drifts_is_caught_and_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "x.aez"
     path.write_bytes(b"old")
-    honest = decoder.decode_chunk
-    monkeypatch.setattr(decoder, "decode_chunk", lambda *arguments: honest(*arguments) + 1)
+    honest = decoder.Decoder._decoded
+    monkeypatch.setattr(decoder.Decoder, "_decoded", lambda *arguments: honest(*arguments) + 1)
     monkeypatch.setattr(plan, "SMALL", 0)
     with pytest.raises(aezip.BoundViolated):
         aezip.compress(smooth((400, 30)), path, bound=aezip.RangeRelative(1e-2), preset="fast", overwrite=True)

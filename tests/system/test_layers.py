@@ -18,7 +18,7 @@ LAYERS = (
     ("entropy",),
     ("quantize",),
     ("container",),
-    ("plans.integer", "plans.masked"),
+    ("plans.base", "plans.integer", "plans.masked"),
     ("plans.bytes", "plans.delta"),
     ("plans.columns",),
     ("plans.buckets",),

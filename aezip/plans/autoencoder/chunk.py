@@ -11,9 +11,9 @@ A width of 0 leaves a mean and a level for each feature: no network, the same co
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -27,15 +27,33 @@ from aezip.quantize.grid import Grid
 
 from .decoder import IntegerDecoder
 from .difference import Difference
-from .networks import NARROW_BITS, Model, Norm, Sizes, Spikes
-from .plan import NetworkPlan
-from .sites import unfold
+from .networks import NARROW_BITS, Networks, Norm, Sizes, Spikes
+from .sites import Sites, unfold
 
 if TYPE_CHECKING:
     from .encoder import FloatEncoder
 
 TILE_VALUES = 1 << 16  # values of a run of rows that one network predicts
 TILE_ROWS = 1 << 13  # rows of a run where columns come one after the other
+
+
+class Rowwise(Protocol):
+    """What of a plan this module needs."""
+
+    @property
+    def layout(self) -> Layout:
+        """Blocks that become rows."""
+
+    @property
+    def difference(self) -> Difference | None:
+        """What is taken before."""
+
+    @property
+    def sizes(self) -> Sizes:
+        """Of the network."""
+
+    def sites(self, shape: tuple[int, ...]) -> Sites | None:
+        """Return the grid of blocks of a chunk of `shape`, if it is convolved."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +84,7 @@ class Coded:
     decoded: npt.NDArray[Any]
 
 
-def prepare(plan: NetworkPlan, grid: Grid, x: npt.NDArray[Any], masked: Mask | None) -> Prepared:
+def prepare(plan: Rowwise, grid: Grid, x: npt.NDArray[Any], masked: Mask | None) -> Prepared:
     """Return the rows of a chunk."""
     layout = plan.layout
     ignore = _ignored(layout, x.shape, masked)
@@ -157,7 +175,7 @@ def _combine(mean: Int64, value: Int64, *, whole: bool) -> Int64:
 
 
 def code(
-    plan: NetworkPlan,
+    plan: Rowwise,
     grid: Grid,
     decoders: list[IntegerDecoder],
     norm: Norm,
@@ -216,7 +234,7 @@ def _code_tile(
 
 
 def _values(
-    plan: NetworkPlan,
+    plan: Rowwise,
     grid: Grid,
     value: Int64,
     shape: tuple[int, ...],
@@ -235,10 +253,10 @@ def _values(
 
 
 def decode(
-    plan: NetworkPlan,
+    plan: Rowwise,
     grid: Grid,
-    model: Model,
-    streams: dict[str, bytes],
+    model: Networks,
+    streams: Mapping[str, bytes],
     shape: tuple[int, ...],
     dtype: np.dtype[Any],
     masked: Mask | None,
@@ -285,13 +303,13 @@ def _read_flags(reader: residual.Decoder, spikes: Spikes, bins: U8, ignore: Mask
     return hits
 
 
-def encode(plan: NetworkPlan, encoder: FloatEncoder, rows: Prepared, shape: tuple[int, ...]) -> Int64:
+def encode(plan: Rowwise, encoder: FloatEncoder, rows: Prepared, shape: tuple[int, ...]) -> Int64:
     """Return the codes, (rows, width), of a chunk of `shape`."""
     sites = plan.sites(shape)
     return encoder.codes(rows.target, rows.ignore, None if sites is None else sites.near).astype(np.int64)
 
 
-def predictions(plan: NetworkPlan, model: Model, codes: Int64, shape: tuple[int, ...]) -> tuple[Int64, U8]:
+def predictions(plan: Rowwise, model: Networks, codes: Int64, shape: tuple[int, ...]) -> tuple[Int64, U8]:
     """Return mean and level of all values of a chunk from the codes alone, both (rows, features); one group of features."""
     mean = np.empty((len(codes), plan.sizes.features), np.int64)
     level = np.empty(mean.shape, np.uint8)
@@ -302,12 +320,22 @@ def predictions(plan: NetworkPlan, model: Model, codes: Int64, shape: tuple[int,
     return mean, level
 
 
-def encode_codes(model: Model, coded: Coded) -> bytes:
+def encode_codes(model: Networks, coded: Coded) -> bytes:
     """Entropy-code the codes of a chunk."""
     return residual.encode(model.code_tables, model.book.passes(coded.codes))
 
 
-def ideal_bytes(tables: ans.Tables, codes: Model | None, coded: Coded) -> float:
+def written(tables: ans.Tables, model: Networks | None, coded: Coded) -> tuple[dict[str, bytes], float]:
+    """Return the streams of a coded chunk, and the bytes that an ideal coder would need; `model` is where codes come from."""
+    codes = model if model is not None and bool(model.book.predictors) else None
+    streams = {
+        "codes": b"" if codes is None else encode_codes(codes, coded),
+        "residual": residual.encode(tables, coded.residual),
+    }
+    return streams, ideal_bytes(tables, codes, coded)
+
+
+def ideal_bytes(tables: ans.Tables, codes: Networks | None, coded: Coded) -> float:
     """Return the bytes that an ideal coder would need for a chunk: residual under `tables`, codes under their model's."""
     bits = residual.ideal_bits(tables, coded.residual)
     if codes is not None:

@@ -185,7 +185,7 @@ class Spikes:
 
 
 @dataclass(frozen=True)
-class Model:
+class Networks:
     """All that decoding needs beside the chunks' streams."""
 
     decoders: list[IntegerDecoder]
@@ -194,6 +194,11 @@ class Model:
     code_tables: ans.Tables
     residual_tables: ans.Tables
     spikes: Spikes | None = None
+
+    @property
+    def below(self) -> Networks | None:
+        """Where the codes come from: this model."""
+        return self
 
 
 def to_bytes(
@@ -218,7 +223,7 @@ def to_bytes(
     return b"".join(parts)
 
 
-def from_bytes(data: bytes, sizes: Sizes, axes: int) -> Model:
+def from_bytes(data: bytes, sizes: Sizes, axes: int) -> Networks:
     """Read a model of the sizes given, for arrays of `axes` axes.
 
     Raises
@@ -248,7 +253,7 @@ def from_bytes(data: bytes, sizes: Sizes, axes: int) -> Model:
     residual_tables, used = tables_from_bytes(data[cursor.at :], sizes.contexts)
     if cursor.at + used != len(data):
         raise CorruptFile("the model has bytes left over: the file is damaged")
-    return Model(decoders, norm, book, code_tables, residual_tables, spikes)
+    return Networks(decoders, norm, book, code_tables, residual_tables, spikes)
 
 
 def _read_spikes(cursor: Cursor, features: int) -> Spikes:

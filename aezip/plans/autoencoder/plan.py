@@ -3,27 +3,80 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Self
+
+import numpy as np
 
 from aezip.array.layout import Layout
+from aezip.core import memory as limits
 from aezip.core.errors import CorruptFile, UnsupportedVersion
-from aezip.core.types import Int64
+from aezip.core.types import Array, Int64, Mask
+from aezip.plans.base import MALFORMED, ROWS, Coded, Plan
+from aezip.quantize.grid import Grid
 
+from . import chunk as coding
 from .difference import Difference
-from .networks import MAX_FEATURES, Sizes
+from .networks import MAX_FEATURES, Networks, Sizes, from_bytes
 from .sites import Sites, axes_from_json
 from .variants import VARIANTS
 
 
 @dataclass(frozen=True)
-class NetworkPlan:
+class NetworkPlan(Plan):
     """Layout, transform and sizes of the network; how it was trained, which decoding need not know."""
 
     layout: Layout
     difference: Difference | None
     sizes: Sizes
     variant: str = "deep"
+
+    kinds: ClassVar[tuple[str, ...]] = ("autoencoder", "columns", "static")
+    streams: ClassVar[tuple[str, ...]] = ("codes", "residual")
+    trained: ClassVar[bool] = True
+    packed: ClassVar[bool] = True
+    chunk: ClassVar[str] = ROWS
+
+    @property
+    def block(self) -> int:
+        """Outer indices that stay together in a chunk."""
+        return self.layout.block[0]
+
+    def with_codes(self) -> NetworkPlan | None:
+        """Return itself, if it has codes."""
+        return self if self.sizes.width else None
+
+    def memory(self, shape: tuple[int, ...], itemsize: int) -> None:
+        """Refuse chunks, or networks, that this machine cannot hold."""
+        limits.check_chunk(shape, itemsize, self.layout, self.sizes.width, self.sizes.near)
+        limits.check_model(limits.weights(self), self.sizes.contexts + self.sizes.code_tables)
+
+    def networks(self, model: bytes, axes: int) -> Networks:
+        """Return what the stream `model` holds."""
+        return from_bytes(model, self.sizes, axes)
+
+    def encode(self, grid: Grid | None, networks: Any, encoder: Any, x: Array, masked: Mask | None) -> Coded:
+        """Return the streams of a chunk."""
+        assert grid is not None
+        model: Networks = networks
+        coded = coding.code(self, grid, model.decoders, model.norm, encoder, x, masked, model.spikes)
+        streams, ideal = coding.written(model.residual_tables, model, coded)
+        return Coded(streams, coded.decoded, ideal)
+
+    def decode(
+        self,
+        grid: Grid | None,
+        networks: Any,
+        streams: Mapping[str, bytes],
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        masked: Mask | None,
+        workers: int = 1,
+    ) -> Array:
+        """Return a chunk."""
+        assert grid is not None
+        return coding.decode(self, grid, networks, streams, shape, dtype, masked)
 
     @property
     def kind(self) -> str:
@@ -85,8 +138,15 @@ class NetworkPlan:
         some = "" if self.difference.columns is None else " of some columns"
         return f"{name}, block {block}, difference {self.difference.axis}{some}"
 
-    @staticmethod
-    def from_json(value: Any, shape: tuple[int, ...], *, whole: bool) -> NetworkPlan:
+    @classmethod
+    def read(cls, said: Mapping[str, Any], shape: tuple[int, ...], grid: Grid | None) -> Self:
+        """Read a plan for arrays of `shape`."""
+        if grid is None:
+            raise CorruptFile(MALFORMED)
+        return cls.from_json(said, shape, whole=grid.whole)
+
+    @classmethod
+    def from_json(cls, value: Any, shape: tuple[int, ...], *, whole: bool) -> Self:
         """Read a plan for arrays of `shape`.
 
         Raises
@@ -102,24 +162,24 @@ class NetworkPlan:
             by_feature, spiked = value["by_feature"], value.get("spiked", False)
             variant, axes = value.get("variant", "deep"), value.get("convolution")
         except (KeyError, TypeError, AttributeError) as error:
-            raise CorruptFile("the plan in the header is malformed: the file is damaged") from error
+            raise CorruptFile(MALFORMED) from error
         if not all(isinstance(n, int) for n in numbers) or (difference is not None and not whole):
-            raise CorruptFile("the plan in the header is malformed: the file is damaged")
+            raise CorruptFile(MALFORMED)
         width, hidden, scale_hidden = numbers
         if by_feature not in (True, False) or spiked not in (True, False) or (spiked and difference is not None):
-            raise CorruptFile("the plan in the header is malformed: the file is damaged")
+            raise CorruptFile(MALFORMED)
         if not isinstance(variant, str):
-            raise CorruptFile("the plan in the header is malformed: the file is damaged")
+            raise CorruptFile(MALFORMED)
         if variant not in VARIANTS:
             raise UnsupportedVersion(f"the autoencoder variant {variant[:40]!r} is not known: update aezip")
         convolved = () if axes is None else axes_from_json(axes, len(shape))
         if convolved and variant != "deep":
-            raise CorruptFile("the plan in the header is malformed: the file is damaged")
+            raise CorruptFile(MALFORMED)
         sizes = Sizes(groups, width, hidden, scale_hidden, whole, by_feature, spiked, convolved)
         sizes.check()
         if sizes.features != layout.features:
             raise CorruptFile("the groups of features do not fit the layout: the file is damaged")
-        return NetworkPlan(layout, difference, sizes, variant)
+        return cls(layout, difference, sizes, variant)
 
 
 def _groups(value: Any, features: int) -> tuple[tuple[int, ...], ...]:

@@ -7,9 +7,9 @@ coded as ranks of recency (`recency`), those that other columns tell about by cl
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from aezip.core.errors import CorruptFile
 from aezip.core.types import Int64, Mask
 from aezip.entropy import residual
 from aezip.entropy.plainbits import unzigzag, zigzag
+from aezip.plans.base import MALFORMED, WholePlan
 from aezip.plans.masked import fill_forward
 from aezip.quantize.grid import Grid
 
@@ -36,7 +37,7 @@ WORTH = 0.98  # what part of the bytes without lags lags must get by with
 
 
 @dataclass(frozen=True)
-class RecallPlan:
+class RecallPlan(WholePlan):
     """Whole grid values, by column: as they are, as differences of rows, or as distances from recent ones.
 
     Parameters
@@ -50,26 +51,22 @@ class RecallPlan:
     recent: bool = False
     classed: bool = False
 
+    kinds: ClassVar[tuple[str, ...]] = ("recall",)
+
     def to_json(self) -> dict[str, Any]:
         """Return the plan."""
         kinds = {"recency": self.recent, "classes": self.classed}
         return {"kind": "recall", **{name: True for name, used in kinds.items() if used}}
 
-    @staticmethod
-    def from_json(value: dict[str, Any]) -> RecallPlan:
-        """Read a plan.
-
-        Raises
-        ------
-        CorruptFile
-            If it is malformed.
-        """
-        kinds = [value.get(name, False) for name in ("recency", "classes")]
+    @classmethod
+    def read(cls, said: Mapping[str, Any], shape: tuple[int, ...], grid: Grid | None) -> Self:
+        """Read a plan."""
+        kinds = [said.get(name, False) for name in ("recency", "classes")]
         if not all(isinstance(used, bool) for used in kinds):
-            raise CorruptFile("the plan in the header is malformed: the file is damaged")
-        return RecallPlan(*kinds)
+            raise CorruptFile(MALFORMED)
+        return cls(*kinds)
 
-    def needed(self, streams: Sequence[bytes], shape: tuple[int, ...]) -> RecallPlan:
+    def trimmed(self, streams: list[bytes], shape: tuple[int, ...]) -> RecallPlan:
         """Return the plan without kinds of coding that no column of chunks of `shape`, given as their streams, has."""
         columns = shape[1] if len(shape) == 2 and is_table(shape) else 1
         modes = {mode for data in streams for mode in data[:columns]}
@@ -79,7 +76,7 @@ class RecallPlan:
         """Return the plan in a few words."""
         return "recall"
 
-    def encode(self, grid: Grid, x: npt.NDArray[Any], masked: Mask | None) -> tuple[bytes, npt.NDArray[Any]]:
+    def pack(self, grid: Grid, x: npt.NDArray[Any], masked: Mask | None) -> tuple[bytes, npt.NDArray[Any]]:
         """Return the bytes of a chunk and the chunk as decoded.
 
         Layout: a byte for each column, how it is coded; the frequency tables; the stream of `residual.encode`.
@@ -114,7 +111,7 @@ class RecallPlan:
             mode, plain = CLASSES + grouped[0], grouped[1]
         return mode, [replace(part, contexts=part.contexts + np.uint16(table)) for part in plain]
 
-    def decode(self, grid: Grid, data: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    def unpack(self, grid: Grid, data: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
         """Return the chunk of `shape`.
 
         Raises

@@ -73,6 +73,14 @@ BUILTINS: tuple[Builtin, ...] = (
     Builtin("1-whole", "3e6ccb267a6e990ed75940883d1fd9ab7421b1b9bed481aae662f1175033ade0"),
     Builtin("1-3-fine", "9d412a8e5d36b016fd89dd73cef066568c0a38f54be216ca56be173bf9673711"),
     Builtin("1-3-whole", "6ad4c744177a8cc20bd37ac3a97658ca35c723507f7f9c2dc05493ad5fbf2803"),
+    Builtin("1-1-1-fine", "40b124b5238beb4125b3384159da16fdc5d3e4063e754d825549d32268ef0b4d"),
+    Builtin("1-1-1-whole", "9f5aea73e6352cf4bd3abd0ae0ddbd87aff174359666a489470d10a3432c5e7c"),
+    Builtin("scan-4-fine", "4fb3e25055c409badc8902dec215fcf31d55368f46f7dc9e0b8350c991f8a875"),
+    Builtin("scan-4-whole", "d2d0df1ed92ee6ec93786315b1cbfb01a7668b44ba0287aa18aa36b5d83fb747"),
+    Builtin("1-1-2-fine", "834b0eda7e4927f097b1914ab23ecbfcffd2d5ef6e173cc3b14c980579a52bfa"),
+    Builtin("1-1-2-whole", "8ed828674031adf058e566bdf49e3193f0c81e55893759b96072756b22555ae3"),
+    Builtin("4-fine", "a1d06e469a5f22642ed9401a2c5932373d8ca6a517799345640b8d437b0eb86c"),
+    Builtin("4-whole", "1ad825ad4547f42ac1a43e1b1cccacf490b95cb6c9c488a6858878be79b8f9ba"),
 )
 
 

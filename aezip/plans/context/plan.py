@@ -8,23 +8,27 @@ Knows nothing of files.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from aezip.core import jit as kernels
+from aezip.core import memory as limits
 from aezip.core.errors import CorruptFile
 from aezip.core.fixed import FLAG_BINS, FRACTION_BITS
 from aezip.core.planes import Cursor
-from aezip.core.types import Int64, Mask
+from aezip.core.types import Array, Int64, Mask
 from aezip.entropy import ans, residual
 from aezip.entropy.residual import CONTEXTS_WHOLE, TABLE_LEVELS, TableCounts, tables_from_bytes
 from aezip.plans.autoencoder import chunk as network
 from aezip.plans.autoencoder.chunk import Coded
-from aezip.plans.autoencoder.networks import Model, from_bytes
+from aezip.plans.autoencoder.networks import Networks, from_bytes
 from aezip.plans.autoencoder.plan import NetworkPlan
+from aezip.plans.base import FRAMES, MALFORMED, Plan
+from aezip.plans.base import Coded as Chunk
 from aezip.quantize.grid import Grid
 
 from . import walk as refinement
@@ -39,7 +43,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ContextPlan:
+class ContextPlan(Plan):
     """Sizes of the context network, and what it refines.
 
     Parameters
@@ -65,15 +69,60 @@ class ContextPlan:
     series: Series | None = None
     builtin: int = 0
 
-    @property
-    def kind(self) -> str:
-        """Name of the plan."""
-        return "context"
+    kinds: ClassVar[tuple[str, ...]] = ("context",)
+    streams: ClassVar[tuple[str, ...]] = ("codes", "residual")
+    trained: ClassVar[bool] = True
+    packed: ClassVar[bool] = True
+    chunk: ClassVar[str] = FRAMES
 
-    @property
-    def streams(self) -> tuple[str, ...]:
-        """The chunk's streams."""
-        return ("codes", "residual")
+    @classmethod
+    def read(cls, said: Mapping[str, Any], shape: tuple[int, ...], grid: Grid | None) -> Self:
+        """Read a plan for arrays of `shape`."""
+        if grid is None:
+            raise CorruptFile(MALFORMED)
+        return cls.from_json(said, shape, whole=grid.whole)
+
+    def with_codes(self) -> NetworkPlan | None:
+        """Return the autoencoder below, if there is one."""
+        return None if self.base is None else self.base.with_codes()
+
+    def memory(self, shape: tuple[int, ...], itemsize: int) -> None:
+        """Refuse chunks, or networks, that this machine cannot hold."""
+        if self.series is not None:
+            length, values = self.series.length(shape), math.prod(shape)
+            limits.check_series(length, values, values // max(1, shape[self.series.axis]) * length * self.series.segments)
+        if self.sizes.scan:
+            limits.check_scan(math.prod(shape))
+        if self.base is None:
+            limits.check_chunk(shape, itemsize)
+        else:
+            self.base.memory(shape, itemsize)
+
+    def networks(self, model: bytes, axes: int) -> ContextNetworks:
+        """Return what the stream `model` holds."""
+        return model_from_bytes(model, self, axes)
+
+    def encode(self, grid: Grid | None, networks: Any, encoder: Any, x: Array, masked: Mask | None) -> Chunk:
+        """Return the streams of a chunk."""
+        assert grid is not None
+        model: ContextNetworks = networks
+        coded = code(self, grid, model.net, model.base, encoder, x, masked)
+        streams, ideal = network.written(model.residual_tables, model.base, coded)
+        return Chunk(streams, coded.decoded, ideal)
+
+    def decode(
+        self,
+        grid: Grid | None,
+        networks: Any,
+        streams: Mapping[str, bytes],
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        masked: Mask | None,
+        workers: int = 1,
+    ) -> Array:
+        """Return a chunk."""
+        assert grid is not None
+        return decode(self, grid, networks, streams, shape, dtype, masked, workers)
 
     @property
     def block(self) -> int:
@@ -111,8 +160,8 @@ class ContextPlan:
             name += f", {self.sizes.spike} apart"
         return name if self.base is None else f"{self.base.describe()}; {name}"
 
-    @staticmethod
-    def from_json(value: Any, shape: tuple[int, ...], *, whole: bool) -> ContextPlan:
+    @classmethod
+    def from_json(cls, value: Any, shape: tuple[int, ...], *, whole: bool) -> Self:
         """Read a plan for arrays of `shape`.
 
         Raises
@@ -153,7 +202,7 @@ class ContextPlan:
             number = builtins.from_json(value["builtin"])
             if plan is not None:
                 raise damaged
-        return ContextPlan(sizes, whole, origin, plan, series, number)
+        return cls(sizes, whole, origin, plan, series, number)
 
 
 def _named(number: int) -> dict[str, Any]:
@@ -172,19 +221,18 @@ def way_name(order: Order, scan: Axes) -> str:
     return ">".join("+".join(map(str, axes)) for axes in order)
 
 
-def bottleneck(plan: object) -> NetworkPlan | None:
-    """Return the autoencoder of any plan, or the one below a context plan; None if it has no codes."""
-    inner = plan.base if isinstance(plan, ContextPlan) else plan
-    return inner if isinstance(inner, NetworkPlan) and inner.sizes.width else None
-
-
 @dataclass(frozen=True)
-class ContextModel:
+class ContextNetworks:
     """All that decoding needs beside the chunks' streams."""
 
     net: ContextNet
     residual_tables: ans.Tables
-    base: Model | None
+    base: Networks | None
+
+    @property
+    def below(self) -> Networks | None:
+        """Where the codes come from: the autoencoder below."""
+        return self.base
 
 
 def model_to_bytes(plan: ContextPlan, base: bytes, net: ContextNet, counts: TableCounts) -> bytes:
@@ -218,7 +266,7 @@ def _net(plan: ContextPlan, cursor: Cursor) -> ContextNet:
     return builtins.changed(start, cursor) if flag else start
 
 
-def model_from_bytes(data: bytes, plan: ContextPlan, axes: int) -> ContextModel:
+def model_from_bytes(data: bytes, plan: ContextPlan, axes: int) -> ContextNetworks:
     """Read what `model_to_bytes` wrote.
 
     Raises
@@ -236,10 +284,10 @@ def model_from_bytes(data: bytes, plan: ContextPlan, axes: int) -> ContextModel:
     tables, used = tables_from_bytes(data[cursor.at :], plan.tables)
     if cursor.at + used != len(data):
         raise CorruptFile("the model has bytes left over: the file is damaged")
-    return ContextModel(net, tables, base)
+    return ContextNetworks(net, tables, base)
 
 
-def autoencoder_base(plan: NetworkPlan, model: Model, codes: Int64, shape: tuple[int, ...]) -> Base:
+def autoencoder_base(plan: NetworkPlan, model: Networks, codes: Int64, shape: tuple[int, ...]) -> Base:
     """Return what the autoencoder's decoder says of a chunk, codes (rows, width)."""
     mean, level = network.predictions(plan, model, codes, shape)
     return Base(np.ascontiguousarray(plan.layout.array(mean, shape)), np.ascontiguousarray(plan.layout.array(level, shape)))
@@ -266,7 +314,7 @@ def code(
     plan: ContextPlan,
     grid: Grid,
     net: ContextNet,
-    base: Model | None,
+    base: Networks | None,
     encoder: FloatEncoder | None,
     x: npt.NDArray[Any],
     masked: Mask | None,
@@ -312,8 +360,8 @@ def _values(grid: Grid, value: Int64, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
 def decode(
     plan: ContextPlan,
     grid: Grid,
-    model: ContextModel,
-    streams: dict[str, bytes],
+    model: ContextNetworks,
+    streams: Mapping[str, bytes],
     shape: tuple[int, ...],
     dtype: np.dtype[Any],
     masked: Mask | None,

@@ -1,0 +1,158 @@
+"""What every kind of plan can do; each is a class of its own. Knows no files, bounds, search."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+
+from aezip.core import memory as limits
+from aezip.core.errors import CorruptFile
+from aezip.core.types import Array, Mask
+from aezip.quantize.grid import Grid
+
+ROWS, FRAMES, PLAIN = "rows", "frames", "plain"  # how large chunks are: `Plan.chunk`
+MALFORMED = "the plan in the header is malformed: the file is damaged"
+
+
+class Coded(NamedTuple):
+    """A chunk as a plan writes it.
+
+    Attributes
+    ----------
+    streams
+        Raw, by name.
+    decoded
+        The chunk as a reader will get it, before special values and outliers.
+    ideal
+        Bytes that an ideal coder would need; 0 where that is not known.
+    """
+
+    streams: dict[str, bytes]
+    decoded: Array
+    ideal: float = 0.0
+
+
+class Plan(ABC):
+    """How the chunks of an array become streams and come back; a frozen dataclass."""
+
+    kinds: ClassVar[tuple[str, ...]]  # words in a header; one class may have several
+    streams: ClassVar[tuple[str, ...]] = ("data",)
+    gridless: ClassVar[bool] = False  # bytes alone: no grid; special values are in its stream
+    trained: ClassVar[bool] = False  # has a stream `model`
+    packed: ClassVar[bool] = False  # entropy-coded throughout: zstd has little left to do
+    chunk: ClassVar[str] = PLAIN  # how large chunks are
+
+    @classmethod
+    @abstractmethod
+    def read(cls, said: Mapping[str, Any], shape: tuple[int, ...], grid: Grid | None) -> Self:
+        """Read a header's plan for arrays of `shape`.
+
+        Raises
+        ------
+        CorruptFile, UnsupportedVersion
+            If it is malformed, or of a later version.
+        """
+
+    @abstractmethod
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan."""
+
+    @abstractmethod
+    def describe(self) -> str:
+        """Return the plan in a few words."""
+
+    @property
+    def block(self) -> int:
+        """Outer indices that stay together in a chunk."""
+        return 1
+
+    def with_codes(self) -> Any:
+        """Return the plan (a `NetworkPlan`) whose codes the chunks hold: itself, the one that a network refines, or None."""
+        return None
+
+    def memory(self, shape: tuple[int, ...], itemsize: int) -> None:
+        """Refuse chunks, or networks, that this machine cannot hold, before anything is allocated.
+
+        Raises
+        ------
+        CorruptFile, UnsafeFile
+            If it cannot, or no writer makes such.
+        """
+        limits.check_chunk(shape, itemsize)
+
+    def networks(self, model: bytes, axes: int) -> Any:
+        """Return what the stream `model` holds; None where there is none.
+
+        Raises
+        ------
+        CorruptFile
+            If it does not fit the plan.
+        """
+        return None
+
+    @abstractmethod
+    def encode(self, grid: Grid | None, networks: Any, encoder: Any, x: Array, masked: Mask | None) -> Coded:
+        """Return the streams of a chunk of native plain values, with the encoder half where there are codes."""
+
+    @abstractmethod
+    def decode(
+        self,
+        grid: Grid | None,
+        networks: Any,
+        streams: Mapping[str, bytes],
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        masked: Mask | None,
+        workers: int = 1,
+    ) -> Array:
+        """Return a chunk of `shape`, on `workers` threads where the plan allows; masked values are left to the caller.
+
+        Raises
+        ------
+        CorruptFile
+            If the streams do not make sense.
+        """
+
+
+class WholePlan(Plan):
+    """A plan of whole numbers in one stream, without networks."""
+
+    @abstractmethod
+    def pack(self, grid: Grid, x: Array, masked: Mask | None) -> tuple[bytes, Array]:
+        """Return the bytes of a chunk and the chunk as decoded."""
+
+    @abstractmethod
+    def unpack(self, grid: Grid, data: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        """Return the chunk of `shape`."""
+
+    def trimmed(self, streams: list[bytes], shape: tuple[int, ...]) -> WholePlan:
+        """Return the plan without options that no chunk of `shape`, given as its stream, uses."""
+        return self
+
+    def encode(self, grid: Grid | None, networks: Any, encoder: Any, x: Array, masked: Mask | None) -> Coded:
+        """Return the stream of a chunk."""
+        data, decoded = self.pack(_given(grid), x, masked)
+        return Coded({"data": data}, decoded)
+
+    def decode(
+        self,
+        grid: Grid | None,
+        networks: Any,
+        streams: Mapping[str, bytes],
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        masked: Mask | None,
+        workers: int = 1,
+    ) -> Array:
+        """Return a chunk."""
+        return self.unpack(_given(grid), streams["data"], shape, dtype)
+
+
+def _given(grid: Grid | None) -> Grid:
+    """Return a grid that has to be there."""
+    if grid is None:
+        raise CorruptFile(MALFORMED)
+    return grid
