@@ -34,11 +34,11 @@ def array_of(name: str) -> Array:
 def measure(name: str, variant: str, preset: str) -> dict[str, Any]:
     """Return bytes, rates and seconds of one variant on one array, checked on what was decoded."""
     import aezip
-    from aezip.search.choose import Selector
+    from aezip.search import variants
 
     array, bound, phases = array_of(name), BOUNDS[BOUND], Phases()
     forced = mock.patch("aezip.plans.autoencoder.variants.insisted", return_value=True)
-    with tempfile.TemporaryDirectory() as folder, forced, mock.patch.object(Selector, "refine_variants", False):
+    with tempfile.TemporaryDirectory() as folder, forced, mock.patch.object(variants, "REFINED", False):
         path = Path(folder) / "array.aez"
         report = aezip.compress(
             array, path, bound=aezip_bound(bound), preset=preset, variant=variant, verify=False, progress=phases

@@ -95,13 +95,13 @@ class Selection:
         return np.asarray(values[(local, *self.inner)])
 
     def join(self, parts: list[npt.NDArray[Any]], dtype: np.dtype[Any]) -> Any:
-        """Return the result from the parts of all chunks."""
+        """Return the result from the parts of all chunks; a single value as an array without axes, all its bits kept."""
         if not parts:
             empty = np.empty((0, *self.shape[1:]), dtype)
             return empty[(slice(None), *self.inner)]
         whole = np.concatenate(parts) if len(parts) > 1 else parts[0]
         if self.single:
-            return whole[0]
+            return whole[0, ...]
         return whole[::-1] if self.backwards else whole
 
 

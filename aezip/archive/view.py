@@ -162,7 +162,7 @@ class ArrayView:
             if self.shape:
                 out[start:stop] = kept
             else:
-                out[...] = kept[0]
+                out[...] = kept[0, ...]  # no scalar: that would not keep all bits
         return out
 
     def _filled(self, values: Array) -> Array:
@@ -266,19 +266,19 @@ class ArrayView:
     @undisturbed
     def __getitem__(self, key: Any) -> Any:
         """Return what NumPy basic indexing returns (integers, slices, Ellipsis)."""
-        masking, found = self._decoder.masking, self._stored(key)
-        if masking is None:
-            return found
-        part = masking.masked_array(np.asarray(found, self.dtype))
+        masking, part = self._decoder.masking, self._stored(key)
+        if masking is not None:
+            part = masking.masked_array(part)
         return part if part.ndim or key is Ellipsis else part[()]
 
-    def _stored(self, key: Any) -> Any:
-        """Return a part as it is stored: masked elements have the pattern that stands for them."""
+    def _stored(self, key: Any) -> npt.NDArray[Any]:
+        """Return a part as it is stored: masked elements have the pattern that stands for them, which no scalar would keep."""
         selection = Selection.parse(key, self.shape)
         if not self.shape or not self._decoder.chunk_count:
-            return self._read(stored=True)[key]
+            whole = self._read(stored=True)
+            return np.asarray(whole[key] if self.shape else whole)
         parts = [selection.part(start, stop, values) for start, stop, values in self._parts(selection.chunks(self._decoder))]
-        return selection.join(parts, self.dtype)
+        return np.asarray(selection.join(parts, self.dtype))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         """Return the whole array."""

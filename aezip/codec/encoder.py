@@ -34,16 +34,18 @@ from aezip.core.progress import Progress, ProgressEvent
 from aezip.core.types import Array, Mask
 from aezip.entropy.frames import pack
 from aezip.plans.autoencoder import variants
-from aezip.plans.base import FRAMES, PLAIN, ROWS, Coded
+from aezip.plans.base import FRAMES, PLAIN, ROWS, Coded, Plan
 from aezip.plans.bytes import BytesPlan
 from aezip.plans.trained import Trained
 from aezip.quantize.choose_grids import grids_for, native_steps
 from aezip.quantize.grid import Grid, LinearGrid
 from aezip.search import reuse
 from aezip.search import suited as unsuited
-from aezip.search.choose import PRESETS, Choice, Plan, Selector
-from aezip.search.sample import dropped_out
-from aezip.search.with_codes import parse_codes, with_codes
+from aezip.search.choice import Choice, Wish
+from aezip.search.choose import choose
+from aezip.search.presets import PRESETS
+from aezip.search.sample import Sample, dropped_out
+from aezip.search.with_codes import parse_codes
 
 from . import outliers
 from .decoder import restored_chunk
@@ -177,7 +179,7 @@ class Encoder:
         if self.codes and not values.size:
             raise InvalidInput("an empty array has no codes: leave --codes and --width (codes=) away")
         if not values.size:
-            self._choice = Choice(BytesPlan(False), None, 0.0)
+            self._choice: Choice[Plan] = Choice(BytesPlan(False), None, 0.0)
         elif self._trained is not None:
             self._choice = reuse.choice(self._trained, values, self.statistics, self.tolerance, self._shrink)
             self._pack_model()
@@ -230,7 +232,7 @@ class Encoder:
         return outside and self._trained is not None and self.plan is self._trained.plan
 
     @property
-    def chosen(self) -> Choice:
+    def chosen(self) -> Choice[Plan]:
         """The plan, after `prepare`."""
         return self._choice
 
@@ -239,7 +241,7 @@ class Encoder:
         """Type of the array as the header names it."""
         return self._admitted.dtype
 
-    def _suited(self) -> Choice:
+    def _suited(self) -> Choice[Plan]:
         """Return the model's plan, or one without training that is smaller on a sample."""
         assert self.grid is not None
 
@@ -247,54 +249,38 @@ class Encoder:
             coded = self._code(piece.x, self._specials.classify(piece.x), piece.start)
             return sum(len(pack(data, 3)) for data in coded.streams.values())
 
-        selector = self._selector(self._sample(), *unsuited.grids_like(self.grid))
+        sample = self._sample_on(self._sample(), *unsuited.grids_like(self.grid))
         try:
-            other = unsuited.untrained(selector, encoded, sum(map(len, self.shared.values())))
+            other = unsuited.untrained(sample, encoded, sum(map(len, self.shared.values())))
         except Exception as error:
             other = None
-            selector.tried.append(dropped_out("plans without the model", error))
-        self.tried += selector.tried
+            sample.tried.append(dropped_out("plans without the model", error))
+        self.tried += sample.tried
         return self._choice if other is None else other
 
-    def _selector(self, pieces: list[Piece], fine: Grid | None, wholes: list[Grid]) -> Selector:
+    def _sample_on(self, pieces: list[Piece], fine: Grid | None, wholes: list[Grid]) -> Sample:
         share = self.values.size / max(1, sum(p.x.size for p in pieces))
-        preset = PRESETS[self.preset]
-        return Selector(
-            pieces,
-            share,
-            self._context_sample(),
-            fine,
-            wholes,
-            preset,
-            self.seed,
-            self.device,
-            self._progress,
-            threads=self.threads,
-        )
+        preset, contexts = PRESETS[self.preset], self._context_sample()
+        return Sample(pieces, share, contexts, fine, wholes, preset, self.seed, self.device, self._progress, threads=self.threads)
 
-    def _select(self, fine: Grid | None, wholes: list[Grid]) -> Choice:
+    def _select(self, fine: Grid | None, wholes: list[Grid]) -> Choice[Plan]:
         pieces = self._sample()
         if isinstance(fine, LinearGrid) and self.tolerance.kind == "absolute":
-            sample = np.concatenate([p.x for p in pieces])
+            together = np.concatenate([p.x for p in pieces])
             keep = np.concatenate([np.ones(p.x.shape, np.bool_) if p.masked is None else ~p.masked for p in pieces])
             try:
-                native_grid = native_steps(sample, keep, fine)
+                native_grid = native_steps(together, keep, fine)
             except Exception as error:
                 native_grid = None
                 self._dropped("steps of the data", error)
             wholes = wholes if native_grid is None else [native_grid, *wholes]
-        selector = self._selector(pieces, fine, wholes)
-        if self.codes:
-            selector = with_codes(selector, self.codes)
-        choice: Choice | None = None
+        sample = self._sample_on(pieces, fine, wholes)
+        start = None
         if self._from is not None:
-            choice = selector.resumed(reuse.choice(self._from, self.values, self.statistics, self.tolerance, self._shrink))
-        elif variants.insisted(self.variant):
-            choice = selector.of_variant(self.variant)
-        if choice is None or not math.isfinite(choice.size):
-            choice = selector.choose(every_variant=self.variant == variants.AUTO, learned_only=self._shared)
-        self.tried += selector.tried
-        del selector, pieces
+            start = reuse.choice(self._from, self.values, self.statistics, self.tolerance, self._shrink)
+        choice = choose(sample, Wish(self.codes, self.variant, self._shared, start))
+        self.tried += sample.tried
+        del sample, pieces
         gc.collect()  # networks and their optimizers are circles: what they hold would stay while chunks are encoded
         return choice
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple, Self
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
 
+from aezip.array.layout import Piece
 from aezip.core import memory as limits
 from aezip.core.errors import CorruptFile
 from aezip.core.types import Array, Mask
@@ -33,6 +34,29 @@ class Coded(NamedTuple):
     streams: dict[str, bytes]
     decoded: Array
     ideal: float = 0.0
+
+
+class Sampled(Protocol):
+    """What a plan may ask about an array, to propose itself; `search/sample.py` answers."""
+
+    wholes: list[Grid]  # whole grids, the preferred first
+    pieces: list[Piece]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of a sampled chunk."""
+
+    def fits(self, grid: Grid) -> bool:
+        """Tell whether a grid's integers leave room to compute with them."""
+
+    def named(self, grid: Grid) -> list[Grid]:
+        """Return the grid of ranks by frequency, if a grid is one of ranks."""
+
+    def head(self, values: int) -> list[Piece]:
+        """Return pieces of about `values` values."""
+
+    def cost(self, plan: Plan, grid: Grid | None, pieces: list[Piece]) -> float:
+        """Return the bytes of pieces under a plan without networks, scaled to the array."""
 
 
 class Plan(ABC):
@@ -68,6 +92,23 @@ class Plan(ABC):
     def block(self) -> int:
         """Outer indices that stay together in a chunk."""
         return 1
+
+    @classmethod
+    def proposals(cls, sample: Sampled, best: Mapping[type[Plan], Any]) -> Iterable[tuple[Plan, Grid | None]]:
+        """Yield plans without networks, each with its grid, that are worth measuring on a sample.
+
+        `best` has the smallest choice so far (`plan`, `grid`, `size`) of the classes asked before.
+        """
+        return ()
+
+    def trimmed(self, streams: Sequence[Mapping[str, bytes]], shape: tuple[int, ...]) -> Plan:
+        """Return the plan without options that no chunk of `shape`, given as its streams, uses."""
+        return self
+
+    @property
+    def scales(self) -> bool:
+        """Whether the networks make sense on steps of any size: they see values in steps."""
+        return False
 
     def with_codes(self) -> Any:
         """Return the plan (a `NetworkPlan`) whose codes the chunks hold: itself, the one that a network refines, or None."""
@@ -127,10 +168,6 @@ class WholePlan(Plan):
     @abstractmethod
     def unpack(self, grid: Grid, data: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         """Return the chunk of `shape`."""
-
-    def trimmed(self, streams: list[bytes], shape: tuple[int, ...]) -> WholePlan:
-        """Return the plan without options that no chunk of `shape`, given as its stream, uses."""
-        return self
 
     def encode(self, grid: Grid | None, networks: Any, encoder: Any, x: Array, masked: Mask | None) -> Coded:
         """Return the stream of a chunk."""

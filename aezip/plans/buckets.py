@@ -7,7 +7,7 @@ Knows nothing of files.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -21,7 +21,8 @@ from aezip.entropy import residual
 from aezip.plans.columns.distances import buckets, from_buckets
 from aezip.quantize.grid import Grid
 
-from .base import MALFORMED, WholePlan
+from .base import MALFORMED, Plan, Sampled, WholePlan
+from .delta import DifferencePlan
 from .masked import filled
 
 CLASSES = 24  # of magnitudes before: none, then by octaves
@@ -58,6 +59,18 @@ class BucketPlan(WholePlan):
     def describe(self) -> str:
         """Return the plan in a few words."""
         return "buckets" + (f", difference {' and '.join(map(str, self.axes))}" if self.axes else "")
+
+    @classmethod
+    def proposals(cls, sample: Sampled, best: Mapping[type[Plan], Any]) -> Iterable[tuple[Plan, Grid | None]]:
+        """Yield the grid and the axis that suit zstd best, and a second axis besides, if their integers fit."""
+        known = best.get(DifferencePlan)
+        if known is None or not sample.fits(known.grid):
+            return
+        first = () if known.plan.axis is None else (known.plan.axis,)
+        yield cls(first), known.grid
+        for axis, length in enumerate(sample.shape):
+            if length > 1 and first and axis not in first:
+                yield cls((*first, axis)), known.grid
 
     def pack(self, grid: Grid, x: npt.NDArray[Any], masked: Mask | None) -> tuple[bytes, npt.NDArray[Any]]:
         """Return the bytes of a chunk and the chunk as decoded: frequency tables, then the stream of `residual.encode`."""

@@ -5,7 +5,7 @@ It is always a candidate, so that an array for which no network pays is stored w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -17,7 +17,7 @@ from aezip.core.planes import shuffle, unshuffle
 from aezip.core.types import Array, Mask
 from aezip.quantize.grid import Grid
 
-from .base import MALFORMED, Coded, Plan
+from .base import MALFORMED, Coded, Plan, Sampled
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,11 @@ class BytesPlan(Plan):
     def describe(self) -> str:
         """Return the plan in a few words."""
         return "bytes" + ", shuffled" * self.shuffled + ", changes" * self.changes
+
+    @classmethod
+    def proposals(cls, sample: Sampled, best: Mapping[type[Plan], Any]) -> Iterable[tuple[Plan, Grid | None]]:
+        """Yield the three forms."""
+        return [(cls(*how), None) for how in ((False, False), (True, False), (True, True))]
 
     def encode(self, grid: Grid | None, networks: Any, encoder: Any, x: Array, masked: Mask | None) -> Coded:
         """Return the stream of a chunk."""

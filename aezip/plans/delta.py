@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -14,7 +14,7 @@ from aezip.core.planes import shuffle, unshuffle
 from aezip.core.types import Mask
 from aezip.quantize.grid import Grid
 
-from .base import MALFORMED, WholePlan
+from .base import MALFORMED, Plan, Sampled, WholePlan
 from .masked import filled
 
 
@@ -47,6 +47,12 @@ class DifferencePlan(WholePlan):
     def describe(self) -> str:
         """Return the plan in a few words."""
         return "values" if self.axis is None else f"difference {self.axis}"
+
+    @classmethod
+    def proposals(cls, sample: Sampled, best: Mapping[type[Plan], Any]) -> Iterable[tuple[Plan, Grid | None]]:
+        """Yield values, and differences along each axis, on each whole grid."""
+        axes = (None, *(a for a, n in enumerate(sample.shape) if n > 1))
+        return [(cls(axis), grid) for grid in sample.wholes for axis in axes]
 
     def pack(self, grid: Grid, x: npt.NDArray[Any], masked: Mask | None) -> tuple[bytes, npt.NDArray[Any]]:
         """Return the bytes of a chunk and the chunk as decoded.

@@ -25,13 +25,15 @@ from aezip.plans.context import builtin as builtins
 from aezip.plans.context import plan as contextplan
 from aezip.plans.context.bisection import Order
 from aezip.plans.context.net import BITS, ContextNet, ContextSizes
-from aezip.plans.context.plan import ContextNetworks, ContextPlan
+from aezip.plans.context.plan import ContextPlan
 from aezip.plans.context.raster import Axes
 from aezip.plans.context.refit import loop, refitted
 from aezip.plans.context.rows import Sample
 from aezip.plans.context.signal import Series
 from aezip.plans.context.walk import Offset
 from aezip.quantize.grid import Grid
+
+from .choice import Choice, Refined
 
 LONG = 1000  # steps from which a built-in network's neighbours are refreshed as often as others'
 WORTH_FITTING = 20_000  # bytes from which better linear parts may be worth theirs
@@ -49,19 +51,6 @@ class Below:
     model: Networks
     model_bytes: bytes
     encoder: FloatEncoder
-
-
-@dataclass(frozen=True)
-class Refinement:
-    """A context plan ready to encode with."""
-
-    plan: ContextPlan
-    grid: Grid
-    size: float
-    model: ContextNetworks
-    model_bytes: bytes
-    encoder: FloatEncoder | None
-    rate: float
 
 
 def orders(shape: tuple[int, ...]) -> list[Order]:
@@ -150,7 +139,7 @@ def train(
     builtin: int = 0,
     threads: int = 1,
     report: Callable[[int, int, int, float], None] | None = None,
-) -> Refinement:
+) -> Refined:
     """Train a context network on sampled chunks, code them, count the bytes.
 
     Parameters
@@ -207,7 +196,7 @@ def use(
     scan: Axes = (),
     fit: bool = False,
     threads: int = 1,
-) -> Refinement | None:
+) -> Refined | None:
     """Code sampled chunks with the built-in network for a way over the axes, count the bytes; None: there is none.
 
     Nothing is trained; with `fit` linear parts are fitted where that pays. Other parameters as in `train`.
@@ -238,7 +227,7 @@ def _count(
     below: Below | None,
     threads: int,
     rate: float = 0.0,
-) -> Refinement:
+) -> Refined:
     """Code the sample with a frozen network and count the bytes, the model's included."""
     encoder = None if below is None else below.encoder
     base = None if below is None else below.model
@@ -257,4 +246,4 @@ def _count(
     if model.base is not None:
         book: CodeBook = model.base.book
         size += sum(len(residual.encode(model.base.code_tables, book.passes(c.codes))) for c in coded)
-    return Refinement(plan, grid, size * share + len(pack(data, 19)), model, data, encoder, rate)
+    return Choice(plan, grid, size * share + len(pack(data, 19)), model, data, encoder, {"trained": rate})

@@ -9,8 +9,9 @@ from aezip.array.layout import Layout
 from aezip.plans.autoencoder.networks import Sizes
 from aezip.plans.autoencoder.plan import NetworkPlan
 
-from .choice import Choice
-from .variants import VariantTrials
+from .autoencoder import spiky, train
+from .choice import Learned
+from .sample import Sample
 
 BLOCK = 4  # pixels along each axis
 LEAST = 2 * BLOCK  # pixels of an axis that is convolved
@@ -28,25 +29,23 @@ def is_image(layout: Layout) -> bool:
     return len(layout.block) >= 2 and min(layout.block[-2:]) > 1
 
 
-class ConvolutionTrials(VariantTrials):
-    """Tries convolutional autoencoders."""
+def convolved(sample: Sample, rival: Learned, hopeless: float = math.inf) -> Learned:
+    """Return the best convolutional autoencoder of short trainings, or the rival if none is smaller, or of `hopeless` bytes."""
+    return sample.attempt("convolutions", lambda: _smaller(sample, rival, hopeless), rival)
 
-    def _convolved(self, rival: Choice, hopeless: float = math.inf) -> Choice:
-        """Return the best convolutional autoencoder of short trainings, or the rival if none is smaller, or so many bytes."""
-        return self._attempt("convolutions", lambda: self._smaller_convolved(rival, hopeless), rival)
 
-    def _smaller_convolved(self, rival: Choice, hopeless: float) -> Choice:
-        axes, grid, best = image_axes(self.shape), rival.grid, rival
-        if not axes or grid is None:
-            return rival
-        layout = Layout((*(1,) * (len(self.shape) - 2), BLOCK, BLOCK))
-        for width, hidden in SIZES:
-            sizes = Sizes((tuple(range(layout.features)),), width, hidden, hidden, grid.whole, axes=axes)
-            plan = NetworkPlan(layout, None, sizes)
-            if self._spiky(plan, grid):
-                plan = replace(plan, sizes=replace(sizes, spiked=True))
-            trial = self._train(plan, grid, self.preset.trial_steps)
-            if trial.size >= hopeless or trial.size >= best.size * (1.0 if best is rival else SMALLER):
-                break
-            best = trial
-        return best
+def _smaller(sample: Sample, rival: Learned, hopeless: float) -> Learned:
+    axes, grid, best = image_axes(sample.shape), rival.placed, rival
+    if not axes:
+        return rival
+    layout = Layout((*(1,) * (len(sample.shape) - 2), BLOCK, BLOCK))
+    for width, hidden in SIZES:
+        sizes = Sizes((tuple(range(layout.features)),), width, hidden, hidden, grid.whole, axes=axes)
+        plan = NetworkPlan(layout, None, sizes)
+        if spiky(sample, plan, grid):
+            plan = replace(plan, sizes=replace(sizes, spiked=True))
+        trial = train(sample, plan, grid, sample.preset.trial_steps)
+        if trial.size >= hopeless or trial.size >= best.size * (1.0 if best is rival else SMALLER):
+            break
+        best = trial
+    return best

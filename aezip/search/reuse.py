@@ -12,7 +12,6 @@ from aezip.array.checking import violations
 from aezip.array.statistics import Statistics
 from aezip.core.errors import ModelMismatch
 from aezip.plans.base import Plan
-from aezip.plans.context.plan import ContextPlan
 from aezip.plans.trained import REMEDY, Trained
 from aezip.quantize.choose_grids import grids_for
 from aezip.quantize.grid import Grid, HiddenGrid, LinearGrid, linear_grid
@@ -25,7 +24,9 @@ NEAR = 2.0  # factor by which steps may differ from those an autoencoder was tra
 FINER = 0.5  # a model's step is used as it is if it is at least so much of the step that the bound allows
 
 
-def choice(trained: Trained, values: npt.NDArray[Any], statistics: Statistics, tolerance: Tolerance, shrink: float) -> Choice:
+def choice(
+    trained: Trained, values: npt.NDArray[Any], statistics: Statistics, tolerance: Tolerance, shrink: float
+) -> Choice[Plan]:
     """Return a trained plan for plain values, with a grid that keeps to the tolerance.
 
     Raises
@@ -66,13 +67,12 @@ def _steps(
         return own  # the steps of the data itself, wider than the bound asks for
     if (ratio <= 1.0).all() and (ratio >= FINER).all():
         return own
-    scaled = isinstance(plan, ContextPlan) and plan.base is None
-    if not scaled and ((ratio > NEAR).any() or (ratio < 1.0 / NEAR).any()):
+    if not plan.scales and ((ratio > NEAR).any() or (ratio < 1.0 / NEAR).any()):
         raise ModelMismatch(
             f"the model's steps are {float(np.median(ratio)):.3g} times as wide as this bound allows on this array: "
             "give the bound with --abs as in training, or train a model for it"
         )
-    step = np.minimum(own.step, fine.step) if scaled is False else fine.step
+    step = fine.step if plan.scales else np.minimum(own.step, fine.step)
     return LinearGrid(np.asarray(step), np.broadcast_to(own.offset, step.shape).copy(), own.whole)
 
 

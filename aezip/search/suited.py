@@ -6,15 +6,16 @@ A small sample tells whether to look closer, a larger one decides. Needs no torc
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from typing import Any
 
 from aezip.array.layout import Piece
-from aezip.plans.autoencoder.plan import NetworkPlan
 from aezip.quantize.grid import Grid, LinearGrid
 
-from .choice import Choice
-from .choose import Selector
-from .presets import PRESETS
+from .autoencoder import train
+from .choice import Choice, Found, smallest
+from .sample import Sample
+from .static import static_plans
+from .untrained import Untrained, measured
 
 LOOKED_AT, CONFIRMED_AT = 1 << 16, 1 << 19  # values on which all plans are compared, and then the best of them
 FEWEST = 1 << 12  # values: nothing is told by fewer
@@ -29,47 +30,37 @@ def grids_like(grid: Grid) -> tuple[Grid | None, list[Grid]]:
     return None, [grid]
 
 
-def untrained(selector: Selector, encoded: Callable[[Piece], int], extra: int) -> Choice | None:
+def untrained(sample: Sample, encoded: Callable[[Piece], int], extra: int) -> Choice[Any] | None:
     """Return the best plan without training, if it is smaller than a trained one.
 
     Parameters
     ----------
-    selector
-        Knows the sample, and the grids of `grids_like`.
+    sample
+        Of the array, with the grids of `grids_like`.
     encoded
         Gives the bytes of a piece under the trained plan.
     extra
         Bytes that the trained plan puts into the file besides: its model.
     """
-    small, larger = (_head(selector, values) for values in (LOOKED_AT, CONFIRMED_AT))
+    small, larger = (sample.reduced(values) for values in (LOOKED_AT, CONFIRMED_AT))
     if sum(p.x.size for p in small.pieces) < FEWEST:
         return None
-    small.wholes = larger.wholes = [g for g in selector.wholes if small._fits(g)]
-    plain = small._plain()
-    options = [plain, small._static(plain)] if small.wholes else [plain]
-    own = _size(small, encoded, extra)
-    close = {id(o): o for o in options if o.size < CLOSE * own}  # the static one may be the plain one
+    small.wholes = larger.wholes = [g for g in sample.wholes if small.fits(g)]
+    most = CLOSE * _size(small, encoded, extra)
+    close: list[Choice[Any]] = []
+    plain = [c for c in Untrained().untrained(small, Found([])) if not c.failed]
+    if plain and smallest(plain).size < most:
+        close.append(measured(larger, smallest(plain)))
+    tables = static_plans(small) if small.wholes else []
+    if tables and smallest(tables).size < min([most, *(c.size for c in plain)]):
+        best = smallest(tables)
+        close.append(train(larger, best.plan, best.placed, 0))
     if not close:
         return None
-    found = min((_again(larger, option) for option in close.values()), key=lambda c: c.size)
+    found = smallest(close)
     return found if found.size < BETTER * _size(larger, encoded, extra) else None
 
 
-def _head(selector: Selector, values: int) -> Selector:
-    """Return a selector on less of the sample, with the effort of the preset `fast`."""
-    pieces = selector._head(values)
-    share = selector._values / sum(p.x.size for p in pieces)
-    return replace(selector, pieces=pieces, share=share, preset=PRESETS["fast"])
-
-
-def _size(selector: Selector, encoded: Callable[[Piece], int], extra: int) -> float:
+def _size(sample: Sample, encoded: Callable[[Piece], int], extra: int) -> float:
     """Return the bytes of a trained plan, scaled to the array."""
-    return selector.share * sum(map(encoded, selector.pieces)) + extra
-
-
-def _again(selector: Selector, found: Choice) -> Choice:
-    """Return a plan without training with tables and bytes of another sample."""
-    plan, grid = found.plan, found.grid
-    if isinstance(plan, NetworkPlan) and grid is not None:
-        return selector._train(plan, grid, 0)
-    return selector._measured(found)
+    return sample.share * sum(map(encoded, sample.pieces)) + extra

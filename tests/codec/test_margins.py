@@ -13,7 +13,8 @@ import aezip
 from aezip.codec import mask_margins as margins
 from aezip.codec.mask import MARGINS, pack_mask
 from aezip.entropy.frames import pack
-from aezip.search.choose import Selector
+from aezip.search.choice import smallest
+from aezip.search.static import static_plans
 
 
 def popular(rows: int = 300, columns: int = 120, seed: int = 0) -> np.ndarray:
@@ -86,7 +87,7 @@ def test_another_shape_is_refused(shape: tuple[int, ...]) -> None:
 
 
 def test_files_with_such_a_mask_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Selector, "choose", lambda self, **_: self._static(self._plain()))
+    monkeypatch.setattr("aezip.codec.encoder.choose", lambda sample, wish: smallest(static_plans(sample)))
     mask = popular(1200, 100)
     x = np.where(mask > 0, np.random.default_rng(0).integers(1, 6, mask.shape), np.nan).astype("f4")
     assert pack_mask((mask == 0).astype(np.uint8))[0] == MARGINS

@@ -8,9 +8,9 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-import math
 import re
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,25 @@ import aezip
 from aezip.array.layout import Layout
 from aezip.container import header
 from aezip.plans.autoencoder.networks import Sizes
-from aezip.search import choose as plan
+from aezip.plans.autoencoder.plan import NetworkPlan
+from aezip.plans.bytes import BytesPlan
+from aezip.plans.registry import PLANS
 from aezip.search import context as search_context
+from aezip.search import contexts, learned, static
+from aezip.search.autoencoder import differences, network_sizes, spiky, train
+from aezip.search.below import below_of
+from aezip.search.choice import Choice, Wish, smallest
+from aezip.search.choose import search
 from aezip.search.context import find_spike
-from aezip.search.context_trials import Way, as_choice
+from aezip.search.contexts import Way
 from aezip.search.convolution import image_axes
 from aezip.search.layouts import candidates
-from aezip.search.sample import network_sizes
+from aezip.search.learned import by_columns
+from aezip.search.learned import search as autoencoders
+from aezip.search.presets import PRESETS, Preset
+from aezip.search.sample import Sample
+from aezip.search.static import by_name, static_plans
+from aezip.search.untrained import HEAD, measured, proposed
 
 FOLDER = Path(__file__).parent
 MODELS = FOLDER / "models"  # files that refer to a model, and the models
@@ -146,81 +158,79 @@ CASES |= {
 OPTIONS: dict[str, dict[str, Any]] = {"any_missing": {"fill_value": [0, 3], "valid_range": (-150, 150)}}
 
 
-class Only(plan.Selector):
-    """Chooses among plans of one kind."""
+def only(kind: str | None, sample: Sample, wish: Wish) -> Choice[Any]:
+    """Return the best choice of the wanted kind; None: whatever is best."""
+    if kind is None:
+        return search(sample, wish)
+    sample.drop_wide()
+    if kind in ("bytes", "buckets", "difference", "recall"):
+        return without_model(kind, sample)
+    if kind == "static":
+        return smallest(static_plans(sample))
+    if kind == "static named":
+        return by_name(sample)[-1]
+    if kind == "columns":
+        pairs = [(sample.fine, None), *differences(sample)[:1]]
+        return smallest(train(sample, made, grid, sample.preset.steps) for made, grid in by_columns(sample, pairs))
+    if kind.startswith("context"):
+        return refining(kind, sample, [ast.literal_eval(text) for text in re.findall(r"\([^)]*\)", kind)])
+    if kind == "autoencoder convolved":
+        return convolution(sample)
+    if "spiked" in kind:
+        layout, grid = candidates(sample.shape)[0], sample.wholes[0]
+        sizes = replace(network_sizes(layout, 2, 8, grid), spiked=True)
+        return train(sample, NetworkPlan(layout, None, sizes), grid, 100)
+    wanted = autoencoders(sample)
+    assert wanted is not None
+    return wanted
 
-    kind: str | None = None
 
-    def choose(self, **_: Any) -> plan.Choice:
-        """Return the best choice of the wanted kind."""
-        if self.kind is None:
-            return super().choose()
-        if self.kind in ("bytes", "buckets", "difference", "recall"):
-            return self._plain()
-        nothing = plan.Choice(plan.BytesPlan(False), None, math.inf)
-        if self.kind == "static":
-            return self._static(nothing)
-        if self.kind == "static named":
-            return self._by_name()[-1]
-        if self.kind == "columns":
-            pairs = [(self.fine, None), *self._differences()[:1]]
-            done = [self._train(made, grid, self.preset.steps) for made, grid in self._by_columns(pairs)]
-            return min(done, key=lambda c: c.size)
-        if self.kind.startswith("context"):
-            return self._refining([ast.literal_eval(text) for text in re.findall(r"\([^)]*\)", self.kind)])
-        if self.kind == "autoencoder convolved":
-            return self._convolution()
-        if "spiked" in self.kind:
-            layout, grid = candidates(self.shape)[0], self.wholes[0]
-            sizes = replace(network_sizes(layout, 2, 8, grid), spiked=True)
-            return self._train(plan.NetworkPlan(layout, None, sizes), grid, 100)
-        wanted = self._learned(math.inf)
-        assert wanted is not None
-        return wanted
+def convolution(sample: Sample) -> Choice[NetworkPlan]:
+    """Return a convolutional autoencoder of the last two axes; with flags where a number is frequent."""
+    grid, axes = sample.fine or sample.wholes[0], image_axes(sample.shape)
+    layout = Layout((*(1,) * (len(sample.shape) - 2), 4, 4))
+    sizes = Sizes((tuple(range(16)),), 2, 8, 8, grid.whole, axes=axes)
+    made = NetworkPlan(layout, None, sizes)
+    made = replace(made, sizes=replace(sizes, spiked=spiky(sample, made, grid)))
+    return train(sample, made, grid, 100)
 
-    def _convolution(self) -> plan.Choice:
-        """Return a convolutional autoencoder of the last two axes; with flags where a number is frequent."""
-        grid, axes = self.fine or self.wholes[0], image_axes(self.shape)
-        layout = Layout((*(1,) * (len(self.shape) - 2), 4, 4))
-        sizes = Sizes((tuple(range(16)),), 2, 8, 8, grid.whole, axes=axes)
-        made = plan.NetworkPlan(layout, None, sizes)
-        made = replace(made, sizes=replace(sizes, spiked=self._spiky(made, grid)))
-        return self._train(made, grid, 100)
 
-    def _refining(self, order: list[tuple[int, ...]]) -> plan.Choice:
-        """Return a context plan with the order of axes given, or along a signal."""
-        assert self.kind is not None
-        grid = self.fine or self.wholes[0]
-        spike = find_spike(grid, self.context_pieces[0])
-        below = None
-        if "below" in self.kind:
-            learned = self._convolution() if "convolved" in self.kind else self._learned(math.inf)
-            assert learned is not None
-            trial = self._context(grid, Way(tuple(order)), 8, 10)
-            below = self._below(replace(learned, grid=trial.grid), trial)
-            assert below is not None
-        way = Way((), order[0]) if "scan" in self.kind else Way(tuple(order))
-        if "built in" in self.kind or "changed" in self.kind:
-            found = self._as_it_is(grid, way, final=True)
-            assert found is not None
-            if "changed" in self.kind:  # as where linear parts are fitted
-                net = found.model.net
-                net = replace(net, skip=net.skip + 1, types=None)
-                found = search_context._count(found.plan, grid, self.context_pieces, self.share, net, None, 1)
-            return as_choice(found)
-        made = self._context(grid, way, 8, 60, below=below, spike=spike, final=True)
-        return as_choice(made)
+def refining(kind: str, sample: Sample, order: list[tuple[int, ...]]) -> Choice[Any]:
+    """Return a context plan with the order of axes given, or along a signal."""
+    grid = sample.fine or sample.wholes[0]
+    spike = find_spike(grid, sample.context_pieces[0])
+    below = None
+    if "below" in kind:
+        inner = convolution(sample) if "convolved" in kind else autoencoders(sample)
+        assert inner is not None
+        trial = contexts.train(sample, grid, Way(tuple(order)), 8, 10)
+        assert trial is not None
+        below = below_of(sample, replace(inner, grid=trial.grid), trial)
+        assert below is not None
+    way = Way((), order[0]) if "scan" in kind else Way(tuple(order))
+    if "built in" in kind or "changed" in kind:
+        found = contexts.as_it_is(sample, grid, way, final=True)
+        assert found is not None
+        if "changed" in kind:  # as where linear parts are fitted
+            net = replace(found.model.net, skip=found.model.net.skip + 1, types=None)
+            found = search_context._count(found.plan, grid, sample.context_pieces, sample.share, net, None, 1)
+        return found
+    made = contexts.train(sample, grid, way, 8, 60, below=below, spike=spike, final=True)
+    assert made is not None
+    return made
 
-    def _plain(self) -> plan.Choice:
-        done: list[plan.Choice] = []
-        note = self._note
-        self._note = lambda choice: (done.append(choice), note(choice))[1]  # type: ignore[method-assign]
-        best = super()._plain()
-        self._note = note  # type: ignore[method-assign]
-        fitting = [c for c in done if self.kind is None or c.plan.to_json()["kind"] == self.kind]
-        if self.kind == "bytes":
-            fitting = [c for c in fitting if c.plan == plan.BytesPlan(True, True)] or fitting
-        return min(fitting, key=lambda c: c.size) if fitting else best
+
+def without_model(kind: str, sample: Sample) -> Choice[Any]:
+    """Return the best plan of a kind that has no model."""
+    best: dict[Any, Choice[Any]] = {}
+    for plan in PLANS:
+        options = [] if plan.trained else proposed(sample, plan, best, sample.head(HEAD))
+        if options:
+            best[plan] = smallest(options)
+        if kind in plan.kinds:
+            forms = [c for c in options if c.plan == BytesPlan(True, True)] or options
+            return measured(sample, smallest(forms))
+    raise LookupError(kind)
 
 
 def made(name: str) -> tuple[bytes, Any]:
@@ -228,10 +238,9 @@ def made(name: str) -> tuple[bytes, Any]:
     from aezip.codec import encoder as codec
 
     x, bound, kind = CASES[name]
-    Only.kind = kind
-    codec.Selector = Only  # type: ignore[misc]
-    plan.PRESETS["fast"] = plan.Preset(60, 60, 2, 9, context_steps=60, context_trial=20, context_trials=2, crop=1 << 14)
-    plan.MOST_COLUMNS = 40 if kind in ("columns", "static named") else 0
+    codec.choose = partial(only, kind)
+    PRESETS["fast"] = Preset(60, 60, 2, 9, context_steps=60, context_trial=20, context_trials=2, crop=1 << 14)
+    static.MOST_COLUMNS = learned.MOST_COLUMNS = 40 if kind in ("columns", "static named") else 0
     target = 4096 if name.endswith("chunks") else 1 << 20
     codec.CHUNK_VALUES = codec.CHUNK_VALUES_CONTEXT = codec.CHUNK_BYTES_PLAIN = target
     data, report = aezip.compress(x, bound=bound, preset="fast", recommend=name.endswith("ratings"), **OPTIONS.get(name, {}))

@@ -23,6 +23,7 @@ from aezip.quantize.grid import Grid, HiddenGrid, LinearGrid
 from aezip.quantize.lattice import Whole
 from aezip.search import choose as plan
 from aezip.search import context as contextual
+from aezip.search.choice import Refined
 
 ORDERS: list[tuple[tuple[int, ...], Order]] = [
     ((13,), ((0,),)),
@@ -93,12 +94,12 @@ def test_tiles_cover_a_shape_once() -> None:
         assert (seen == 1).all()
 
 
-def train(grid: Grid, x: np.ndarray, order: Order, **more: object) -> contextual.Refinement:
+def train(grid: Grid, x: np.ndarray, order: Order, **more: object) -> Refined:
     masked = more.pop("masked", None)
     return contextual.train(grid, [Piece(x, masked, 0)], 1.0, order, 8, 24, 0, **more)  # type: ignore[arg-type]
 
 
-def both_ways(refined: contextual.Refinement, grid: Grid, x: np.ndarray, masked: np.ndarray | None = None) -> np.ndarray:
+def both_ways(refined: Refined, grid: Grid, x: np.ndarray, masked: np.ndarray | None = None) -> np.ndarray:
     coded = contextplan.code(refined.plan, grid, refined.model.net, None, None, x, masked)
     streams = {"codes": b"", "residual": residual.encode(refined.model.residual_tables, coded.residual)}
     y = contextplan.decode(refined.plan, grid, refined.model, streams, x.shape, x.dtype, masked)

@@ -26,8 +26,11 @@ from aezip.plans.autoencoder.sites import Sites, unfold
 from aezip.plans.autoencoder.training.crops import crops
 from aezip.quantize.grid import Grid, HiddenGrid, LinearGrid
 from aezip.quantize.lattice import Whole
-from aezip.search import choose as plan
-from aezip.search.convolution import image_axes, is_image
+from aezip.search.autoencoder import train
+from aezip.search.choice import Choice, Wish
+from aezip.search.convolution import convolved, image_axes, is_image
+from aezip.search.presets import PRESETS, Preset
+from aezip.search.sample import Sample
 
 GRIDS: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
     ((5, 7), (0, 1)),
@@ -38,7 +41,7 @@ GRIDS: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
     ((6, 1, 1), (1, 2)),
     ((4,), (0,)),
 ]
-QUICK = plan.Preset(40, 20, 2, 3, context_steps=30, context_trial=10, context_trials=2, crop=1 << 14)
+QUICK = Preset(40, 20, 2, 3, context_steps=30, context_trial=10, context_trials=2, crop=1 << 14)
 
 
 def blobs(shape: tuple[int, ...]) -> np.ndarray:
@@ -112,9 +115,9 @@ def test_codes_come_back() -> None:
     assert (activity(np.abs(huge.clip(-255, 255))[..., 0], (1, 2)) < ACTIVITIES).all()
 
 
-def selector(grid: Grid, pieces: list[Piece], preset: plan.Preset = QUICK) -> plan.Selector:
+def sample(grid: Grid, pieces: list[Piece], preset: Preset = QUICK) -> Sample:
     fine, wholes = (None, [grid]) if grid.whole else (grid, [])
-    return plan.Selector(pieces, 1.0, pieces[:1], fine, wholes, preset, 0, "cpu", Progress(None))
+    return Sample(pieces, 1.0, pieces[:1], fine, wholes, preset, 0, "cpu", Progress(None))
 
 
 def convolution(
@@ -124,7 +127,7 @@ def convolution(
     return NetworkPlan(layout, None, Sizes((tuple(range(layout.features)),), width, 8, 8, whole, axes=axes, **more))
 
 
-def both_ways(choice: plan.Choice, grid: Grid, x: np.ndarray, masked: np.ndarray | None = None) -> np.ndarray:
+def both_ways(choice: Choice[Any], grid: Grid, x: np.ndarray, masked: np.ndarray | None = None) -> np.ndarray:
     made, model = choice.plan, choice.model
     assert isinstance(made, NetworkPlan)
     assert isinstance(model, Networks)
@@ -167,7 +170,7 @@ def test_a_convolution_keeps_the_bound(
     for axis in range(len(shape)):
         x = x.cumsum(axis=axis)
     grid = LinearGrid(np.array(0.02 * float(np.ptp(x)) * (1 - 1e-6)), np.array(float(x.mean())), whole)
-    choice = selector(grid, [Piece(x, None, 0)])._train(convolution(axes, block, whole=whole), grid, 30)
+    choice = train(sample(grid, [Piece(x, None, 0)]), convolution(axes, block, whole=whole), grid, 30)
     assert np.abs(both_ways(choice, grid, x) - x).max() <= 0.01 * np.ptp(x)
     longer = np.concatenate([x, x[::-1], x])  # a chunk of another length
     assert np.abs(both_ways(choice, grid, longer) - longer).max() <= 0.01 * np.ptp(x)
@@ -186,7 +189,7 @@ def test_holes_frequent_values_and_differences(extra: str) -> None:
     if extra == "difference":
         made = replace(made, difference=Difference(1))
     pieces = [Piece(x[:8], None if masked is None else masked[:8], 0), Piece(x[8:], None, 8)]
-    choice = selector(grid, pieces)._train(made, grid, 30)
+    choice = train(sample(grid, pieces), made, grid, 30)
     y = both_ways(choice, grid, x, masked)
     kept = slice(None) if masked is None else ~masked
     assert (y[kept] == x[kept]).all()
@@ -196,7 +199,7 @@ def test_it_is_a_convolution_of_the_codes() -> None:
     """The frozen decoder against a convolution and a pixel shuffle written as loops of Python's integers."""
     grid = LinearGrid(np.array(1.0), np.array(0.0), False)
     x = blobs((4, 14, 13))
-    choice = selector(grid, [Piece(x, None, 0)])._train(convolution((1, 2), (1, 4, 4)), grid, 40)
+    choice = train(sample(grid, [Piece(x, None, 0)]), convolution((1, 2), (1, 4, 4)), grid, 40)
     assert isinstance(choice.plan, NetworkPlan)
     assert isinstance(choice.model, Networks)
     rng = np.random.default_rng(0)
@@ -232,11 +235,11 @@ def test_where_things_are_does_not_matter() -> None:
     """Spots anywhere: a convolution of few weights is smaller than the dense network of whole images."""
     x = blobs((160, 28, 28)).astype("u1")
     grid = HiddenGrid(Whole())
-    chooser = selector(grid, [Piece(x, None, 0)])
-    convolved = chooser._train(convolution((1, 2), (1, 4, 4), width=3, whole=True), grid, 300)
-    dense = chooser._train(convolution((), (1, 28, 28), width=12, whole=True), grid, 300)
-    assert convolved.size < 0.8 * dense.size
-    assert len(convolved.model_bytes) < 0.5 * len(dense.model_bytes)
+    chooser = sample(grid, [Piece(x, None, 0)])
+    small = train(chooser, convolution((1, 2), (1, 4, 4), width=3, whole=True), grid, 300)
+    dense = train(chooser, convolution((), (1, 28, 28), width=12, whole=True), grid, 300)
+    assert small.size < 0.8 * dense.size
+    assert len(small.model_bytes) < 0.5 * len(dense.model_bytes)
 
 
 @pytest.mark.parametrize(
@@ -269,7 +272,7 @@ def test_a_malformed_convolution_is_refused(change: dict[str, object]) -> None:
 def test_a_hostile_model_is_refused() -> None:
     grid = LinearGrid(np.array(1.0), np.array(0.0), False)
     made = convolution((1, 2), (1, 4, 4))
-    choice = selector(grid, [Piece(blobs((4, 14, 13)), None, 0)])._train(made, grid, 10)
+    choice = train(sample(grid, [Piece(blobs((4, 14, 13)), None, 0)]), made, grid, 10)
     data = choice.model_bytes
     from_bytes(data, made.sizes, 3)
     for wrong in (data[:-1], data + b"\0", data[: len(data) // 2], data[:1]):
@@ -293,19 +296,17 @@ def test_codes_beyond_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> Non
         limits.check_chunk((1000, 8, 8), 4, Layout((1, 1, 1)), 255, 27)
 
 
-class Convolving(plan.Selector):
-    """Takes the convolution whatever is smaller."""
-
-    def choose(self, **_: Any) -> plan.Choice:
-        grid = self.fine or self.wholes[0]
-        made = convolution(image_axes(self.shape), (*(1,) * (len(self.shape) - 2), 4, 4), whole=grid.whole)
-        return self._train(made, grid, 40)
+def convolving(given: Sample, wish: Wish) -> Choice[NetworkPlan]:
+    """Take the convolution whatever is smaller."""
+    grid = given.fine or given.wholes[0]
+    made = convolution(image_axes(given.shape), (*(1,) * (len(given.shape) - 2), 4, 4), whole=grid.whole)
+    return train(given, made, grid, 40)
 
 
 def test_files_and_models_with_a_convolution(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(codec, "Selector", Convolving)
+    monkeypatch.setattr(codec, "choose", convolving)
     monkeypatch.setattr(codec, "CHUNK_VALUES", 3000)
-    monkeypatch.setitem(plan.PRESETS, "fast", QUICK)
+    monkeypatch.setitem(PRESETS, "fast", QUICK)
     x = blobs((30, 14, 18)).astype("f4")
     x[3, 4:6, 5] = np.nan
     data, report = aezip.compress(x, bound=aezip.Absolute(2.0), preset="fast")
@@ -331,7 +332,7 @@ def test_files_and_models_with_a_convolution(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_codes_of_a_field_are_those_of_its_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(codec, "Selector", Convolving)
+    monkeypatch.setattr(codec, "choose", convolving)
     monkeypatch.setattr(codec, "CHUNK_VALUES", 1500)
     x = blobs((70, 41))
     data, _ = aezip.compress(x, bound=aezip.Absolute(2.0), preset="fast")
@@ -342,7 +343,7 @@ def test_codes_of_a_field_are_those_of_its_blocks(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.train
 def test_who_asks_for_codes_of_images_gets_a_convolution_where_it_is_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(plan.PRESETS, "fast", replace(QUICK, steps=60, trial_steps=60, context_trials=1))
+    monkeypatch.setitem(PRESETS, "fast", replace(QUICK, steps=60, trial_steps=60, context_trials=1))
     x = blobs((80, 20, 20)).astype("u1")
     data, report = aezip.compress(x, preset="fast", codes=True)
     assert report.plan is not None
@@ -366,16 +367,15 @@ def test_what_is_tried() -> None:
     assert not is_image(Layout((16,)))
     x = blobs((30, 14, 18)).astype("u1")
     grid = HiddenGrid(Whole())
-    chooser = selector(grid, [Piece(x, None, 0)])
-    tiny = plan.Choice(convolution((), (1, 14, 18), whole=True), grid, 1.0)
-    assert chooser._convolved(tiny) is tiny
+    chooser = sample(grid, [Piece(x, None, 0)])
+    tiny = Choice[Any](convolution((), (1, 14, 18), whole=True), grid, 1.0)
+    assert convolved(chooser, tiny) is tiny
     assert len(chooser.tried) == 1
-    assert chooser._convolved(replace(tiny, size=1e9), 1.0).size == 1e9  # too large to be trained on
+    assert convolved(chooser, replace(tiny, size=1e9), 1.0).size == 1e9  # too large to be trained on
     assert len(chooser.tried) == 2
     large = replace(tiny, size=1e9)
-    found = chooser._convolved(large)
+    found = convolved(chooser, large)
     assert isinstance(found.plan, NetworkPlan)
     assert found.plan.sizes.axes == (1, 2)
     assert found.plan.sizes.spiked
     assert "convolutional" in found.plan.describe()
-    assert chooser._worth_convolving(large, None)

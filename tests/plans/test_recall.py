@@ -15,9 +15,9 @@ from aezip.entropy import residual
 from aezip.plans.columns import distances, recency
 from aezip.plans.columns import plan as recall
 from aezip.plans.columns.lag import follow
+from aezip.plans.columns.place import moved
 from aezip.quantize.grid import HiddenGrid, LinearGrid
 from aezip.quantize.lattice import Whole
-from aezip.search.columns import moved
 
 GRID = HiddenGrid(Whole(1, 0))
 

@@ -22,6 +22,7 @@ from aezip.quantize.grid import Grid, HiddenGrid, LinearGrid
 from aezip.quantize.lattice import Whole
 from aezip.search import choose as plan
 from aezip.search import context as contextual
+from aezip.search.choice import Refined
 
 SHAPES: list[tuple[tuple[int, ...], scan.Axes]] = [
     ((7, 9), (0, 1)),
@@ -89,11 +90,11 @@ def test_errors_of_both_kinds_are_summed() -> None:
         assert far[0] == made[t - 1, y, x - 1 : x + 2].sum() + made[t - 1, y - 1, x] + made[t - 1, y + 1, x]
 
 
-def train(grid: Grid, x: np.ndarray, axes: scan.Axes, masked: np.ndarray | None = None, **more: Any) -> contextual.Refinement:
+def train(grid: Grid, x: np.ndarray, axes: scan.Axes, masked: np.ndarray | None = None, **more: Any) -> Refined:
     return contextual.train(grid, [Piece(x, masked, 0)], 1.0, (), 8, 24, 0, scan=axes, **more)
 
 
-def both_ways(refined: contextual.Refinement, grid: Grid, x: np.ndarray, masked: np.ndarray | None = None) -> np.ndarray:
+def both_ways(refined: Refined, grid: Grid, x: np.ndarray, masked: np.ndarray | None = None) -> np.ndarray:
     coded = contextplan.code(refined.plan, grid, refined.model.net, None, None, x, masked)
     streams = {"codes": b"", "residual": residual.encode(refined.model.residual_tables, coded.residual)}
     for workers in (1, 3):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,10 @@ from aezip.codec import encoder as codec
 from aezip.core.errors import CorruptFile
 from aezip.plans.autoencoder.networks import Sizes, Spikes
 from aezip.plans.autoencoder.plan import NetworkPlan
-from aezip.search import choose as plan
+from aezip.search.autoencoder import network_sizes, train
+from aezip.search.choice import Choice, Wish
 from aezip.search.layouts import candidates
-from aezip.search.sample import network_sizes
+from aezip.search.sample import Sample
 
 
 def counts(rows: int, features: int) -> np.ndarray:
@@ -29,18 +31,13 @@ def counts(rows: int, features: int) -> np.ndarray:
     return (values / 1000).astype("f4")
 
 
-class Spiked(plan.Selector):
-    """Takes an autoencoder with spikes, or, for a width of 0, means and odds that do not change."""
-
-    width = 2
-
-    def choose(self, **_: Any) -> plan.Choice:
-        """Return it, trained shortly."""
-        layout, grid = candidates(self.shape)[0], self.wholes[0]
-        sizes = Sizes((tuple(range(layout.features)),), 0, 1, 0, True, spiked=True)
-        if self.width:
-            sizes = replace(network_sizes(layout, self.width, 8, grid), spiked=True)
-        return self._train(NetworkPlan(layout, None, sizes), grid, 80 if self.width else 0)
+def spiked(width: int, sample: Sample, wish: Wish) -> Choice[NetworkPlan]:
+    """Take an autoencoder with spikes, trained shortly, or, for a width of 0, means and odds that do not change."""
+    layout, grid = candidates(sample.shape)[0], sample.wholes[0]
+    sizes = Sizes((tuple(range(layout.features)),), 0, 1, 0, True, spiked=True)
+    if width:
+        sizes = replace(network_sizes(layout, width, 8, grid), spiked=True)
+    return train(sample, NetworkPlan(layout, None, sizes), grid, 80 if width else 0)
 
 
 @pytest.mark.train
@@ -49,8 +46,7 @@ class Spiked(plan.Selector):
 def test_spikes_keep_the_bound(width: int, bound: aezip.Bound, monkeypatch: pytest.MonkeyPatch) -> None:
     x = counts(300, 21)
     x[5, 3], x[7, 0], x[:4, 9] = np.nan, -0.0, np.inf
-    monkeypatch.setattr(codec, "Selector", Spiked)
-    monkeypatch.setattr(Spiked, "width", width)
+    monkeypatch.setattr(codec, "choose", partial(spiked, width))
     data, report = aezip.compress(x, bound=bound, preset="fast")
     assert report.plan["spiked"] is True
     y = aezip.decompress(data)

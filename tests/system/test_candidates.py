@@ -13,8 +13,8 @@ import pytest
 import aezip
 from aezip.core.errors import CorruptFile
 from aezip.search import choose as planning
-from aezip.search import sample as trials
 from aezip.search.presets import PRESETS
+from aezip.search.sample import Sample
 
 QUICK = replace(PRESETS["fast"], steps=60, trial_steps=20, trials=2, context_steps=60, context_trial=20)
 SMALL = {"preset": "fast", "device": "cpu", "threads": 1}
@@ -23,17 +23,17 @@ STAGES = [
     ("codec.encoder", "", "grids_for"),
     ("codec.encoder", "", "native_steps"),
     ("quantize.choose_grids", "", "find_hidden"),
-    ("search.sample", "Trials", "_fits"),
-    ("search.sample", "Trials", "_bucketed"),
-    ("search.sample", "Trials", "_recalled"),
-    ("search.sample", "Trials", "_differences"),
-    ("search.sample", "Trials", "_rows"),
-    ("search.sample", "Trials", "_count"),
+    ("search.sample", "Sample", "fits"),
+    ("plans.buckets", "BucketPlan", "proposals"),
+    ("plans.columns.plan", "RecallPlan", "proposals"),
+    ("search.static", "", "differences"),
+    ("search.autoencoder", "", "_rows"),
+    ("search.autoencoder", "_Frozen", "count"),
     ("plans.bytes", "BytesPlan", "encode"),
-    ("plans.delta", "DifferencePlan", "encode"),
-    ("plans.buckets", "BucketPlan", "encode"),
-    ("plans.columns.plan", "RecallPlan", "encode"),
-    ("search.sample", "", "static_decoders"),
+    ("plans.delta", "DifferencePlan", "pack"),
+    ("plans.buckets", "BucketPlan", "pack"),
+    ("plans.columns.plan", "RecallPlan", "pack"),
+    ("search.autoencoder", "", "static_decoders"),
     ("plans.autoencoder.training.fit", "", "fit"),
     ("plans.autoencoder.training.fit", "", "_start"),
     ("plans.autoencoder.training.fit", "", "freeze_encoder"),
@@ -46,12 +46,12 @@ STAGES = [
     ("plans.context.training.fit", "", "freeze"),
     ("plans.autoencoder.chunk", "", "code"),
     ("plans.context.plan", "", "code"),
-    ("search.choose", "Selector", "_static"),
-    ("search.choose", "Selector", "_learned"),
-    ("search.choose", "Selector", "_contexts"),
-    ("search.choose", "Selector", "_refined"),
-    ("search.choose", "Selector", "_convolved"),
-    ("search.choose", "Selector", "_finish"),
+    ("search.static", "Static", "static"),
+    ("search.learned", "", "search"),
+    ("search.contexts", "", "look"),
+    ("search.contexts", "", "refined"),
+    ("search.learned", "", "convolved"),
+    ("search.learned", "", "finish"),
 ]
 FAILURES = [CorruptFile("a layer leaves the exact range"), MemoryError(), FloatingPointError("overflow\nin two lines")]
 
@@ -102,10 +102,10 @@ def test_a_stage_that_fails_drops_out(stage: tuple[str, str, str], monkeypatch: 
     if stage == ("plans.bytes", "BytesPlan", "encode"):
         pytest.skip("bytes as they are must be encoded by something: see the test of all stages at once")
     put(monkeypatch, stage, FAILURES[STAGES.index(stage) % len(FAILURES)])
-    of_rows = "training" in stage[0] or stage[2] == "_finish"
+    of_rows = "training" in stage[0] or stage[2] == "finish"
     report = check(aezip.RangeRelative(1e-2), spectra() if of_rows else waves())
     lines = " ".join(report.arrays[0].candidates)
-    assert "dropped out" in lines or stage[2] in {"orders", "_convolved", "find_hidden"}
+    assert "dropped out" in lines or stage[2] in {"orders", "convolved", "find_hidden"}
     assert "\n" not in lines
 
 
@@ -121,7 +121,7 @@ def test_plain_bytes_that_cannot_be_measured_are_taken_all_the_same(monkeypatch:
     for stage in STAGES:
         if stage != ("plans.bytes", "BytesPlan", "encode"):
             put(monkeypatch, stage, FAILURES[1])
-    monkeypatch.setattr(trials.Trials, "_plainly", failing(FAILURES[1]))
+    monkeypatch.setattr(Sample, "cost", failing(FAILURES[1]))
     check(None)
 
 

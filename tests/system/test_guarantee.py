@@ -17,7 +17,12 @@ from hypothesis.extra import numpy as hnp
 import aezip
 from aezip.array.bounds import Lossless
 from aezip.codec import decoder
+from aezip.plans.bytes import BytesPlan
+from aezip.plans.delta import DifferencePlan
 from aezip.search import choose as plan
+from aezip.search.choice import Choice
+from aezip.search.static import Static
+from aezip.search.untrained import Untrained
 
 DTYPES = ["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"]
 
@@ -146,7 +151,7 @@ def test_any_predictor_keeps_the_bound(distortion: str, bound: aezip.Bound, monk
 
     x = np.round(smooth((300, 12), "f8"), 2) + rng.integers(0, 2, (300, 12))
     monkeypatch.setattr(plan, "SMALL", 0)
-    monkeypatch.setattr(plan.Selector, "_plain", lambda self: plan.Choice(plan.BytesPlan(False), None, math.inf))
+    monkeypatch.setattr(Untrained, "untrained", lambda *_: [Choice(BytesPlan(False), None, 1e300)])
     monkeypatch.setattr(IntegerDecoder, "predict", predict)
     y, _data = round_trip(x, bound)
     limit = 0.0 if isinstance(bound, Lossless) else 1e-2 * float(np.ptp(x))
@@ -318,9 +323,9 @@ def test_a_single_row_is_enough_to_train_on(shape: tuple[int, ...], monkeypatch:
 
 def test_fall_back_to_bytes_where_a_plan_misjudged(monkeypatch: pytest.MonkeyPatch) -> None:
     x = np.random.default_rng(0).normal(size=(2000, 20)).astype("f4")
-    monkeypatch.setattr(plan.Selector, "_plain", lambda self: plan.Choice(plan.DifferencePlan(0), self.wholes[0], 1.0))
+    monkeypatch.setattr(Untrained, "untrained", lambda self, sample, _: [Choice(DifferencePlan(0), sample.wholes[0], 1.0)])
     monkeypatch.setattr(plan, "SMALL", 10**9)
-    monkeypatch.setattr(plan.Selector, "_static", lambda self, plain: plain)
+    monkeypatch.setattr(Static, "static", lambda *_: [])
     data, _report = aezip.compress(x, preset="fast")
     assert len(data) <= x.nbytes + 4096
     assert aezip.decompress(data).tobytes() == x.tobytes()

@@ -7,7 +7,8 @@ coded as ranks of recency (`recency`), those that other columns tell about by cl
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
@@ -19,9 +20,10 @@ from aezip.core.errors import CorruptFile
 from aezip.core.types import Int64, Mask
 from aezip.entropy import residual
 from aezip.entropy.plainbits import unzigzag, zigzag
-from aezip.plans.base import MALFORMED, WholePlan
+from aezip.plans.base import MALFORMED, Plan, Sampled, WholePlan
+from aezip.plans.delta import DifferencePlan
 from aezip.plans.masked import fill_forward
-from aezip.quantize.grid import Grid
+from aezip.quantize.grid import Grid, LinearGrid
 
 from . import clusters as classes
 from . import recency
@@ -33,6 +35,8 @@ CLASSES = RECENCY + recency.ORDERS  # from here on by classes, whose number doub
 MODES = CLASSES + classes.DOUBLINGS + 1
 MOST_COLUMNS = 64
 PREFIX = 1 << 13  # rows by which a column's coding is chosen
+FEW = 1 << 16  # values by which it is told whether coding by column may pay
+PROMISING, PROMISING_TABLE = 1.3, 2.0  # how much larger it may be than other plans on so few values to be tried on more
 WORTH = 0.98  # what part of the bytes without lags lags must get by with
 
 
@@ -66,10 +70,28 @@ class RecallPlan(WholePlan):
             raise CorruptFile(MALFORMED)
         return cls(*kinds)
 
-    def trimmed(self, streams: list[bytes], shape: tuple[int, ...]) -> RecallPlan:
+    @classmethod
+    def proposals(cls, sample: Sampled, best: Mapping[type[Plan], Any]) -> Iterable[tuple[Plan, Grid | None]]:
+        """Yield grids that suit and on which columns repeat most, ranks by frequency among them, that few values show to pay."""
+        if not sample.wholes:
+            return []
+        first, table = sample.head(FEW), is_table(sample.shape)
+        known, least = best.get(DifferencePlan), min((c.size for c in best.values()), default=math.inf)
+        grids = [g for i, g in enumerate(sample.wholes) if sample.fits(g) and (i == 0 or (known is not None and g is known.grid))]
+        grids += [named for g in grids for named in sample.named(g)]
+        if grids and table and isinstance(grids[0], LinearGrid):
+            from .place import moved  # reading needs it not
+
+            grids.append(moved(grids[0], first[0].x, first[0].masked))
+        plan = cls(recent=table, classed=True)
+        sizes = [sample.cost(plan, g, first) for g in grids]
+        most = (PROMISING_TABLE if table else PROMISING) * min([*sizes, least], default=math.inf)
+        return [(plan, g) for g, size in zip(grids, sizes, strict=True) if size < most]
+
+    def trimmed(self, streams: Sequence[Mapping[str, bytes]], shape: tuple[int, ...]) -> RecallPlan:
         """Return the plan without kinds of coding that no column of chunks of `shape`, given as their streams, has."""
         columns = shape[1] if len(shape) == 2 and is_table(shape) else 1
-        modes = {mode for data in streams for mode in data[:columns]}
+        modes = {mode for parts in streams for mode in parts["data"][:columns]}
         return RecallPlan(any(RECENCY <= mode < CLASSES for mode in modes), any(mode >= CLASSES for mode in modes))
 
     def describe(self) -> str:

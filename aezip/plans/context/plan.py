@@ -82,6 +82,11 @@ class ContextPlan(Plan):
             raise CorruptFile(MALFORMED)
         return cls.from_json(said, shape, whole=grid.whole)
 
+    @property
+    def scales(self) -> bool:
+        """Whether there is no autoencoder, whose codes are of one step."""
+        return self.base is None
+
     def with_codes(self) -> NetworkPlan | None:
         """Return the autoencoder below, if there is one."""
         return None if self.base is None else self.base.with_codes()

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from aezip.core.types import Mask
-from aezip.plans.columns import recency
 from aezip.plans.masked import fill_forward
 from aezip.quantize.grid import LinearGrid
+
+from . import recency
 
 MOVES = 8  # places of a grid that are tried first, evenly over a step
 SHORT = 256  # rows of a segment where places are compared

@@ -1,0 +1,232 @@
+"""Context plans: which way over the axes, on which grid, a frequent number apart or not; then training at full length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
+
+from aezip.array.layout import Piece
+from aezip.plans.context import builtin as builtins
+from aezip.plans.context.bisection import Order
+from aezip.plans.context.plan import way_name
+from aezip.plans.context.raster import Axes, scans
+from aezip.plans.context.signal import Series, series_for
+from aezip.quantize.grid import Grid
+
+from . import context
+from .below import WORTH, belows
+from .choice import Choice, Found, Refined, Wish, smallest
+from .context import Below
+from .family import Family
+from .sample import Sample
+
+CLOSE = 1.15  # of built-in networks: how much larger one may be on a part of the sample to be the best on all
+SURE = 3  # ways that are compared on all
+LEAST = 200  # bytes that a plan takes for a built-in network to be looked at
+CLOSE_PLAIN = 1.3  # how much larger than a plan without a network one may seem on a part of the sample to be tried on all
+SMALL_NETWORK = 40_000  # bytes up to which a small network of its own may be better than a built-in one trained on
+HIDDEN = ((15_000, 8), (200_000, 16), (4_000_000, 32))  # bytes up to which a context network has so many hidden units
+
+
+class Way(NamedTuple):
+    """How a context network goes over an array: groups of axes bisected, or axes scanned; neither: along a signal.
+
+    `beside`: columns of the signal are side by side, and none sees another.
+    """
+
+    order: Order
+    scan: Axes = ()
+    beside: bool = False
+
+    def series(self, shape: tuple[int, ...]) -> Series | None:
+        """Return the signal of chunks of `shape`; None if it is none."""
+        if self.order or self.scan:
+            return None
+        found = series_for(shape)[0]
+        return replace(found, columns=None) if self.beside else found
+
+    @property
+    def name(self) -> str:
+        """Return a short name."""
+        return way_name(self.order, self.scan) or f"along a signal{', columns apart' * self.beside}"
+
+
+class Contexts(Family):
+    """Context plans, with built-in networks and with trained ones, above an autoencoder or without."""
+
+    name = "context networks"
+
+    def built_in(self, sample: Sample, found: Found) -> Sequence[Refined]:
+        """Return the best built-in network."""
+        if found.plain.size < LEAST:
+            return []
+        untrained = sample.untrained()
+        best = look(untrained)
+        if best is None or best.size > found.plain.size * CLOSE_PLAIN:
+            return []
+        made = as_it_is(untrained, best.placed, way_of(best), final=True, fit=True)
+        return [] if made is None else [made]
+
+    def short(self, sample: Sample, found: Found, wish: Wish) -> None:
+        """Find the way over the axes."""
+        found.context = look(sample)
+
+    def full(self, sample: Sample, found: Found, wish: Wish) -> Sequence[Refined]:
+        """Train the way that was found, and what refines the best autoencoder."""
+        if found.context is None:
+            return []
+        options = found.trained if wish.learned_only else [found.plain, *found.trained]
+        least = min((c.size for c in options), default=float("inf"))
+        return refined(sample, found.context, smallest(found.trained, default=found.plain), least)
+
+
+def way_of(choice: Refined) -> Way:
+    """Return how a context network goes over an array."""
+    sizes, series = choice.plan.sizes, choice.plan.series
+    return Way(sizes.order, sizes.scan, series is not None and series.columns is None)
+
+
+def look(sample: Sample) -> Refined | None:
+    """Return the best context plan on a part of the sample: with built-in networks, or after a short training."""
+    if sample.crop.masked is not None and sample.crop.masked.all():
+        return None  # nothing to learn from
+    grids = sample.grids
+    ways = [Way(order) for order in context.orders(sample.context_pieces[0].x.shape)[: sample.preset.context_trials]]
+    ways += [Way((), scan) for scan in scans(sample.crop.x.shape)]
+    signals = series_for(sample.crop.x.shape)
+    ways += [Way((), (), beside) for s in signals for beside in ((False, True) if s.columns is not None else (True,))]
+    done = _made(_looked_at(sample, grids[0], way) for way in ways)
+    if len(grids) > 1 and done:
+        ranked = [way_of(r) for r in sorted(done, key=lambda r: r.size)]
+        again = ranked[:1] if ranked[0].scan else [*ranked[:1], *[way for way in ranked if way.scan][:1]]
+        done += _made(_looked_at(sample, grids[1], way) for way in again)  # scans are better on whole numbers
+    best = _sure(sample, done)
+    if best is None or not sample.preset.trains:
+        return best
+    return _spiked(sample, best, grids[-1]) or best
+
+
+def _sure(sample: Sample, done: list[Refined]) -> Refined | None:
+    """Return the best context plan; where built-in networks are close, by all of the sample, linear parts fitted.
+
+    What training makes of a network is nearer to that than to the network as it is.
+    """
+    ranked = sorted(done, key=lambda r: r.size)
+    close = [r for r in ranked if r.plan.builtin and r.size < CLOSE * ranked[0].size][:SURE]
+    if len(close) < 2 or close[0] is not ranked[0]:
+        return ranked[0] if ranked else None
+    final = ((as_it_is(sample, r.placed, way_of(r), final=True, fit=True), r) for r in close)
+    sizes = [(made.size, number, r) for number, (made, r) in enumerate(final) if made is not None]
+    return min(sizes)[2] if sizes else ranked[0]
+
+
+def _looked_at(sample: Sample, grid: Grid, way: Way) -> Refined | None:
+    """Return a context plan on the part for trials: with a built-in network, where there is none after a short training."""
+    made = as_it_is(sample, grid, way)
+    if made is None and sample.preset.trains:
+        made = train(sample, grid, way, 16, sample.preset.context_trial)
+    return made
+
+
+def as_it_is(sample: Sample, grid: Grid, way: Way, *, final: bool = False, fit: bool = False) -> Refined | None:
+    """Code the part for trials, or the sample, with a built-in network; None where there is none, or it fails."""
+
+    def make() -> Refined | None:
+        pieces, share = sample.part(final=final)
+        series = way.series(pieces[0].x.shape)
+        made = context.use(grid, pieces, share, way.order, series=series, scan=way.scan, fit=fit, threads=sample.threads)
+        return made if made is None else sample.note(made)
+
+    key = "built in", id(grid), way, final, fit
+    if key not in sample.memo:
+        sample.memo[key] = sample.attempt(f"context {way.name}, built in", make, None)
+    found: Refined | None = sample.memo[key]
+    return found
+
+
+def _spiked(sample: Sample, best: Refined, grid: Grid) -> Refined | None:
+    """Return a context plan with the most frequent number apart, where it is better after training than without."""
+    spike = context.find_spike(grid, sample.crop)
+    if spike is None:
+        return None
+    way, steps = way_of(best), 4 * sample.preset.context_trial
+    without, apart = (train(sample, grid, way, 16, steps, spike=s, longer=True) for s in (None, spike))
+    return apart if apart is not None and (without is None or apart.size < min(without.size, best.size)) else None
+
+
+def train(
+    sample: Sample,
+    grid: Grid,
+    way: Way,
+    hidden: int,
+    steps: int,
+    *,
+    below: Below | None = None,
+    spike: int | None = None,
+    final: bool = False,
+    longer: bool = False,
+    builtin: int = 0,
+) -> Refined | None:
+    """Train a context network, code the sample (`final`) or the part for trials, count bytes; None if that fails."""
+
+    def make() -> Refined:
+        pieces, share = sample.part(final=final)
+        made = context.train(
+            grid, pieces, share, way.order, hidden, steps, sample.seed, below=below, series=way.series(pieces[0].x.shape),
+            scan=way.scan, spike=spike, final=final or longer, builtin=builtin, threads=sample.threads,
+            report=reporter(sample, pieces[0], final=final, name=way.name),
+        )  # fmt: skip
+        return sample.note(made)
+
+    return sample.attempt(f"context {way.name}, hidden {hidden}", make, None)
+
+
+def reporter(sample: Sample, piece: Piece, *, final: bool, name: str) -> Callable[[int, int, int, float], None]:
+    """Return what tells the caller how far a training is."""
+    raw = 8.0 * piece.x.dtype.itemsize
+
+    def report(step: int, of: int, epoch: int, rate: float) -> None:
+        stage = "train" if final else "select"
+        sample.progress(stage, step, of, raw / max(rate, 1e-9), "" if final else f"trying context {name}")
+
+    return report
+
+
+def refined(sample: Sample, best: Refined, learned: Choice[Any], least: float) -> list[Refined]:
+    """Train the best context plan at full length, with and without an autoencoder, where it may win against `least` bytes."""
+    spike, grid, way = best.plan.sizes.spike, best.placed, way_of(best)
+
+    def full(size: float, below: Below | None) -> list[Refined]:
+        if below is None and best.plan.builtin:
+            return adapted(sample, best)
+        hidden = next((units for most, units in HIDDEN if size < most), 64)
+        return _made([train(sample, grid, way, hidden, sample.preset.context_steps, below=below, spike=spike, final=True)])
+
+    few = partial(train, sample, grid, way, 16, 3 * sample.preset.context_trial, spike=spike, final=True)
+    lower = belows(sample, learned, best) if best.plan.series is None else []
+    trials = [(trial, below) for trial, below in ((few(below=below), below) for below in lower) if trial is not None]
+    out: list[Refined] = []
+    with_codes, chosen = min(trials, key=lambda t: t[0].size, default=(None, None))
+    if with_codes is not None and with_codes.size < best.size * 1.05:
+        out += full(with_codes.size, chosen)
+    if (with_codes is None or with_codes.size > best.size * 0.9) and best.size < least * WORTH:
+        out += full(best.size, None)
+    return out
+
+
+def adapted(sample: Sample, best: Refined) -> list[Refined]:
+    """Return a built-in network as it is, and trained on; where little is left, a small one of its own too."""
+    grid, way, preset = best.placed, way_of(best), sample.preset
+    made = [as_it_is(sample, grid, way, final=True)]
+    if preset.trains:
+        made.append(train(sample, grid, way, builtins.HIDDEN, preset.adapt_steps, final=True, builtin=best.plan.builtin))
+        if best.size < SMALL_NETWORK:
+            made.append(train(sample, grid, way, HIDDEN[0][1], preset.context_steps, final=True))
+    return _made(made)
+
+
+def _made(tried: Iterable[Refined | None]) -> list[Refined]:
+    """Return those that did not drop out."""
+    return [one for one in tried if one is not None]

@@ -1,0 +1,65 @@
+"""Plans without networks: whatever a class of `PLANS` without a model proposes for a sample is encoded and measured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from aezip.array.layout import Piece
+from aezip.plans import registry
+from aezip.plans.base import Plan
+from aezip.quantize.grid import Grid
+
+from .choice import Choice, Found, smallest
+from .family import Family
+from .sample import Sample, called
+
+HEAD = 1 << 19  # values that all are tried on
+CLOSE = 1.1  # how much larger than the smallest on these one may be
+MEASURED = 1 << 20  # values that those are measured on
+
+
+class Untrained(Family):
+    """All classes of plans that have no model."""
+
+    name = "plans without a model"
+
+    def untrained(self, sample: Sample, found: Found) -> Sequence[Choice[Plan]]:
+        """Return the best of each class, if it is close to the best of all."""
+        small = sample.head(HEAD)
+        best: dict[type[Plan], Choice[Plan]] = {}
+        nothing: list[Choice[Any]] = []
+        for plan in registry.PLANS:
+            if not plan.trained:
+                options = sample.attempt(plan.kinds[0], partial(proposed, sample, plan, best, small), nothing)
+                if options:
+                    best[plan] = smallest(options[::-1])  # of equals the last: the first grids are the ones with more to say
+        most = CLOSE * min((c.size for c in best.values()), default=math.inf)
+        ranked = sorted(best.values(), key=lambda c: -c.size)
+        return [measured(sample, c) for c in ranked if c.size <= most and not c.failed]
+
+
+def proposed(sample: Sample, plan: type[Plan], best: dict[type[Plan], Choice[Plan]], pieces: list[Piece]) -> list[Choice[Any]]:
+    """Return what a class of plans proposes, measured on pieces."""
+    return [tried(sample, one, grid, pieces) for one, grid in plan.proposals(sample, best)]
+
+
+def tried(sample: Sample, plan: Plan, grid: Grid | None, pieces: list[Piece]) -> Choice[Plan]:
+    """Return a plan with its bytes on pieces."""
+    failed = Choice(plan, grid, math.inf)
+    return sample.attempt(called(plan, grid), lambda: sample.note(Choice(plan, grid, sample.cost(plan, grid, pieces))), failed)
+
+
+def measured(sample: Sample, choice: Choice[Plan]) -> Choice[Plan]:
+    """Return a plan with the bytes of the whole sample: a part of it may mislead."""
+    pieces = sample.pieces if sum(p.x.size for p in sample.pieces) <= MEASURED else sample.head(MEASURED // 2)
+
+    def make() -> Choice[Plan]:
+        streams = sample.streams(choice.plan, choice.grid, pieces)
+        slim = choice.plan.trimmed(streams, sample.shape)
+        return sample.note(replace(choice, plan=slim, size=sample.scaled(streams, pieces)))
+
+    return sample.attempt(called(choice.plan, choice.grid), make, replace(choice, size=math.inf))
