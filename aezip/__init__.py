@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         FillWarning,
         InvalidInput,
         ModelMismatch,
+        SlowWarning,
         UnsafeFile,
         UnsupportedVersion,
     )
@@ -47,6 +48,7 @@ _PLACES = {
         "FillWarning",
         "InvalidInput",
         "ModelMismatch",
+        "SlowWarning",
         "UnsafeFile",
         "UnsupportedVersion",
     ),
@@ -73,6 +75,7 @@ __all__ = [
     "ProgressEvent",
     "RangeRelative",
     "Report",
+    "SlowWarning",
     "UnsafeFile",
     "UnsupportedVersion",
     "__version__",

@@ -22,7 +22,7 @@ def main() -> None:
         torch.set_num_threads(2)
         assert float(torch.ones(64, 64).matmul(torch.ones(64, 64)).sum()) == 64.0**3
     import aezip
-    from aezip.core import jit as kernels
+    from aezip.core import native as kernels
     from aezip.entropy import ans
     from aezip.plans.autoencoder import decoder as integer
 

@@ -8,6 +8,7 @@ from aezip.search.presets import Preset
 
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
+NOT_BUILT = "the extension was not built: no compiler was at hand"
 GOLDEN = TESTS / "golden"
 FLOATS = ["f2", "f4", "f8"]
 INTEGERS = ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"]

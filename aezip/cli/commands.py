@@ -26,7 +26,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import click
 
 from aezip import __version__
-from aezip.core.errors import AezipError, CorruptFile, FillWarning, InvalidInput, meaningful
+from aezip.core.errors import AezipError, CorruptFile, FillWarning, InvalidInput, SlowWarning, meaningful
 from aezip.plans.autoencoder import variants
 from aezip.tools.words import measured
 
@@ -207,7 +207,8 @@ def _told(*, quiet: bool) -> Iterator[None]:
     """Say in one line each, in the end, what the library warns of."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")
-        warnings.simplefilter("always", FillWarning)
+        for kind in (FillWarning, SlowWarning):
+            warnings.simplefilter("always", kind)
         yield
     for warning in () if quiet else caught:
         _say(str(warning.message), "warning")

@@ -65,6 +65,10 @@ class FillWarning(UserWarning):
     """What looks like a fill value was not declared as one, and a bound relative to the range loses all other values."""
 
 
+class SlowWarning(UserWarning):
+    """The extension of compiled loops is missing: everything works, only slower."""
+
+
 class DamageWarning(UserWarning):
     """Values of a damaged file are lost; the rest was restored."""
 

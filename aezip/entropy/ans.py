@@ -22,8 +22,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from aezip.core import jit as kernels
+from aezip.core import native as kernels
 from aezip.core.errors import CorruptFile
+from aezip.core.native import address
 from aezip.core.types import U8, U16, U32
 
 PRECISION = 12
@@ -120,10 +121,11 @@ class _Part:
         index = contexts * width + symbols
         frequency, start = (part[index] for part in self.tables.coding)
         if len(index) >= _ENOUGH and kernels.available(self.total):
-            from ._ans_jit import push
-
             out = np.empty(len(index), np.uint16)
-            count = push(self.states, frequency, start, out)
+            count = kernels.call(
+                "ans_push", address(self.states, "u8"), lanes, address(frequency, "u8"), address(start, "u8"), len(index),
+                address(out, "u2"),
+            )  # fmt: skip
             self.blocks.append(out[len(out) - count :].copy())
             return
         first = (len(index) - 1) // lanes * lanes
@@ -310,9 +312,10 @@ class Decoder:
         if self.fast:
             if len(offsets) and int(offsets.max()) >= len(lookup):  # compiled loops do not check: nothing may reach beyond
                 raise CorruptFile("an entropy-coded stream has an impossible table: the file is damaged")
-            from ._ans_jit import run
-
-            self._at = run(states, lookup, offsets, words, self._at, out)
+            self._at = kernels.call(
+                "ans_run", address(states, "u4"), lanes, address(lookup, "u4"), address(offsets, "u4"), len(offsets),
+                address(words, "u2"), len(words), self._at, address(out, "u1"),
+            )  # fmt: skip
             if self._at < 0:
                 raise CorruptFile("an entropy-coded stream ends too early: the file is damaged")
             return

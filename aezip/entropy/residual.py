@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from aezip.core import native
 from aezip.core.errors import CorruptFile
 from aezip.core.fixed import LEVELS, LOG2_SCALE_MIN
 from aezip.core.types import U8, Int64
@@ -288,7 +289,7 @@ class Decoder:
         return self._low.take(shift, count)
 
     def compiled(self, tables: int) -> tuple[npt.NDArray[Any], ...]:
-        """Return what compiled loops decode with (see `_residual_jit`): they use so many tables.
+        """Return what compiled loops decode with (see `coder`): they use so many tables.
 
         Raises
         ------
@@ -323,6 +324,12 @@ class Decoder:
         self._low.finish()
         if self._escape_at != len(self._escapes):
             raise CorruptFile("an entropy-coded stream has values left over: the file is damaged")
+
+
+def coder(parts: tuple[npt.NDArray[Any], ...]) -> native.Struct:
+    """Return what `Decoder.compiled` gave as the struct that loops take."""
+    kinds = zip(parts, ("u4", "i2", "u4", "u2", "i8", "i8", "i8", "i8"), strict=True)
+    return native.Struct(*kinds, len(parts[3]), len(parts[5]))
 
 
 _UNZIGZAG: Int64 = unzigzag(np.arange(256, dtype=np.int64))

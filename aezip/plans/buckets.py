@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-from aezip.core import jit as kernels
+from aezip.core import native as kernels
 from aezip.core.errors import CorruptFile
 from aezip.core.types import Int64, Mask
 from aezip.entropy import residual

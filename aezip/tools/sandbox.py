@@ -59,7 +59,7 @@ def examine(path: str, *, memory: int = MEMORY, seconds: int = SECONDS) -> Verdi
     """
     command = [sys.executable, "-P", "-m", "aezip.tools.sandbox", path, str(memory), str(seconds)]
     folders = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
-    quiet = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "AEZIP_NO_NUMBA": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    quiet = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "AEZIP_NO_NATIVE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     child = subprocess.Popen(
         command,
         stdin=None if path == "-" else subprocess.DEVNULL,

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers import NOT_BUILT
 
 import aezip
 from aezip.array.layout import Layout, Piece
 from aezip.codec import encoder as codec
-from aezip.core import jit as kernels
 from aezip.core import memory as limits
+from aezip.core import native as kernels
 from aezip.core.errors import CorruptFile, UnsafeFile
 from aezip.core.progress import Progress
 from aezip.entropy import residual
@@ -164,7 +165,7 @@ def test_a_convolution_keeps_the_bound(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if compiled and not kernels.available(1 << 30):
-        pytest.skip("numba is not installed")
+        pytest.skip(NOT_BUILT)
     monkeypatch.setattr(kernels, "available", lambda values: compiled)
     x = np.random.default_rng(0).normal(size=shape)
     for axis in range(len(shape)):

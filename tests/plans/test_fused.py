@@ -6,18 +6,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers import NOT_BUILT
+from nets import some_net, values
 
-from aezip.core import jit as kernels
+from aezip.core import native as kernels
 from aezip.core.errors import CorruptFile
-from aezip.core.fixed import EMBEDDING, EXTRAS, FLAG_BINS
+from aezip.core.fixed import FLAG_BINS
 from aezip.entropy import residual
 from aezip.entropy.residual import CONTEXTS_WHOLE, TABLE_LEVELS
-from aezip.plans.context import fused
 from aezip.plans.context import walk as refinement
 from aezip.plans.context.bisection import Order
 from aezip.plans.context.net import ContextNet, ContextSizes
 from aezip.plans.context.walk import Base, Offset, Refined
-from aezip.plans.integer import Linear
 
 SCANS = [
     ((1, 1), (0, 1)),
@@ -54,36 +54,9 @@ SERIES = [(1, 5, 1), (2, 70, 3), (50, 1, 1), (40, 64, 2), (9, 130, 4), (300, 100
 
 @pytest.fixture(autouse=True)
 def compiled_for_all_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("numba")
+    if not kernels.available(1 << 30):
+        pytest.skip(NOT_BUILT)
     monkeypatch.setattr(kernels, "ENOUGH", 0)
-
-
-def some_net(sizes: ContextSizes, seed: int = 0) -> ContextNet:
-    """Return a network that nobody trained, whose levels take many values."""
-    generator = np.random.default_rng(seed)
-
-    def layer(outputs: int, inputs: int, exponent: int, bias: int) -> Linear:
-        weight = generator.integers(-60, 60, (outputs, inputs)).astype(np.int8)
-        return Linear(weight, np.full(outputs, exponent, np.int8), np.full(outputs, bias, np.int32))
-
-    h = sizes.hidden
-    skip = generator.integers(-300, 800, (sizes.kinds, sizes.places)).astype(np.int32)
-    pairs = np.array([[0, 0], *([[sizes.places - 1, 0]] * (sizes.kinds - 1))], np.int16)
-    layers = layer(h, sizes.inputs, 9, 90_000), layer(h, h, 8, 90_000), layer(1, h, 14, 0), layer(1, h + EXTRAS, 11, 25_000)
-    embedding = generator.integers(-9, 9, (sizes.kinds, EMBEDDING)).astype(np.int8)
-    flag = None if sizes.spike is None else layer(1, h + EXTRAS, 12, 40_000)
-    net = ContextNet(sizes, *layers, skip, np.full(sizes.kinds, 12, np.int8), embedding, pairs, flag)
-    assert fused.exact(net)
-    return net
-
-
-def values(shape: tuple[int, ...], scale: float) -> np.ndarray:
-    generator = np.random.default_rng(sum(shape))
-    x = generator.normal(size=shape) * scale
-    x += generator.normal(size=shape[-1]) * 40 * scale
-    x[generator.random(shape) < 0.02] *= 3000.0  # escapes
-    x[generator.random(shape) < 0.3] = 0.0
-    return x
 
 
 def both_ways(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hostile
 import numpy as np
 import pytest
+from helpers import NOT_BUILT
 from hypothesis import given
 from hypothesis import strategies as st
 
 import aezip
-from aezip.core import jit as kernels
+from aezip.core import native as kernels
 from aezip.core.errors import CorruptFile
 from aezip.entropy import residual
 from aezip.plans.columns import distances, recency
@@ -95,7 +96,7 @@ def test_ranks_are_places_in_the_list_of_what_was_seen_last() -> None:
     assert (recency.to_values(ranks, away) == values).all()
 
 
-@pytest.mark.skipif(not kernels.available(kernels.ENOUGH), reason="numba is not installed")
+@pytest.mark.skipif(not kernels.available(kernels.ENOUGH), reason=NOT_BUILT)
 def test_compiled_ranks_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.random.default_rng(0).integers(0, 40, (100, 5)) ** 9 - 2**50
     plain = recency.to_ranks(values)

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers import NOT_BUILT
 
 import aezip
 from aezip.array.layout import Piece
 from aezip.codec import encoder as codec
-from aezip.core import jit as kernels
 from aezip.core import memory as limits
+from aezip.core import native as kernels
 from aezip.core.errors import CorruptFile, UnsafeFile
 from aezip.entropy import residual
 from aezip.plans.context import plan as contextplan
@@ -113,7 +114,7 @@ def test_a_scan_keeps_the_bound(
     shape: tuple[int, ...], axes: scan.Axes, whole: bool, compiled: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if compiled and not kernels.available(1 << 30):
-        pytest.skip("numba is not installed")
+        pytest.skip(NOT_BUILT)
     monkeypatch.setattr(kernels, "available", lambda values: compiled)
     x = smooth(shape)
     grid = LinearGrid(np.array(2e-3 * float(np.ptp(x)) * (1 - 1e-6)), np.array(float(x.mean())), whole)

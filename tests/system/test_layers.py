@@ -56,13 +56,8 @@ def trains(name: str) -> bool:
     return ".training." in name
 
 
-def compiled(name: str) -> bool:
-    last = name.rpartition(".")[2]
-    return last.startswith("_") and last.endswith("_jit")
-
-
 def breaches() -> set[tuple[str, str]]:
-    """Return what imports to the right, training where nobody trains, or more than `core` into compiled loops."""
+    """Return what imports to the right, or training where nobody trains."""
     wrong = set()
     for name in MODULES:
         if name in OUTSIDE:
@@ -71,8 +66,6 @@ def breaches() -> set[tuple[str, str]]:
         wrong |= {(name, other) for other in used(name) if other != "aezip" and PLACE[package(other)] > here}
         if not trains(name):
             wrong |= {(name, other) for other in used(name, at_import_only=True, types=False) if trains(other)}
-        if compiled(name):
-            wrong |= {(name, other) for other in used(name) if not compiled(other) and not other.startswith("aezip.core.")}
     return wrong
 
 
@@ -98,15 +91,9 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
 def test_large_libraries_have_their_place(name: str) -> None:
     found = {word.partition(".")[0] for word in imports(MODULES[name], types=True)}
     assert "torch" not in found or trains(name)
-    assert "numba" not in found or compiled(name)
+    assert "ctypes" not in found or name in ("aezip.core.native", "aezip.tools.sandbox")
     assert "h5py" not in found or name.startswith(("aezip.container.", "aezip.cli.formats."))
     assert not found & {"click", "rich"} or name.startswith("aezip.cli.")
-
-
-def test_compiled_modules_are_fetched_within_functions() -> None:
-    for name in MODULES:
-        if not compiled(name):
-            assert not any(map(compiled, used(name, at_import_only=True))), name
 
 
 @pytest.mark.parametrize("path", [p for n, p in MODULES.items() if p.name == "__init__.py" and n not in FULL], ids=str)

@@ -1,23 +1,26 @@
-"""Each compiled module has a NumPy module of its name beside it, which gives the same bits."""
+"""Compiled loops give the bits of the NumPy code that calls them, on every instruction set that they are built for."""
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
-from source import MODULES, imports
-from test_fused import some_net, values
+from nets import some_net, values
 
-from aezip.core import jit
+import aezip
+from aezip.core import fixed, native
 from aezip.entropy import ans, residual
 from aezip.entropy.residual import TABLE_LEVELS
 from aezip.plans.columns import recency
+from aezip.plans.context import fast as fast_walk
 from aezip.plans.context import raster, walk
 from aezip.plans.context.net import ContextSizes
 
-DECORATORS = "aezip.core._numba_jit"
-COMPILED = sorted(n for n in MODULES if n.rpartition(".")[2].startswith("_") and n.endswith("_jit") and n != DECORATORS)
+NATIVE = Path(aezip.__file__).parent.parent / "native"
 
 
 def coded(fast: bool) -> bytes:
@@ -38,7 +41,7 @@ def ranked(fast: bool) -> bytes:
 
 
 def ordered(fast: bool) -> bytes:
-    return raster.Wave((0, 1, 2), (9, 20, 70)).compiled[0].tobytes()
+    return raster.Wave((0, 1, 2), (9, 20, 70))._order[0].tobytes()
 
 
 def walked(sizes: ContextSizes) -> Callable[[bool], bytes]:
@@ -58,44 +61,61 @@ def walked(sizes: ContextSizes) -> Callable[[bool], bytes]:
 
 
 BISECTION = walked(ContextSizes(((0,), (1, 2)), 16, 10))
-# by module: what is computed with it, compiled or not; a walk goes through the network, its runs and their residuals
+WIDE = walked(ContextSizes(((0,), (1, 2)), 16, 20))
+SCAN, SIGNAL = walked(ContextSizes((), 16, 10, scan=(0, 1, 2))), walked(ContextSizes((), 16, 10, columns=3))
+# by function of the extension: what is computed with it, and without
 TWINS: dict[str, tuple[Callable[[bool], bytes], ...]] = {
-    "aezip.entropy.ans": (coded,),
-    "aezip.entropy.residual": (BISECTION,),
-    "aezip.plans.columns.recency": (ranked,),
-    "aezip.plans.context.bisection": (BISECTION,),
-    "aezip.plans.context.net": (BISECTION,),
-    "aezip.plans.context.raster": (ordered, walked(ContextSizes((), 16, 10, scan=(0, 1, 2)))),
-    "aezip.plans.context.signal": (walked(ContextSizes((), 16, 10, columns=3)),),
-    "aezip.plans.context.walk": (BISECTION,),
+    "ans_push": (coded,),
+    "ans_run": (coded,),
+    "counting_sort": (ordered,),
+    "lines": (BISECTION, WIDE),
+    "log2": (BISECTION,),  # of every network
+    "predict": (BISECTION, WIDE, walked(ContextSizes(((1,), (0, 2)), 19, 10))),
+    "ranks_of": (ranked,),
+    "scan": (SCAN, walked(ContextSizes((), 7, 20, scan=(0, 1, 2)))),
+    "series": (SIGNAL, walked(ContextSizes((), 32, 20, columns=3))),
+    "through": (BISECTION, WIDE),
+    "values_of": (ranked,),
 }
+SETS = {1: "plain", 2: "AVX2", 3: "AVX-512"}
 
 
-def twin(name: str) -> str:
-    """Return the NumPy module of a compiled one."""
-    package, _, last = name.rpartition(".")
-    return f"{package}.{last.removeprefix('_').removesuffix('_jit')}"
+def test_every_loop_has_its_twin() -> None:
+    assert set(TWINS) == set(native._SIGNATURES) - {"sets", "use"}
 
 
-def test_every_compiled_module_has_its_twin() -> None:
-    assert sorted(map(twin, COMPILED)) == sorted(TWINS)
-    assert set(TWINS) <= set(MODULES)
+def test_the_extension_is_there_where_a_compiler_is() -> None:
+    if shutil.which("gcc") is None or not (NATIVE / "aezip.c").exists():
+        pytest.skip("nothing could have built it")
+    assert native.instruction_sets() > 0
 
 
-@pytest.mark.parametrize("name", COMPILED)
-def test_compiled_modules_are_fetched_by_their_twins_or_what_drives_them(name: str) -> None:
-    package = name.rpartition(".")[0]
-    users = {other for other, path in MODULES.items() if name in imports(path)} - set(COMPILED)
-    assert users <= {twin(name), f"{package}.fast", f"{package}.bisected"}
+def test_constants_are_those_of_the_package() -> None:
+    text = (NATIVE / "common.h").read_text()
+    for name in ("EXTRAS", "LEVELS", "FLAG_BINS"):
+        assert f"#define {name} {getattr(fixed, name)}\n" in re.sub(" +/.*", "", text)
+    assert f"#define ACTIVATION_TOP {fixed.ACTIVATION_TOP:.1f}f" in text
 
 
+@pytest.mark.parametrize("instruction_set", list(SETS), ids=SETS.get)
 @pytest.mark.parametrize("name", sorted(TWINS))
-def test_twins_give_the_same_bits(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("numba")
-    for computed in TWINS[name]:
-        found = []
-        for fast in (False, True):
-            monkeypatch.setattr(jit, "ENOUGH", 0 if fast else 1 << 60)
-            monkeypatch.setattr(ans, "_ENOUGH", 1)
-            found.append(computed(fast))
-        assert found[0] == found[1]
+def test_twins_give_the_same_bits(name: str, instruction_set: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    if native.instruction_sets() < instruction_set:
+        pytest.skip("this processor has not got these instructions")
+    native.use(instruction_set)
+    called = []
+    honest = native.call
+    monkeypatch.setattr(native, "call", lambda what, *arguments: (called.append(what), honest(what, *arguments))[1])
+    monkeypatch.setattr(fast_walk, "call", native.call)
+    monkeypatch.setattr(ans, "_ENOUGH", 1)
+    try:
+        for computed in TWINS[name]:
+            found = []
+            for fast in (False, True):
+                monkeypatch.setattr(native, "ENOUGH", 0 if fast else 1 << 60)
+                called.clear()
+                found.append(computed(fast))
+                assert (name in called) == (fast and name != "log2")
+            assert found[0] == found[1]
+    finally:
+        native.use(max(SETS))

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aezip.array.layout import Layout
-from aezip.core import jit as kernels
+from aezip.core import native as kernels
 from aezip.core.fixed import FRACTION_BITS, HALF
 from aezip.core.types import U8, Float64, Int64, Mask
 from aezip.entropy import ans, residual

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from aezip.core import jit as kernels
+from aezip.core import native as kernels
+from aezip.core.native import address
 from aezip.core.types import U8, U16, Int64
 from aezip.entropy import residual
 from aezip.entropy.plainbits import unzigzag, zigzag
@@ -60,9 +61,11 @@ def to_ranks(values: Int64) -> tuple[U8, Int64]:
     """Return ranks, (length, lanes), RECENT where a value is not in its list, and distances from the value before."""
     ranks, away = np.empty(values.shape, np.uint8), np.empty(values.shape, np.int64)
     if kernels.available(values.size):
-        from ._recency_jit import ranks_of
-
-        ranks_of(values, np.zeros((values.shape[1], RECENT), np.int64), ranks, away)
+        values, recent = np.ascontiguousarray(values), np.zeros((values.shape[1], RECENT), np.int64)
+        kernels.call(
+            "ranks_of", address(values, "i8"), *values.shape, address(recent, "i8"), RECENT, address(ranks, "u1"),
+            address(away, "i8"),
+        )  # fmt: skip
         return ranks, away
     recent = np.zeros((values.shape[1], RECENT), np.int64)
     for row, rank, distance in zip(values, ranks, away, strict=True):
@@ -78,9 +81,11 @@ def to_values(ranks: U8, away: Int64) -> Int64:
     values = np.empty(ranks.shape, np.int64)
     recent = np.zeros((ranks.shape[1], RECENT), np.int64)
     if kernels.available(values.size):
-        from ._recency_jit import values_of
-
-        values_of(ranks, away, recent, values)
+        ranks, away = np.ascontiguousarray(ranks), np.ascontiguousarray(away)
+        kernels.call(
+            "values_of", address(ranks, "u1"), address(away, "i8"), *values.shape, address(recent, "i8"), RECENT,
+            address(values, "i8"),
+        )  # fmt: skip
         return values
     lanes = np.arange(ranks.shape[1])
     for rank, distance, row in zip(ranks, away, values, strict=True):

@@ -1,4 +1,4 @@
-"""The passes of bisection by compiled loops: where neighbours are, then tile after tile; see `_bisection_jit`."""
+"""The passes of bisection by compiled loops: where neighbours are, then tile after tile; see `native/context.h`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from aezip.core import native
+from aezip.core.native import Struct, address
 from aezip.core.parallel import ahead, pool_of
 from aezip.core.types import Int64
 
@@ -45,20 +47,21 @@ def predictions(
 
     What is yielded is to be decoded, and stored, before the next one is asked for.
     """
-    from ._bisection_jit import lines, predict
-
     sizes, shape = net.sizes, context.shape
-    slots, arrays, done = _slots(sizes, len(shape)), (context.reshape(-1), errors.reshape(-1)), 0
+    slots, done = _slots(sizes, len(shape)), 0
+    arrays = address(context, context.dtype.str), address(errors, "f4"), address(levels, "u1")
     with pool_of(workers) as pool:
         for part in passes(shape, sizes.order):
             active = tuple(part.active(sizes.slots))
-            frozen = ready(net, ((part.kind, active),), context.dtype, level=level)
-            places = lines(slots, np.array(active, np.int64), _axes(part))
-            about = places, np.array(part.target_shape), _near(net, active)
+            types, frozen = ready(net, ((part.kind, active),), context.dtype, level=level)
+            about = _about(part, slots, active, _near(net, active))
 
-            def predicted(run: tuple[int, int], frozen: Any = frozen, about: Any = about, done: int = done) -> Predicted:
+            def predicted(
+                run: tuple[int, int], types: int = types, frozen: Struct = frozen, about: Struct = about, done: int = done
+            ) -> Predicted:
                 out, index = buffers(done + run[0], done + run[1]), np.empty(run[1] - run[0], np.int32)
-                predict(frozen, arrays, levels, about, *run, index, out[:3])
+                buffer = run_struct(out)
+                native.call("predict", types, frozen.address, *arrays, about.address, *run, address(index, "i4"), buffer.address)
                 return index, out
 
             wanted = runs(part.target_shape)
@@ -76,8 +79,26 @@ def all_runs(sizes: ContextSizes, shape: tuple[int, ...]) -> Runs:
     return found
 
 
+def run_struct(buffers: tuple[npt.NDArray[Any], ...]) -> Struct:
+    """Return total, level, flag, keep, table, symbol and residual of values as loops take them."""
+    return Struct(*zip(buffers, ("i8", "u1", "u1", "u1", "u1", "u1", "i8"), strict=True))
+
+
+def _about(part: Pass, slots: Int64, active: tuple[int, ...], near: tuple[Int64, Int64]) -> Struct:
+    """Return where the neighbours of a pass are, as loops take it: lines of places for each, then for the targets."""
+    axes, chosen, counts = _axes(part), np.array(active, np.int64), np.array(part.target_shape, np.int64)
+    width = int(counts.sum())
+    places = np.empty((len(active) + 1, width), np.int64)
+    native.call(
+        "lines", address(slots, "i8"), slots.shape[1], address(chosen, "i8"), len(chosen), address(axes, "i8"), len(axes),
+        address(places, "i8"),
+    )  # fmt: skip
+    arrays = (places, "i8"), (counts, "i8"), (near[0], "i8"), (near[1], "i8")
+    return Struct(*arrays, width, len(counts), len(active), len(near[0]), len(near[1]))
+
+
 def _slots(sizes: ContextSizes, axes: int) -> Int64:
-    """Return the slots as `_bisection_jit.lines` takes them."""
+    """Return the slots as `lines` in `native/recency.h` takes them."""
     out = np.zeros((max(1, sizes.places), axes + 3), np.int64)
     out[:, axes + 1] = -1
     for row, slot in zip(out, sizes.slots, strict=False):
@@ -89,7 +110,7 @@ def _slots(sizes: ContextSizes, axes: int) -> Int64:
 
 
 def _axes(part: Pass) -> Int64:
-    """Return the axes in a pass as `_bisection_jit.lines` takes them."""
+    """Return the axes in a pass as `lines` in `native/recency.h` takes them."""
     rows = []
     for axis, (length, count) in enumerate(zip(part.shape, part.target_shape, strict=True)):
         group = next((g for g, axes in enumerate(part.order) if axis in axes), -1)

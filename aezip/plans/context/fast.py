@@ -1,4 +1,4 @@
-"""A chunk through compiled loops: scans and signals at once, bisection tile by tile; see `_raster_jit`, `bisected`.
+"""A chunk through compiled loops: scans and signals at once, bisection tile by tile; see `native/context.h`, `bisected`.
 
 The bits are those of `walk`, which walks over the same chunk in NumPy.
 """
@@ -13,11 +13,13 @@ import numpy.typing as npt
 
 from aezip.core.errors import CorruptFile
 from aezip.core.fixed import FLAG_BINS
+from aezip.core.native import Struct, address, bits, call
 from aezip.core.types import U8, Int64, Mask
 from aezip.entropy import residual
 
 from . import bisected
 from . import raster as scan
+from .bisected import run_struct
 from .fused import Class, ready
 from .net import ContextNet
 from .signal import SeriesPass
@@ -116,13 +118,15 @@ class Chunk:
         length, segments, columns = self.context.shape
         return np.ascontiguousarray(value.reshape(length, columns, segments).transpose(0, 2, 1))
 
-    def _arranged(self, net: ContextNet, value: Int64, given: tuple[Any, Int64]) -> tuple[Any, Any]:
-        """Return grid and chunk as compiled loops take them."""
+    def _arranged(self, net: ContextNet, value: Int64, given: tuple[Any, Int64]) -> Struct:
+        """Return the chunk as compiled loops take it."""
         kept = np.ones(value.size, np.uint8) if self.ignore is None else self._flat(net, ~self.ignore).view(np.uint8)
         mean = np.array([self.mean], np.int64) if isinstance(self.mean, int) else self.mean.reshape(-1)
         spike = net.sizes.spike
-        chunk = (self.context.reshape(-1), self.errors.reshape(-1), value, kept, mean, *given, self.limit)
-        return (self.whole, 0 if spike is None else spike, spike is not None), chunk
+        return Struct(
+            (self.context, self.context.dtype.str), (self.errors, "f4"), (value, "i8"), (kept, "u1"), (mean, "i8"), len(mean),
+            (given[0], "f8"), (given[1], "i8"), bits(self.limit), int(self.whole), spike or 0, int(spike is not None),
+        )  # fmt: skip
 
     @property
     def _levels(self) -> U8:
@@ -139,35 +143,41 @@ class Chunk:
         workers: int,
     ) -> bool:
         """Walk over the passes of bisection; tell whether the stream held them."""
-        from ._bisection_jit import finish
-
-        grid, chunk = self._arranged(net, value, given)
+        chunk, reading = self._arranged(net, value, given), residual.coder(coder)
+        types = 0 if self.context.itemsize == 4 else 2
         predicted = bisected.predictions(
             net, self.context, self.errors, self._levels, level=self.level is not None, buffers=buffers, workers=workers
         )
-        return all(finish(coder, decoding, grid, chunk, index, run) for index, run in predicted)
+        for index, run in predicted:
+            buffer, where = run_struct(run), address(index, "i4")
+            if not call("through", types, reading.address, int(decoding), chunk.address, where, buffer.address, len(index)):
+                return False
+        return True
 
     def _walk(
         self, net: ContextNet, coder: tuple[Any, ...], decoding: bool, value: Int64, given: tuple[Any, Int64], buffers: Any
     ) -> bool:
         """Walk over a scan or a signal; tell whether the stream held it."""
-        grid, chunk = self._arranged(net, value, given)
+        chunk, reading, run = self._arranged(net, value, given), residual.coder(coder), run_struct(buffers)
         dtype = self.context.dtype
         if net.sizes.columns:
             length, segments, columns = self.context.shape
-            frozen = ready(net, _series_classes(columns), dtype, level=False)
-            shape, index = (length, columns, segments), np.arange(segments, dtype=np.int32)
-            from ._signal_jit import series
-
-            good = series(frozen, coder, decoding, grid, chunk, shape, index, buffers)
-            self.errors[...] = self._back(net, chunk[1])
+            types, frozen = ready(net, _series_classes(columns), dtype, level=False)
+            index = np.arange(segments, dtype=np.int32)
+            good = call(
+                "series", types, frozen.address, reading.address, int(decoding), chunk.address, length, columns, segments,
+                address(index, "i4"), run.address,
+            )  # fmt: skip
+            self.errors[...] = self._back(net, self.errors.reshape(-1).copy())
             return bool(good)
         wave = scan.wave(net.sizes.scan, self.context.shape)
         classes = (0, ()), (1, tuple(range(wave.table.shape[1])))
-        frozen = ready(net, classes, dtype, level=self.level is not None)
-        from ._raster_jit import scan as raster
-
-        return bool(raster(frozen, coder, decoding, grid, chunk, wave.compiled, self._levels, buffers))
+        types, frozen = ready(net, classes, dtype, level=self.level is not None)
+        levels = self._levels
+        return bool(call(
+            "scan", types, frozen.address, reading.address, int(decoding), chunk.address, wave.compiled.address,
+            address(levels, "u1"), run.address,
+        ))  # fmt: skip
 
 
 def _series_classes(columns: int) -> tuple[Class, ...]:

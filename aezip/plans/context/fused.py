@@ -8,10 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from aezip.core.fixed import EXTRAS
+from aezip.core.native import Struct
 
 from .net import ContextNet
 
 Float = npt.NDArray[Any]
+TYPES = {(4, 4): 0, (4, 8): 1, (8, 8): 2}  # as loops name them: bytes of contexts and of sums of linear parts
 Class = tuple[int, tuple[int, ...]]  # a class of passes and its active slots
 
 
@@ -20,8 +22,8 @@ def exact(net: ContextNet) -> bool:
     return all(kind == np.float32 for name, kind in net.types.items() if name != "skip")
 
 
-def ready(net: ContextNet, classes: tuple[Class, ...], dtype: np.dtype[Any], *, level: bool) -> tuple[Any, ...]:
-    """Return a network as compiled loops take it, for some classes, on contexts of a type.
+def ready(net: ContextNet, classes: tuple[Class, ...], dtype: np.dtype[Any], *, level: bool) -> tuple[int, Struct]:
+    """Return the types of contexts and linear parts, and a network, as compiled loops take them, for some classes.
 
     Parameters
     ----------
@@ -41,22 +43,13 @@ def ready(net: ContextNet, classes: tuple[Class, ...], dtype: np.dtype[Any], *, 
             pairs[at] = net.pair(kind, active) or (0, 0)
             unit[at] = 2.0 ** -(int(net.skip_exponent[kind]) + net.sizes.precision)
         second, second_bias, second_factor = net.weights["second"]
-        net.cache[key] = (
-            net.sizes.precision,
-            pairs,
-            first,
-            bias,
-            net.weights["first"][2][:, 0].copy(),
-            second,
-            second_bias.astype(np.float32),
-            second_factor[:, 0].copy(),
-            *_ends(net),
-            skip,
-            unit,
-            net.flag is not None,
-            level,
-        )
-    found: tuple[Any, ...] = net.cache[key]
+        ends = _ends(net)
+        floats = [first, bias, net.weights["first"][2][:, 0], second, second_bias.reshape(-1), second_factor[:, 0], *ends]
+        arrays = [(np.ascontiguousarray(part, np.float32), "f4") for part in floats]
+        numbers = int(net.flag is not None), int(level), hidden, first.shape[2], len(ends[0]), slots
+        struct = Struct(net.sizes.precision, (pairs, "i8"), *arrays, (skip, skip.dtype.str), (unit, "f8"), *numbers)
+        net.cache[key] = TYPES[dtype.itemsize, skip.dtype.itemsize], struct
+    found: tuple[int, Struct] = net.cache[key]
     return found
 
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-from aezip.core import jit as kernels
 from aezip.core import memory as limits
+from aezip.core import native as kernels
 from aezip.core.errors import CorruptFile
 from aezip.core.fixed import FLAG_BINS, FRACTION_BITS
 from aezip.core.planes import Cursor

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from aezip.core import jit as kernels
+from aezip.core import native as kernels
+from aezip.core.native import address
 from aezip.core.types import Int32
 
 Axes = tuple[int, ...]
@@ -176,9 +177,9 @@ class Wave:
         count = np.bincount(key, minlength=2 * (int(key.max(initial=0)) // 2 + 1))
         ends = np.cumsum(count)
         if kernels.available(key.size):
-            from ._raster_jit import counting_sort
-
-            return counting_sort(key, ends - count), ends
+            out, starts = np.empty(key.size, np.int32), ends - count
+            kernels.call("counting_sort", address(key, "i4"), key.size, address(starts, "i8"), address(out, "i4"))
+            return out, ends
         return np.argsort(key, kind="stable").astype(np.int32), ends
 
     @cached_property
@@ -201,11 +202,13 @@ class Wave:
         return np.asarray(self.table[self._middle])
 
     @cached_property
-    def compiled(self) -> tuple[Any, ...]:
-        """What compiled loops know of the diagonals; see `_raster_jit.scan`."""
+    def compiled(self) -> kernels.Struct:
+        """What compiled loops know of the diagonals; see `scan` in `native/context.h`."""
         inner, outer = error_places(self.axes)
         order, ends = self._order
-        return order, ends, self._states, self.table, (np.array(inner, np.int64), np.array(outer, np.int64)), RUN
+        near = np.array(inner, np.int64), np.array(outer, np.int64)
+        arrays = (order, "i4"), (ends, "i8"), (self._states, "u2"), (self.table, "i4"), (near[0], "i8"), (near[1], "i8")
+        return kernels.Struct(*arrays, len(ends), self.table.shape[1], len(inner), len(outer), RUN)
 
     def runs(self) -> list[tuple[int, int]]:
         """Return where the runs of all diagonals begin and end, in the order of decoding."""

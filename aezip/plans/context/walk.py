@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from aezip.core import jit as kernels
+from aezip.core import native as kernels
 from aezip.core.fixed import FRACTION_BITS, HALF
 from aezip.core.parallel import Item, ahead, pool_of
 from aezip.core.types import U8, Float64, Int64, Mask

@@ -1,0 +1,342 @@
+/* Twins of `plans/context`: net, walk, bisection, raster, signal; for one instruction set (SET), and one type of contexts (C) and of
+ * sums of linear parts (S). */
+
+typedef struct {
+    C *fine;         /* (slots, BLOCK): neighbours, then what they are normalized to */
+    float *near;     /* (2, BLOCK): sums of errors, plus 1 */
+    float *level;    /* (BLOCK): the autoencoder's */
+    float *values;   /* (inputs, BLOCK) */
+    float *one, *both, *last; /* hidden units; with extras; last layers */
+    void *all;
+} NAME(Work);
+
+static int NAME(workspace)(const Net *net, NAME(Work) *work) {
+    /* Make room for a network; tell whether there was. */
+    int64_t rows = 3 + net->inputs + net->hidden + net->hidden + EXTRAS + net->end_count;
+    size_t bytes = sizeof(C) * BLOCK * (size_t)net->slots + sizeof(float) * BLOCK * (size_t)rows;
+    char *all = calloc(1, bytes + 64);
+    if (!all) return 0;
+    char *at = (char *)(((uintptr_t)all + 63) & ~(uintptr_t)63);
+    work->all = all;
+    work->fine = (C *)at;
+    work->near = (float *)(at + sizeof(C) * BLOCK * (size_t)net->slots);
+    work->level = work->near + 2 * BLOCK;
+    work->values = work->level + BLOCK;
+    work->one = work->values + net->inputs * BLOCK;
+    work->both = work->one + net->hidden * BLOCK;
+    work->last = work->both + (net->hidden + EXTRAS) * BLOCK;
+    return 1;
+}
+
+static void NAME(normalize)(C *RESTRICT fine, int64_t active, const int64_t *pair, int64_t precision, C *RESTRICT reference,
+                            int64_t *RESTRICT exponent, float *RESTRICT values) {
+    /* Turn neighbours (active, BLOCK) in `fine` into inputs; give out the reference and the exponent of the spread. */
+    C spread[BLOCK], factor[BLOCK];
+    double wide[BLOCK];
+    float narrow[BLOCK];
+    int64_t bits[BLOCK];
+    const C *first = fine + pair[0] * BLOCK, *second = fine + pair[1] * BLOCK;
+    for (int i = 0; i < BLOCK; i++) {
+        reference[i] = (first[i] + second[i]) * (C)0.5;
+        spread[i] = (C)32.0;
+    }
+    for (int64_t k = 0; k < active; k++) {
+        C *row = fine + k * BLOCK;
+        for (int i = 0; i < BLOCK; i++) {
+            C x = row[i] - reference[i], size = x < 0 ? -x : x;
+            row[i] = x;
+            spread[i] = spread[i] > size ? spread[i] : size;
+        }
+    }
+    for (int i = 0; i < BLOCK; i++) {
+        wide[i] = (double)spread[i];
+        narrow[i] = (float)spread[i];
+    }
+    memcpy(bits, wide, sizeof bits);
+    for (int i = 0; i < BLOCK; i++) exponent[i] = (bits[i] >> 52) - 1022;
+    SET(log2_of)(narrow, values + active * BLOCK);
+    for (int i = 0; i < BLOCK; i++) bits[i] = (int64_t)((uint64_t)(precision - exponent[i] + 1023) << 52); /* a power of two */
+    memcpy(wide, bits, sizeof bits);
+    for (int i = 0; i < BLOCK; i++) {
+        factor[i] = (C)wide[i];
+        narrow[i] = 1.0f;
+    }
+    C accurate = (C)ldexp(1.0, (int)(10 - precision));
+    for (int64_t k = 0; k < active; k++) {
+        C *row = fine + k * BLOCK;
+        float *out = values + k * BLOCK;
+        for (int i = 0; i < BLOCK; i++) row[i] = RINT(row[i] * factor[i]);
+        if (precision == 10) {
+            for (int i = 0; i < BLOCK; i++) out[i] = (float)row[i];
+        } else {
+            for (int i = 0; i < BLOCK; i++) out[i] = (float)RINT(row[i] * accurate);
+        }
+        for (int i = 0; i < BLOCK; i++) narrow[i] += out[i] < 0 ? -out[i] : out[i];
+    }
+    SET(log2_of)(narrow, values + (active + 1) * BLOCK);
+}
+
+static void NAME(block)(const Net *net, const NAME(Work) *work, int64_t kind, int64_t active, int64_t size, int64_t *mean,
+                        uint8_t *level, uint8_t *flag) {
+    /* Predict up to BLOCK values whose neighbours and errors are in the workspace; the first `size` are given out. */
+    C reference[BLOCK];
+    S linear[BLOCK];
+    int64_t exponent[BLOCK];
+    float *values = work->values, *extras = values + active * BLOCK;
+    const S *skip = (const S *)net->skip + kind * net->slots;
+    for (int i = 0; i < BLOCK; i++) linear[i] = 0;
+    if (active) {
+        NAME(normalize)(work->fine, active, net->pairs + 2 * kind, net->precision, reference, exponent, values);
+        for (int64_t k = 0; k < active; k++) {
+            const C *row = work->fine + k * BLOCK;
+            S w = skip[k];
+            for (int i = 0; i < BLOCK; i++) linear[i] += w * (S)row[i];
+        }
+    } else {
+        for (int i = 0; i < BLOCK; i++) reference[i] = 0, exponent[i] = 6;
+        memset(values, 0, sizeof(float) * 2 * BLOCK);
+    }
+    SET(log2_of)(work->near, extras + 2 * BLOCK);
+    SET(log2_of)(work->near + BLOCK, extras + 3 * BLOCK);
+    for (int i = 0; i < BLOCK; i++) extras[4 * BLOCK + i] = net->has_level ? (work->level[i] - 32.0f) * 64.0f : 0.0f;
+    SET(sums)(net->first + kind * net->hidden * net->inputs, net->hidden, active + EXTRAS, net->inputs,
+              net->first_bias + kind * net->hidden, values, work->one);
+    SET(activate)(work->one, net->hidden, net->first_factor);
+    SET(sums)(net->second, net->hidden, net->hidden, net->hidden, net->second_bias, work->one, work->both);
+    SET(activate)(work->both, net->hidden, net->second_factor);
+    memcpy(work->both + net->hidden * BLOCK, extras, sizeof(float) * EXTRAS * BLOCK);
+    SET(sums)(net->ends, net->end_count, net->hidden + EXTRAS, net->hidden + EXTRAS, net->ends_bias, work->both, work->last);
+    int64_t bits[BLOCK];
+    double scale[BLOCK], unit = net->skip_unit[kind];
+    for (int i = 0; i < BLOCK; i++) bits[i] = (int64_t)((uint64_t)(exponent[i] + 1023) << 52);
+    memcpy(scale, bits, sizeof bits);
+    for (int64_t i = 0; i < size; i++) {
+        float own = work->last[i] * net->ends_factor[0];
+        double other = (double)linear[i] * unit, t = (double)own + other, shift = t * scale[i];
+        mean[i] = (int64_t)rint(shift + (double)reference[i]);
+    }
+    for (int64_t i = 0; i < size; i++) {
+        float x = rintf(work->last[BLOCK + i] * net->ends_factor[1]);
+        x = x > 0.0f ? x : 0.0f;
+        level[i] = (uint8_t)(x < LEVELS - 1 ? x : LEVELS - 1);
+    }
+    if (net->has_flag)
+        for (int64_t i = 0; i < size; i++) {
+            float x = rintf(work->last[2 * BLOCK + i] * net->ends_factor[2]);
+            x = x > 0.0f ? x : 0.0f;
+            flag[i] = (uint8_t)(x < FLAG_BINS - 1 ? x : FLAG_BINS - 1);
+        }
+}
+
+static int NAME(through)(Coder *coder, int decoding, const Chunk *chunk, int64_t first, const int32_t *index, const Run *run,
+                         int64_t count) {
+    /* Decode or encode a predicted run, at `first` + `index`, and store its values; tell whether the stream held it. */
+    C *context = (C *)chunk->context;
+    int64_t moving = chunk->base_count > 1;
+    for (int64_t i = 0; i < count; i++) {
+        int64_t place = first + index[i];
+        run->total[i] += chunk->base[place * moving];
+        run->keep[i] = chunk->kept[place];
+    }
+    if (decoding) {
+        if (!decoded(coder, chunk, run, count)) return 0;
+    } else {
+        coded(chunk, first, index, run, count);
+    }
+    int64_t whole = chunk->whole;
+    double limit = chunk->limit;
+    for (int64_t i = 0; i < count; i++) {
+        int64_t place = first + index[i], q = run->q[i], total = run->total[i];
+        int64_t made = whole ? (int64_t)((uint64_t)(q + ((total + 32) >> 6)) << 6) : (int64_t)(((uint64_t)q << 6) + (uint64_t)total);
+        chunk->value[place] = made;
+        double about = (double)(made - chunk->base[place * moving]), size = (double)(q < 0 ? -q : q); /* wraps, as NumPy's abs */
+        about = about > -limit ? about : -limit;
+        context[place] = (C)(about < limit ? about : limit);
+        chunk->errors[place] = (float)(size < ERROR_TOP ? size : ERROR_TOP);
+    }
+    return 1;
+}
+
+typedef struct {
+    const int64_t *places, *counts, *inner, *outer;
+    int64_t width, axes, active, inner_count, outer_count;
+} NAME(Part);
+
+static int NAME(predict)(const Net *net, const C *context, const float *errors, const uint8_t *levels, const NAME(Part) *part,
+                         int64_t start, int64_t stop, int32_t *index, const Run *run) {
+    /* Predict the targets `start` to `stop` of a pass of bisection; fill `index` with their places. */
+    NAME(Work) work;
+    int64_t active = part->active, length = part->counts[part->axes - 1], current = -1, fill = 0, done = 0;
+    int64_t *base = malloc(sizeof(int64_t) * (size_t)(active + 1));
+    if (!base || !NAME(workspace)(net, &work)) {
+        free(base);
+        return NO_MEMORY;
+    }
+    const int64_t *last = part->places + part->width - length;
+    while (done < stop - start) {
+        int64_t i = start + done + fill, j = i % length, take = least(least(length - j, stop - i), BLOCK - fill);
+        if (i / length != current) {
+            int64_t row = current = i / length, end = part->width - length;
+            memset(base, 0, sizeof(int64_t) * (size_t)(active + 1));
+            for (int64_t axis = part->axes - 2; axis >= 0; axis--) {
+                end -= part->counts[axis];
+                int64_t at = end + row % part->counts[axis];
+                row /= part->counts[axis];
+                for (int64_t s = 0; s <= active; s++) base[s] += part->places[s * part->width + at];
+            }
+        }
+        for (int64_t s = 0; s < active; s++) {
+            C *row = work.fine + s * BLOCK + fill;
+            const C *from = context + base[s];
+            const int64_t *line = last + s * part->width + j;
+            for (int64_t k = 0; k < take; k++) row[k] = from[line[k]];
+        }
+        for (int group = 0; group < 2; group++) {
+            float *row = work.near + group * BLOCK + fill;
+            const int64_t *chosen = group ? part->outer : part->inner, many = group ? part->outer_count : part->inner_count;
+            for (int64_t k = 0; k < take; k++) row[k] = 1.0f;
+            for (int64_t c = 0; c < many; c++) {
+                const float *from = errors + base[chosen[c]];
+                const int64_t *line = last + chosen[c] * part->width + j;
+                for (int64_t k = 0; k < take; k++) row[k] += from[line[k]];
+            }
+        }
+        for (int64_t k = 0; k < take; k++) index[done + fill + k] = (int32_t)(base[active] + last[active * part->width + j + k]);
+        fill += take;
+        if (fill == BLOCK || i + take == stop) {
+            if (net->has_level)
+                for (int64_t k = 0; k < fill; k++) work.level[k] = levels[index[done + k]];
+            NAME(block)(net, &work, 0, active, fill, run->total + done, run->level + done, run->flag + done);
+            done += fill;
+            fill = 0;
+        }
+    }
+    free(work.all);
+    free(base);
+    return 1;
+}
+
+typedef struct {
+    const int32_t *order;
+    const int64_t *ends;
+    const uint16_t *states;
+    const int32_t *table;
+    const int64_t *inner, *outer;
+    int64_t end_count, slots, inner_count, outer_count, longest;
+} NAME(Wave);
+
+static void NAME(around)(const Chunk *chunk, const NAME(Wave) *wave, const int32_t *index, int64_t count, int alike,
+                         const NAME(Work) *work) {
+    /* Take the neighbours of up to BLOCK values of a diagonal, and sums of their errors: at distances of the first value's state if
+     * all are `alike`, else of each one's. */
+    const C *context = (const C *)chunk->context;
+    const float *errors = chunk->errors;
+    int64_t slots = wave->slots;
+    float *inner = work->near, *outer = work->near + BLOCK;
+    for (int i = 0; i < 2 * BLOCK; i++) work->near[i] = 1.0f;
+    if (alike) {
+        const int32_t *distance = wave->table + wave->states[index[0]] * slots;
+        for (int64_t s = 0; s < slots; s++) {
+            C *row = work->fine + s * BLOCK;
+            const C *from = context + distance[s];
+            for (int64_t i = 0; i < count; i++) row[i] = from[index[i]];
+        }
+        for (int64_t c = 0; c < wave->inner_count; c++) {
+            const float *from = errors + distance[wave->inner[c]];
+            for (int64_t i = 0; i < count; i++) inner[i] += from[index[i]];
+        }
+        for (int64_t c = 0; c < wave->outer_count; c++) {
+            const float *from = errors + distance[wave->outer[c]];
+            for (int64_t i = 0; i < count; i++) outer[i] += from[index[i]];
+        }
+        return;
+    }
+    for (int64_t i = 0; i < count; i++) {
+        const int32_t *distance = wave->table + wave->states[index[i]] * slots;
+        for (int64_t s = 0; s < slots; s++) work->fine[s * BLOCK + i] = context[index[i] + (int64_t)distance[s]];
+        for (int64_t c = 0; c < wave->inner_count; c++) inner[i] += errors[index[i] + (int64_t)distance[wave->inner[c]]];
+        for (int64_t c = 0; c < wave->outer_count; c++) outer[i] += errors[index[i] + (int64_t)distance[wave->outer[c]]];
+    }
+}
+
+static int NAME(scan)(const Net *net, Coder *coder, int decoding, const Chunk *chunk, const NAME(Wave) *wave, const uint8_t *levels,
+                      const Run *buffers) {
+    /* Decode or encode a chunk in raster order; tell whether the stream held it. With one place in the buffers for each value, all
+     * runs stay in them, in the order of decoding. */
+    NAME(Work) work;
+    if (!NAME(workspace)(net, &work)) return NO_MEMORY;
+    for (int i = 0; i < 2 * BLOCK; i++) work.near[i] = 1.0f;
+    int64_t start = 0;
+    int good = 1;
+    for (int64_t number = 0; good && number < wave->end_count; number += 2) {
+        int64_t active = number ? wave->slots : 0, middle = wave->ends[number], end = wave->ends[number + 1];
+        for (int64_t a = start; good && a < end; a += wave->longest) {
+            int64_t count = least(end - a, wave->longest);
+            const int32_t *index = wave->order + a;
+            Run run = run_at(buffers, decoding ? 0 : a);
+            for (int64_t i = 0; i < count; i += BLOCK) {
+                int64_t some = least(BLOCK, count - i);
+                if (active) NAME(around)(chunk, wave, index + i, some, a + i + some <= middle, &work);
+                if (net->has_level)
+                    for (int64_t j = 0; j < some; j++) work.level[j] = levels[index[i + j]];
+                NAME(block)(net, &work, number ? 1 : 0, active, some, run.total + i, run.level + i, run.flag + i);
+            }
+            good = NAME(through)(coder, decoding, chunk, 0, index, &run, count);
+        }
+        start = end;
+    }
+    free(work.all);
+    return good;
+}
+
+#define SIGNAL_LAGS 32 /* as in `signal` */
+#define SIGNAL_START 8
+
+static int NAME(series)(const Net *net, Coder *coder, int decoding, const Chunk *chunk, int64_t length, int64_t columns,
+                        int64_t segments, const int32_t *index, const Run *buffers) {
+    /* Decode or encode a signal (length, columns, segments), as `scan` does; `index` counts segments. */
+    NAME(Work) work;
+    if (!NAME(workspace)(net, &work)) return NO_MEMORY;
+    const C *context = (const C *)chunk->context;
+    const float *errors = chunk->errors;
+    int64_t row_size = columns * segments;
+    int good = 1;
+    for (int64_t t = 0; good && t < length; t++)
+        for (int64_t c = 0; good && c < columns; c++) {
+            int64_t at = (t * columns + c) * segments, active = t ? SIGNAL_LAGS + c : 0;
+            int64_t kind = t ? 1 + c + (t >= SIGNAL_START ? columns : 0) : 0;
+            Run run = run_at(buffers, decoding ? 0 : at);
+            for (int64_t i = 0; i < segments; i += BLOCK) {
+                int64_t size = least(BLOCK, segments - i);
+                float *inner = work.near, *outer = work.near + BLOCK;
+                for (int64_t k = 0; k < size; k++) inner[k] = outer[k] = 1.0f;
+                for (int64_t back = most(0, t - 2); back < t; back++) {
+                    const float *from = errors + back * row_size + c * segments + i;
+                    for (int64_t k = 0; k < size; k++) inner[k] += from[k];
+                }
+                for (int64_t j = 0; j < c; j++) {
+                    const float *from = errors + t * row_size + j * segments + i;
+                    for (int64_t k = 0; k < size; k++) outer[k] += from[k];
+                }
+                if (t) {
+                    for (int64_t k = 0; k < SIGNAL_LAGS; k++) {
+                        C *row = work.fine + k * BLOCK;
+                        const C *from = context + most(t - 1 - k, 0) * row_size + c * segments + i;
+                        for (int64_t m = 0; m < size; m++) row[m] = from[m];
+                    }
+                    const C *own = context + (t - 1) * row_size + c * segments + i;
+                    for (int64_t j = 0; j < c; j++) {
+                        C *row = work.fine + (SIGNAL_LAGS + j) * BLOCK;
+                        const C *now = context + t * row_size + j * segments + i, *then = now - row_size;
+                        for (int64_t m = 0; m < size; m++) row[m] = (now[m] - then[m]) + own[m];
+                    }
+                }
+                NAME(block)(net, &work, kind, active, size, run.total + i, run.level + i, run.flag + i);
+            }
+            good = NAME(through)(coder, decoding, chunk, at, index, &run, segments);
+        }
+    free(work.all);
+    return good;
+}
+#undef SIGNAL_LAGS
+#undef SIGNAL_START

@@ -1,0 +1,54 @@
+/* Everything that is compiled for an instruction set: included with SET, VECTOR (floats of a register), VECTORS_OF_FOUR (registers of
+ * values beside four units) and MULTIPLY_ADD. */
+
+#define NAME(x) SET(x)
+#include "sums.h"
+#undef NAME
+
+#define NAME(x) JOIN(SET(x), ff)
+#define C float
+#define S float
+#define RINT rintf
+#include "context.h"
+#undef NAME
+#undef S
+
+#define NAME(x) JOIN(SET(x), fd)
+#define S double
+#include "context.h"
+#undef NAME
+#undef C
+#undef RINT
+
+#define NAME(x) JOIN(SET(x), dd)
+#define C double
+#define RINT rint
+#include "context.h"
+#undef NAME
+#undef C
+#undef S
+#undef RINT
+
+#define OF_TYPES(f, ...)                                                                                                       \
+    (types == 0 ? JOIN(SET(f), ff)(__VA_ARGS__) : types == 1 ? JOIN(SET(f), fd)(__VA_ARGS__) : JOIN(SET(f), dd)(__VA_ARGS__))
+
+static int64_t SET(any_through)(int64_t types, Coder *coder, int decoding, const Chunk *chunk, const int32_t *index, const Run *run,
+                                int64_t count) {
+    return OF_TYPES(through, coder, decoding, chunk, 0, index, run, count);
+}
+
+static int64_t SET(any_predict)(int64_t types, const Net *net, const void *context, const float *errors, const uint8_t *levels,
+                                const void *part, int64_t start, int64_t stop, int32_t *index, const Run *run) {
+    return OF_TYPES(predict, net, context, errors, levels, part, start, stop, index, run);
+}
+
+static int64_t SET(any_scan)(int64_t types, const Net *net, Coder *coder, int decoding, const Chunk *chunk, const void *wave,
+                             const uint8_t *levels, const Run *buffers) {
+    return OF_TYPES(scan, net, coder, decoding, chunk, wave, levels, buffers);
+}
+
+static int64_t SET(any_series)(int64_t types, const Net *net, Coder *coder, int decoding, const Chunk *chunk, int64_t length,
+                               int64_t columns, int64_t segments, const int32_t *index, const Run *buffers) {
+    return OF_TYPES(series, net, coder, decoding, chunk, length, columns, segments, index, buffers);
+}
+#undef OF_TYPES
