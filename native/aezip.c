@@ -92,6 +92,11 @@ API int64_t aezip_predict(int64_t types, const Net *net, const void *context, co
     return CALL(any_predict, types, net, context, errors, levels, part, start, stop, index, run);
 }
 
+API int64_t aezip_bisect(int64_t types, const Net *net, Coder *coder, int64_t decoding, const Chunk *chunk, const uint8_t *levels,
+                         const void *parts, int64_t count, int64_t longest, const Run *buffers) {
+    return CALL(any_bisect, types, net, coder, (int)decoding, chunk, levels, parts, count, longest, buffers);
+}
+
 API int64_t aezip_scan(int64_t types, const Net *net, Coder *coder, int64_t decoding, const Chunk *chunk, const void *wave,
                        const uint8_t *levels, const Run *buffers) {
     return CALL(any_scan, types, net, coder, (int)decoding, chunk, wave, levels, buffers);
@@ -100,6 +105,11 @@ API int64_t aezip_scan(int64_t types, const Net *net, Coder *coder, int64_t deco
 API int64_t aezip_series(int64_t types, const Net *net, Coder *coder, int64_t decoding, const Chunk *chunk, int64_t length,
                          int64_t columns, int64_t segments, const int32_t *index, const Run *buffers) {
     return CALL(any_series, types, net, coder, (int)decoding, chunk, length, columns, segments, index, buffers);
+}
+
+API int64_t aezip_rows(int64_t types, const Rows *rows, int64_t way, const void *parts, int64_t count, int64_t slots) {
+    /* way: 0 bisection (parts, how many, slots), 1 raster (the wave), 2 a signal (columns, segments) */
+    return CALL(any_rows, types, rows, way, parts, count, slots);
 }
 
 API void aezip_log2(const float *value, float *out) { CALL(log2_of, value, out); }

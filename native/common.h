@@ -73,6 +73,19 @@ typedef struct {
     int64_t has_flag, has_level, hidden, inputs, end_count, slots;
 } Net;
 
+typedef struct { /* what a network sees of chosen values of a chunk, a row each */
+    const void *context; /* float or double */
+    const float *errors;
+    const uint8_t *levels;
+    const double *target;  /* in 1/64 step, relative to the base */
+    const int64_t *chosen; /* among the values that have neighbours, in the order of decoding */
+    const int64_t *pairs;  /* of each class: two neighbours, or -1 twice */
+    float *values;         /* (chosen, width), zero */
+    int64_t *class_of, *place;
+    float *left, *spread;
+    int64_t count, width, precision, has_level;
+} Rows;
+
 static inline Run run_at(const Run *run, int64_t at) {
     Run out = {run->total + at, run->level + at, run->flag + at, run->keep + at, run->table + at, run->symbol + at, run->q + at};
     return out;

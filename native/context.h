@@ -158,20 +158,15 @@ static int NAME(through)(Coder *coder, int decoding, const Chunk *chunk, int64_t
 }
 
 typedef struct {
-    const int64_t *places, *counts, *inner, *outer;
-    int64_t width, axes, active, inner_count, outer_count;
+    const int64_t *places, *counts, *inner, *outer, *runs; /* runs: pairs of the first target and the one after the last */
+    int64_t width, axes, active, inner_count, outer_count, run_count, kind, targets;
+    const int64_t *slots; /* which slots the neighbours are in */
 } NAME(Part);
 
-static int NAME(predict)(const Net *net, const C *context, const float *errors, const uint8_t *levels, const NAME(Part) *part,
+static int NAME(predict_into)(NAME(Work) work, int64_t *base, const Net *net, const C *context, const float *errors, const uint8_t *levels, const NAME(Part) *part,
                          int64_t start, int64_t stop, int32_t *index, const Run *run) {
     /* Predict the targets `start` to `stop` of a pass of bisection; fill `index` with their places. */
-    NAME(Work) work;
     int64_t active = part->active, length = part->counts[part->axes - 1], current = -1, fill = 0, done = 0;
-    int64_t *base = malloc(sizeof(int64_t) * (size_t)(active + 1));
-    if (!base || !NAME(workspace)(net, &work)) {
-        free(base);
-        return NO_MEMORY;
-    }
     const int64_t *last = part->places + part->width - length;
     while (done < stop - start) {
         int64_t i = start + done + fill, j = i % length, take = least(least(length - j, stop - i), BLOCK - fill);
@@ -206,14 +201,55 @@ static int NAME(predict)(const Net *net, const C *context, const float *errors, 
         if (fill == BLOCK || i + take == stop) {
             if (net->has_level)
                 for (int64_t k = 0; k < fill; k++) work.level[k] = levels[index[done + k]];
-            NAME(block)(net, &work, 0, active, fill, run->total + done, run->level + done, run->flag + done);
+            NAME(block)(net, &work, part->kind, active, fill, run->total + done, run->level + done, run->flag + done);
             done += fill;
             fill = 0;
         }
     }
+    return 1;
+}
+
+static int NAME(predict)(const Net *net, const C *context, const float *errors, const uint8_t *levels, const NAME(Part) *part,
+                         int64_t start, int64_t stop, int32_t *index, const Run *run) {
+    /* `predict_into` with a workspace of its own. */
+    NAME(Work) work;
+    int64_t *base = malloc(sizeof(int64_t) * (size_t)(part->active + 1));
+    if (!base || !NAME(workspace)(net, &work)) {
+        free(base);
+        return NO_MEMORY;
+    }
+    int good = NAME(predict_into)(work, base, net, context, errors, levels, part, start, stop, index, run);
     free(work.all);
     free(base);
-    return 1;
+    return good;
+}
+
+static int NAME(bisect)(const Net *net, Coder *coder, int decoding, const Chunk *chunk, const uint8_t *levels,
+                        const NAME(Part) *const *parts, int64_t count, int64_t longest, const Run *buffers) {
+    /* Decode or encode passes of bisection, one after the other; tell whether the stream held them. Encoded runs stay in the
+     * buffers. */
+    NAME(Work) work;
+    int64_t *base = malloc(sizeof(int64_t) * (size_t)(net->slots + 1)), done = 0;
+    int32_t *index = malloc(sizeof(int32_t) * (size_t)longest);
+    if (!base || !index || !NAME(workspace)(net, &work)) {
+        free(base);
+        free(index);
+        return NO_MEMORY;
+    }
+    int good = 1;
+    for (int64_t p = 0; good && p < count; p++) {
+        for (int64_t r = 0; good && r < parts[p]->run_count; r++) {
+            int64_t start = parts[p]->runs[2 * r], stop = parts[p]->runs[2 * r + 1];
+            Run run = run_at(buffers, decoding ? 0 : done + start);
+            NAME(predict_into)(work, base, net, (const C *)chunk->context, chunk->errors, levels, parts[p], start, stop, index, &run);
+            good = NAME(through)(coder, decoding, chunk, 0, index, &run, stop - start);
+        }
+        done += parts[p]->targets;
+    }
+    free(work.all);
+    free(base);
+    free(index);
+    return good;
 }
 
 typedef struct {
@@ -337,6 +373,135 @@ static int NAME(series)(const Net *net, Coder *coder, int decoding, const Chunk 
         }
     free(work.all);
     return good;
+}
+
+/* Twin of `rows.Collector`: what a network sees of chosen values, to be trained on. */
+
+static int NAME(rows_workspace)(int64_t slots, NAME(Work) *work) {
+    Net like = {0};
+    like.slots = slots, like.inputs = slots + EXTRAS;
+    return NAME(workspace)(&like, work);
+}
+
+static void NAME(rows_block)(const Rows *rows, const NAME(Work) *work, int64_t class_of, int64_t active, const int64_t *slots,
+                             int64_t first, int64_t count) {
+    /* Make rows of up to BLOCK values whose neighbours, errors and levels are in the workspace. */
+    C reference[BLOCK], unit = (C)ldexp(1.0, (int)-rows->precision);
+    int64_t exponent[BLOCK], places = rows->width - EXTRAS;
+    const int64_t *pair = rows->pairs + 2 * class_of;
+    float *values = work->values, *extras = values + active * BLOCK;
+    if (pair[0] >= 0) {
+        NAME(normalize)(work->fine, active, pair, rows->precision, reference, exponent, values);
+    } else {
+        for (int i = 0; i < BLOCK; i++) reference[i] = 0, exponent[i] = 6;
+        memset(extras, 0, sizeof(float) * 2 * BLOCK);
+    }
+    SET(log2_of)(work->near, extras + 2 * BLOCK);
+    SET(log2_of)(work->near + BLOCK, extras + 3 * BLOCK);
+    for (int i = 0; i < BLOCK; i++) extras[4 * BLOCK + i] = rows->has_level ? (work->level[i] - 32.0f) * 64.0f : 0.0f;
+    for (int64_t i = 0; i < count; i++) {
+        int64_t at = first + i;
+        float *row = rows->values + at * rows->width;
+        for (int64_t s = 0; s < active; s++) row[slots ? slots[s] : s] = (float)(work->fine[s * BLOCK + i] * unit);
+        for (int64_t e = 0; e < EXTRAS; e++) row[places + e] = extras[e * BLOCK + i] * 0.0009765625f;
+        rows->class_of[at] = class_of;
+        rows->left[at] = (float)((rows->target[rows->place[at]] - (double)reference[i]) * 0.015625);
+        rows->spread[at] = (float)ldexp(1.0, (int)exponent[i] - 6);
+    }
+}
+
+static int NAME(rows_bisected)(const Rows *rows, const NAME(Part) *const *parts, int64_t count, int64_t slots) {
+    NAME(Work) work;
+    if (!NAME(rows_workspace)(slots, &work)) return NO_MEMORY;
+    const C *context = (const C *)rows->context;
+    int64_t next = 0, before = 0;
+    for (int64_t p = 0; p < count && next < rows->count; p++) {
+        const NAME(Part) *part = parts[p];
+        if (!part->active) continue;
+        int64_t first = next, filled = 0;
+        while (next < rows->count && rows->chosen[next] < before + part->targets) {
+            int64_t t = rows->chosen[next] - before, at[32], end = part->width, axis;
+            for (axis = part->axes - 1; axis >= 0; axis--) {
+                end -= part->counts[axis];
+                at[axis] = end + t % part->counts[axis];
+                t /= part->counts[axis];
+            }
+            work.near[filled] = work.near[BLOCK + filled] = 1.0f;
+            int64_t place = 0;
+            for (int64_t s = 0; s <= part->active; s++) {
+                place = 0;
+                for (axis = 0; axis < part->axes; axis++) place += part->places[s * part->width + at[axis]];
+                if (s < part->active) work.fine[s * BLOCK + filled] = context[place];
+            }
+            for (int group = 0; group < 2; group++) {
+                const int64_t *chosen = group ? part->outer : part->inner, many = group ? part->outer_count : part->inner_count;
+                for (int64_t c = 0; c < many; c++) {
+                    int64_t there = 0;
+                    for (axis = 0; axis < part->axes; axis++) there += part->places[chosen[c] * part->width + at[axis]];
+                    work.near[group * BLOCK + filled] += rows->errors[there];
+                }
+            }
+            rows->place[next++] = place;
+            if (rows->has_level) work.level[filled] = rows->levels[place];
+            if (++filled == BLOCK) {
+                NAME(rows_block)(rows, &work, part->kind, part->active, part->slots, first, filled);
+                first = next, filled = 0;
+            }
+        }
+        if (filled) NAME(rows_block)(rows, &work, part->kind, part->active, part->slots, first, filled);
+        before += part->targets;
+    }
+    free(work.all);
+    return 1;
+}
+
+static int NAME(rows_scanned)(const Rows *rows, const NAME(Wave) *wave) {
+    NAME(Work) work;
+    if (!NAME(rows_workspace)(wave->slots, &work)) return NO_MEMORY;
+    Chunk chunk = {0};
+    chunk.context = (void *)rows->context, chunk.errors = (float *)rows->errors;
+    int64_t skipped = wave->end_count > 1 ? wave->ends[1] : 0;
+    int32_t index[BLOCK];
+    for (int64_t first = 0; first < rows->count; first += BLOCK) {
+        int64_t some = least(BLOCK, rows->count - first);
+        for (int64_t i = 0; i < some; i++) {
+            index[i] = wave->order[skipped + rows->chosen[first + i]];
+            rows->place[first + i] = index[i];
+            if (rows->has_level) work.level[i] = rows->levels[index[i]];
+        }
+        NAME(around)(&chunk, wave, index, some, 0, &work);
+        NAME(rows_block)(rows, &work, 1, wave->slots, NULL, first, some);
+    }
+    free(work.all);
+    return 1;
+}
+
+static int NAME(rows_along)(const Rows *rows, int64_t columns, int64_t segments) {
+    /* Of a signal (length, columns, segments), whose first index has no neighbours. */
+    NAME(Work) work;
+    if (!NAME(rows_workspace)(SIGNAL_LAGS + columns, &work)) return NO_MEMORY;
+    const C *context = (const C *)rows->context;
+    int64_t row_size = columns * segments, next = 0;
+    while (next < rows->count) {
+        int64_t first = next, filled = 0, pass = rows->chosen[next] / segments, t = 1 + pass / columns, c = pass % columns;
+        for (; filled < BLOCK && next < rows->count && rows->chosen[next] / segments == pass; filled++, next++) {
+            int64_t place = t * row_size + c * segments + rows->chosen[next] % segments, own = place - row_size;
+            int64_t column = place - t * row_size, other;
+            float inner = 1.0f, outer = 1.0f;
+            for (int64_t back = most(0, t - 2); back < t; back++) inner += rows->errors[back * row_size + column];
+            for (int64_t k = 0; k < SIGNAL_LAGS; k++) work.fine[k * BLOCK + filled] = context[most(t - 1 - k, 0) * row_size + column];
+            for (int64_t j = 0; j < c; j++) {
+                other = place + (j - c) * segments;
+                outer += rows->errors[other];
+                work.fine[(SIGNAL_LAGS + j) * BLOCK + filled] = (context[other] - context[other - row_size]) + context[own];
+            }
+            work.near[filled] = inner, work.near[BLOCK + filled] = outer;
+            rows->place[next] = place;
+        }
+        NAME(rows_block)(rows, &work, 1 + c + (t >= SIGNAL_START ? columns : 0), SIGNAL_LAGS + c, NULL, first, filled);
+    }
+    free(work.all);
+    return 1;
 }
 #undef SIGNAL_LAGS
 #undef SIGNAL_START

@@ -19,20 +19,23 @@ API int64_t aezip_ans_run(uint32_t *states, int64_t lanes, const uint32_t *looku
     return at;
 }
 
-API int64_t aezip_ans_push(uint64_t *states, int64_t lanes, const uint64_t *frequency, const uint64_t *start, int64_t count,
-                           uint16_t *out) {
-    /* Encode symbols backwards; return how many words were written to the end of `out`, in reading order. */
-    int64_t at = count;
-    for (int64_t first = (count - 1) / lanes * lanes; first >= 0; first -= lanes) {
-        for (int64_t lane = least(lanes, count - first) - 1; lane >= 0; lane--) {
-            uint64_t f = frequency[first + lane], state = states[lane];
-            if (state >= f << 20) {
-                out[--at] = (uint16_t)state;
-                state >>= 16;
+API int64_t aezip_ans_push(uint64_t *states, int64_t lanes, const uint16_t *frequency, const uint16_t *start, const int64_t *ends,
+                           int64_t passes, uint16_t *out) {
+    /* Encode passes backwards, which end at `ends`; return how many words were written to the end of `out`, in reading order. */
+    int64_t count = passes ? ends[passes - 1] : 0, at = count;
+    for (int64_t pass = passes - 1; pass >= 0; pass--) {
+        int64_t begin = pass ? ends[pass - 1] : 0, end = ends[pass];
+        for (int64_t first = begin + (end - begin - 1) / lanes * lanes; first >= begin; first -= lanes) {
+            for (int64_t lane = least(lanes, end - first) - 1; lane >= 0; lane--) {
+                uint64_t f = frequency[first + lane], state = states[lane];
+                if (state >= f << 20) {
+                    out[--at] = (uint16_t)state;
+                    state >>= 16;
+                }
+                /* states stay below 2**32: the shorter division is much faster */
+                uint32_t by = f ? (uint32_t)f : 1u, over = (uint32_t)state / by, rest = (uint32_t)state % by;
+                states[lane] = ((uint64_t)over << 12) + rest + start[first + lane];
             }
-            /* states stay below 2**32: the shorter division is much faster */
-            uint32_t by = f ? (uint32_t)f : 1u, over = (uint32_t)state / by, rest = (uint32_t)state % by;
-            states[lane] = ((uint64_t)over << 12) + rest + start[first + lane];
         }
     }
     return count - at;

@@ -42,6 +42,11 @@ static int64_t SET(any_predict)(int64_t types, const Net *net, const void *conte
     return OF_TYPES(predict, net, context, errors, levels, part, start, stop, index, run);
 }
 
+static int64_t SET(any_bisect)(int64_t types, const Net *net, Coder *coder, int decoding, const Chunk *chunk, const uint8_t *levels,
+                               const void *parts, int64_t count, int64_t longest, const Run *buffers) {
+    return OF_TYPES(bisect, net, coder, decoding, chunk, levels, parts, count, longest, buffers);
+}
+
 static int64_t SET(any_scan)(int64_t types, const Net *net, Coder *coder, int decoding, const Chunk *chunk, const void *wave,
                              const uint8_t *levels, const Run *buffers) {
     return OF_TYPES(scan, net, coder, decoding, chunk, wave, levels, buffers);
@@ -50,5 +55,11 @@ static int64_t SET(any_scan)(int64_t types, const Net *net, Coder *coder, int de
 static int64_t SET(any_series)(int64_t types, const Net *net, Coder *coder, int decoding, const Chunk *chunk, int64_t length,
                                int64_t columns, int64_t segments, const int32_t *index, const Run *buffers) {
     return OF_TYPES(series, net, coder, decoding, chunk, length, columns, segments, index, buffers);
+}
+
+static int64_t SET(any_rows)(int64_t types, const Rows *rows, int64_t way, const void *parts, int64_t count, int64_t slots) {
+    if (way == 0) return OF_TYPES(rows_bisected, rows, parts, count, slots);
+    if (way == 1) return OF_TYPES(rows_scanned, rows, parts);
+    return OF_TYPES(rows_along, rows, count, slots);
 }
 #undef OF_TYPES

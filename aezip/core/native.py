@@ -25,14 +25,16 @@ SET = "AEZIP_INSTRUCTION_SET"  # in the environment: 1 plain, 2 AVX2, 3 AVX-512;
 _P, _N = ctypes.c_void_p, ctypes.c_int64
 _SIGNATURES: dict[str, tuple[Any, ...]] = {
     "ans_run": (_P, _N, _P, _P, _N, _P, _N, _N, _P),
-    "ans_push": (_P, _N, _P, _P, _N, _P),
+    "ans_push": (_P, _N, _P, _P, _P, _N, _P),
     "ranks_of": (_P, _N, _N, _P, _N, _P, _P),
     "values_of": (_P, _P, _N, _N, _P, _N, _P),
     "counting_sort": (_P, _N, _P, _P),
     "lines": (_P, _N, _P, _N, _P, _N, _P),
     "through": (_N, _P, _N, _P, _P, _P, _N),
     "predict": (_N, _P, _P, _P, _P, _P, _N, _N, _P, _P),
+    "bisect": (_N, _P, _P, _N, _P, _P, _P, _N, _N, _P),
     "scan": (_N, _P, _P, _N, _P, _P, _P, _P),
+    "rows": (_N, _P, _N, _P, _N, _N),
     "series": (_N, _P, _P, _N, _P, _N, _N, _N, _P, _P),
     "log2": (_P, _P),
     "sets": (),
@@ -137,6 +139,6 @@ def call(name: str, *arguments: int) -> int:
         If it could have no memory.
     """
     found = int(getattr(_library(), f"aezip_{name}")(*arguments))
-    if found == -2 and name in ("predict", "scan", "series"):
+    if found == -2 and name in ("predict", "bisect", "scan", "series", "rows"):
         raise MemoryError
     return found

@@ -25,14 +25,13 @@ import numpy.typing as npt
 from aezip.core import native as kernels
 from aezip.core.errors import CorruptFile
 from aezip.core.native import address
-from aezip.core.types import U8, U16, U32
+from aezip.core.types import U8, U16, U32, Int64
 
 PRECISION = 12
 TOTAL = 1 << PRECISION
 LOWER = 1 << 16
 MAX_LANES = 2048
 _TAIL_LANES = 16
-_ENOUGH = 256  # symbols of a pass from which a compiled loop pays
 _ENDLESS = 1 << 62  # symbols left in the last part
 _HEADER = 8  # bytes: u16 main lanes, u16 tail lanes, u32 symbols of the main part
 
@@ -65,7 +64,7 @@ class Tables:
         self.frequencies = frequencies
         self.starts = np.cumsum(frequencies, axis=1) - frequencies
         # as the encoder takes them
-        self.coding = tuple(part.ravel().astype(np.uint64) for part in (frequencies, self.starts))
+        self.coding = tuple(part.ravel().astype(np.uint16) for part in (frequencies, self.starts))
         self._lookup: U32 | None = None
         peak = frequencies.argmax(axis=1)
         sure = frequencies[np.arange(len(peak)), peak] == TOTAL
@@ -109,34 +108,31 @@ def _split(count: int, bits: float) -> tuple[int, int, int]:
 class _Part:
     """One run of the coder over consecutive steps; encodes backwards."""
 
-    def __init__(self, tables: Tables, states: npt.NDArray[np.uint64], total: int) -> None:
-        self.tables = tables
+    def __init__(self, states: npt.NDArray[np.uint64], total: int) -> None:
         self.states = states
         self.total = total
         self.blocks: list[U16] = []
 
-    def push(self, symbols: npt.NDArray[np.int64], contexts: npt.NDArray[np.int64]) -> None:
+    def push(self, frequency: U16, start: U16, ends: Int64) -> None:
+        """Encode passes, the last first; `ends`: where each ends."""
         lanes = len(self.states)
-        width = self.tables.frequencies.shape[1]
-        index = contexts * width + symbols
-        frequency, start = (part[index] for part in self.tables.coding)
-        if len(index) >= _ENOUGH and kernels.available(self.total):
-            out = np.empty(len(index), np.uint16)
+        if kernels.available(self.total):
+            out = np.empty(len(frequency), np.uint16)
             count = kernels.call(
-                "ans_push", address(self.states, "u8"), lanes, address(frequency, "u8"), address(start, "u8"), len(index),
-                address(out, "u2"),
+                "ans_push", address(self.states, "u8"), lanes, address(frequency, "u2"), address(start, "u2"),
+                address(ends, "i8"), len(ends), address(out, "u2"),
             )  # fmt: skip
             self.blocks.append(out[len(out) - count :].copy())
             return
-        first = (len(index) - 1) // lanes * lanes
-        for at in range(first, -1, -lanes):
-            f = frequency[at : at + lanes]
-            state = self.states[: len(f)]
-            full = state >= (f << np.uint64(32 - PRECISION))
-            if full.any():
-                self.blocks.append((state[full] & np.uint64(0xFFFF)).astype(np.uint16))
-                state[full] >>= np.uint64(16)
-            state[:] = ((state // f) << np.uint64(PRECISION)) + state % f + start[at : at + lanes]
+        for begin, end in zip([0, *ends[:-1]][::-1], ends[::-1], strict=True):
+            for at in range(begin + (end - begin - 1) // lanes * lanes, begin - 1, -lanes):
+                f = frequency[at : min(at + lanes, end)].astype(np.uint64)
+                state = self.states[: len(f)]
+                full = state >= (f << np.uint64(32 - PRECISION))
+                if full.any():
+                    self.blocks.append((state[full] & np.uint64(0xFFFF)).astype(np.uint16))
+                    state[full] >>= np.uint64(16)
+                state[:] = ((state // f) << np.uint64(PRECISION)) + state % f + start[at : at + len(f)].astype(np.uint64)
 
     def words(self) -> U16:
         """Return the final states followed by the blocks as the decoder reads."""
@@ -161,60 +157,62 @@ def _pack_states(states: npt.NDArray[np.uint64]) -> U16:
     return np.frombuffer(low + b"".join(packed), "<u2").astype(np.uint16)
 
 
-def encode(tables: Tables, passes: list[tuple[npt.NDArray[np.integer], npt.NDArray[np.integer]]]) -> bytes:
+def encode(
+    tables: Tables,
+    passes: list[tuple[npt.NDArray[np.integer], npt.NDArray[np.integer]]],
+    ends: list[Int64 | None] | None = None,
+) -> bytes:
     """Encode passes of (symbols, contexts), each 1-D and of equal length.
+
+    Parameters
+    ----------
+    ends
+        For each item of `passes` that is several passes, where those end; None: it is one.
 
     Returns
     -------
     bytes
         Header, the lanes' states and the 16-bit words; the number of symbols is not stored.
     """
+    if not passes:
+        return b""
+    symbols, contexts = (np.concatenate(part).astype(np.int64) for part in zip(*passes, strict=True))
+    stops = _stops([len(s) for s, _ in passes], ends)
     if tables.any_certain:
-        open_ = [tables.certain[c] < 0 for _, c in passes]
-        passes = [(s[o], c[o]) for (s, c), o in zip(passes, open_, strict=True)]
-    passes = [(s, c) for s, c in passes if len(s)]
-    count = sum(len(s) for s, _ in passes)
+        open_ = tables.certain[contexts] < 0
+        stops = np.concatenate([[0], np.cumsum(open_)])[stops]
+        symbols, contexts = symbols[open_], contexts[open_]
+    count = len(symbols)
     if not count:
         return b""
-    bits = tables.bits(*(np.concatenate(part) for part in zip(*passes, strict=True)))
+    bits = tables.bits(symbols, contexts)
+    frequency, start = (part[contexts * tables.frequencies.shape[1] + symbols] for part in tables.coding)
     lanes, tail_lanes, main = _split(count, bits)
-    head, tail = _cut(passes, main)
-    part = _Part(tables, np.full(tail_lanes, LOWER, np.uint64), count)
-    for symbols, contexts in reversed(tail):
-        part.push(symbols, contexts)
-    words = part.words()
+
+    def tail(begin: int) -> U16:
+        part = _Part(np.full(tail_lanes, LOWER, np.uint64), count)
+        part.push(frequency[begin:], start[begin:], np.unique(stops[stops > begin]) - begin)
+        return part.words()
+
+    words = tail(main)
     if main and len(words) < lanes:  # too few words to start the lanes from: one part only
-        main = 0
-        part = _Part(tables, np.full(tail_lanes, LOWER, np.uint64), count)
-        for symbols, contexts in reversed(_cut(passes, 0)[1]):
-            part.push(symbols, contexts)
-        words = part.words()
+        main, words = 0, tail(0)
     if main:
-        part = _Part(tables, words[:lanes].astype(np.uint64) + np.uint64(LOWER), count)
-        for symbols, contexts in reversed(head):
-            part.push(symbols, contexts)
+        part = _Part(words[:lanes].astype(np.uint64) + np.uint64(LOWER), count)
+        inside = np.unique(np.append(stops[(stops > 0) & (stops < main)], main))
+        part.push(frequency[:main], start[:main], inside.astype(np.int64))
         words = np.concatenate([part.words(), words[lanes:]])
     header = np.array([lanes if main else 0, tail_lanes], "<u2").tobytes()
     return header + np.array([main], "<u4").tobytes() + words.astype("<u2").tobytes()
 
 
-def _cut(
-    passes: list[tuple[npt.NDArray[np.integer], npt.NDArray[np.integer]]], main: int
-) -> tuple[
-    list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]],
-    list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]],
-]:
-    """Split the passes after `main` symbols, cutting one pass in two if need be."""
-    head, tail = [], []
-    for symbols, contexts in passes:
-        s, c = symbols.astype(np.int64), contexts.astype(np.int64)
-        at = min(max(main, 0), len(s))
-        main -= len(s)
-        if at:
-            head.append((s[:at], c[:at]))
-        if at < len(s):
-            tail.append((s[at:], c[at:]))
-    return head, tail
+def _stops(lengths: list[int], ends: list[Int64 | None] | None) -> Int64:
+    """Return where the passes end, counted through."""
+    before = np.cumsum([0, *lengths])
+    if ends is None:
+        return before[1:]
+    parts = ([b + n] if e is None else b + e for b, n, e in zip(before, lengths, ends, strict=False))
+    return np.concatenate([np.asarray(part, np.int64) for part in parts])
 
 
 class Decoder:

@@ -69,12 +69,13 @@ def contexts(level: U8, fraction: npt.NDArray[np.integer] | None, fraction_bits:
 
 @dataclass(frozen=True)
 class Split:
-    """One pass of values split into what is entropy-coded and what is stored plainly."""
+    """One pass of values, or several, split into what is entropy-coded and what is stored plainly."""
 
     high: npt.NDArray[np.signedinteger]
     contexts: npt.NDArray[np.integer]
     low: npt.NDArray[np.signedinteger]
     shifts: U8 | None  # None: no value of this pass has low bits
+    ends: Int64 | None = None  # where passes end, if these are several
 
     @property
     def symbols(self) -> U8:
@@ -83,15 +84,15 @@ class Split:
         return np.where((folded >= ESCAPE) | (folded < 0), ESCAPE, folded).astype(np.uint8)
 
 
-def split(value: Int64, level: U8, context: npt.NDArray[np.integer]) -> Split:
-    """Split values, int64, shape (n,), by their levels."""
+def split(value: Int64, level: U8, context: npt.NDArray[np.integer], ends: Int64 | None = None) -> Split:
+    """Split values, int64, shape (n,), by their levels; `ends`: where passes end, if they are several."""
     if len(level) and int(level.max()) >= SHIFT_FROM:
         shift = SHIFTS[level]
         high = (value + ((1 << shift) >> 1)) >> shift
         low = value + ((1 << shift) >> 1) - (high << shift)
     else:
         shift, high, low = None, value, np.zeros(0, np.int64)
-    return Split(_narrow(high), context, _narrow(low), None if shift is None else shift.astype(np.uint8))
+    return Split(_narrow(high), context, _narrow(low), None if shift is None else shift.astype(np.uint8), ends)
 
 
 def _narrow(value: Int64) -> npt.NDArray[np.signedinteger]:
@@ -231,7 +232,7 @@ def encode(tables: ans.Tables, passes: list[Split]) -> bytes:
         symbols[tables.frequencies[part.contexts, symbols] == 0] = ESCAPE
         coded_passes.append((symbols, part.contexts))
         escapes_of.append(part.high[symbols == ESCAPE])
-    coded = ans.encode(tables, coded_passes)
+    coded = ans.encode(tables, coded_passes, [part.ends for part in passes])
     shifted = [(p.low, p.shifts) for p in passes if p.shifts is not None]
     low = pack_low(*map(np.concatenate, zip(*shifted, strict=True))) if shifted else b""
     escapes = pack_integers(np.concatenate(escapes_of or [np.zeros(0, np.int64)]))

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from aezip.array.layout import Piece
+from aezip.core.parallel import ordered
 from aezip.plans.context import builtin as builtins
 from aezip.plans.context.bisection import Order
 from aezip.plans.context.plan import way_name
@@ -24,6 +25,8 @@ from .sample import Sample
 
 CLOSE = 1.15  # of built-in networks: how much larger one may be on a part of the sample to be the best on all
 SURE = 3  # ways that are compared on all
+CLOSER = 1.05  # how much larger one may be on all to be compared with linear parts fitted
+CLOSER_UNTRAINED = 1.02  # the same where nothing is trained: what is fitted is what is stored, and fitting is half of the time
 LEAST = 200  # bytes that a plan takes for a built-in network to be looked at
 CLOSE_PLAIN = 1.3  # how much larger than a plan without a network one may seem on a part of the sample to be tried on all
 SMALL_NETWORK = 40_000  # bytes up to which a small network of its own may be better than a built-in one trained on
@@ -97,6 +100,7 @@ def look(sample: Sample) -> Refined | None:
     ways += [Way((), scan) for scan in scans(sample.crop.x.shape)]
     signals = series_for(sample.crop.x.shape)
     ways += [Way((), (), beside) for s in signals for beside in ((False, True) if s.columns is not None else (True,))]
+    _side_by_side(sample, [(grids[0], way) for way in ways], final=False, fit=False)
     done = _made(_looked_at(sample, grids[0], way) for way in ways)
     if len(grids) > 1 and done:
         ranked = [way_of(r) for r in sorted(done, key=lambda r: r.size)]
@@ -109,7 +113,7 @@ def look(sample: Sample) -> Refined | None:
 
 
 def _sure(sample: Sample, done: list[Refined]) -> Refined | None:
-    """Return the best context plan; where built-in networks are close, by all of the sample, linear parts fitted.
+    """Return the best context plan; where built-in networks are close, by all of the sample, then with linear parts fitted.
 
     What training makes of a network is nearer to that than to the network as it is.
     """
@@ -117,9 +121,14 @@ def _sure(sample: Sample, done: list[Refined]) -> Refined | None:
     close = [r for r in ranked if r.plan.builtin and r.size < CLOSE * ranked[0].size][:SURE]
     if len(close) < 2 or close[0] is not ranked[0]:
         return ranked[0] if ranked else None
-    final = ((as_it_is(sample, r.placed, way_of(r), final=True, fit=True), r) for r in close)
-    sizes = [(made.size, number, r) for number, (made, r) in enumerate(final) if made is not None]
-    return min(sizes)[2] if sizes else ranked[0]
+    for fit, most in ((False, CLOSER if sample.preset.trains else CLOSER_UNTRAINED), (True, 1.0)):
+        _side_by_side(sample, [(r.placed, way_of(r)) for r in close], final=True, fit=fit)
+        final = [(as_it_is(sample, r.placed, way_of(r), final=True, fit=fit), r) for r in close]
+        least = min((made.size for made, _ in final if made is not None), default=0.0)
+        close = [r for made, r in final if made is not None and made.size <= most * least]
+        if len(close) < 2:
+            break
+    return close[0] if close else ranked[0]
 
 
 def _looked_at(sample: Sample, grid: Grid, way: Way) -> Refined | None:
@@ -132,18 +141,41 @@ def _looked_at(sample: Sample, grid: Grid, way: Way) -> Refined | None:
 
 def as_it_is(sample: Sample, grid: Grid, way: Way, *, final: bool = False, fit: bool = False) -> Refined | None:
     """Code the part for trials, or the sample, with a built-in network; None where there is none, or it fails."""
+    key = "built in", id(grid), way, final, fit
 
     def make() -> Refined | None:
-        pieces, share = sample.part(final=final)
-        series = way.series(pieces[0].x.shape)
-        made = context.use(grid, pieces, share, way.order, series=series, scan=way.scan, fit=fit, threads=sample.threads)
+        made = sample.memo.pop(("begun", *key), None) or _used(sample, grid, way, final, fit, sample.threads)
+        if isinstance(made, Exception):
+            raise made
         return made if made is None else sample.note(made)
 
-    key = "built in", id(grid), way, final, fit
     if key not in sample.memo:
         sample.memo[key] = sample.attempt(f"context {way.name}, built in", make, None)
     found: Refined | None = sample.memo[key]
     return found
+
+
+def _used(sample: Sample, grid: Grid, way: Way, final: bool, fit: bool, threads: int) -> Refined | None:
+    pieces, share = sample.part(final=final)
+    series = way.series(pieces[0].x.shape)
+    return context.use(grid, pieces, share, way.order, series=series, scan=way.scan, fit=fit, threads=threads)
+
+
+def _side_by_side(sample: Sample, asked: list[tuple[Grid, Way]], *, final: bool, fit: bool) -> None:
+    """Code with several built-in networks at once; `as_it_is` tells of each, and of what failed, in its turn."""
+    wanted = [one for one in asked if ("built in", id(one[0]), one[1], final, fit) not in sample.memo]
+    if sample.threads < 2 or len(wanted) < 2:
+        return
+
+    def used(one: tuple[Grid, Way]) -> Refined | Exception | None:
+        try:
+            return _used(sample, *one, final, fit, 1)
+        except Exception as error:
+            return error
+
+    sample.part(final=final)  # makes the crop, once
+    for (grid, way), made in zip(wanted, ordered(used, wanted, min(sample.threads, len(wanted))), strict=True):
+        sample.memo["begun", "built in", id(grid), way, final, fit] = made
 
 
 def _spiked(sample: Sample, best: Refined, grid: Grid) -> Refined | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,10 @@ from aezip.core import fixed, native
 from aezip.entropy import ans, residual
 from aezip.entropy.residual import TABLE_LEVELS
 from aezip.plans.columns import recency
-from aezip.plans.context import fast as fast_walk
-from aezip.plans.context import raster, walk
+from aezip.plans.context import bisected, raster, walk
 from aezip.plans.context.net import ContextSizes
+from aezip.plans.context.rows import COLUMNS, Sample, collect
+from aezip.plans.context.walk import Base
 
 NATIVE = Path(aezip.__file__).parent.parent / "native"
 
@@ -44,9 +46,10 @@ def ordered(fast: bool) -> bytes:
     return raster.Wave((0, 1, 2), (9, 20, 70))._order[0].tobytes()
 
 
-def walked(sizes: ContextSizes) -> Callable[[bool], bytes]:
+def walked(sizes: ContextSizes, shape: tuple[int, ...] = (20, 70, 3), workers: int = 1) -> Callable[[bool], bytes]:
     def both(fast: bool) -> bytes:
-        x, net = values((20, 70, 3), 30.0), some_net(sizes)
+        x, net = values(shape, 30.0), some_net(sizes)
+        bisected.prepared.cache_clear()
         found = walk.code(net, x, None, None, 640)
         counts = residual.TableCounts(TABLE_LEVELS)
         for part in found.residual:
@@ -54,27 +57,56 @@ def walked(sizes: ContextSizes) -> Callable[[bool], bytes]:
         tables, _ = residual.tables_from_bytes(counts.to_bytes(), TABLE_LEVELS)
         data = residual.encode(tables, found.residual)
         reader = residual.Decoder(tables, data, fast=fast)
-        assert walk.decode(net, reader, x.shape, None, 640, whole=False).tobytes() == found.value.tobytes()
+        assert walk.decode(net, reader, x.shape, None, 640, whole=False, workers=workers).tobytes() == found.value.tobytes()
         return data
+
+    return both
+
+
+def collected(sizes: ContextSizes, fitted: bool, based: bool = False) -> Callable[[bool], bytes]:
+    """Return what rows to train on are made of: all values, or some, with masked ones."""
+
+    def both(fast: bool) -> bytes:
+        random, shape = np.random.default_rng(1), (20, 30, 9)
+        x = values(shape, 30.0) * (1.0 if sizes.precision == 10 else 1e5)
+        offset = Base(random.integers(-500, 500, shape), random.integers(0, 200, shape).astype(np.uint8)) if based else 640
+        pairs = np.full((sizes.kinds, 2), -1, np.int16)
+        pairs[1:] = (0, 1) if fitted else (-1, -1)
+        whole = None if sizes.spike is None else np.rint(x).astype(np.int64)
+        sample = Sample(x, whole, random.random(shape) < 0.3 if fitted else None, offset)
+        found = collect(sizes, [sample], None, pairs, 3, most=1000 if fitted else None)
+        return b"".join(getattr(found, name).tobytes() for name in COLUMNS)
 
     return both
 
 
 BISECTION = walked(ContextSizes(((0,), (1, 2)), 16, 10))
 WIDE = walked(ContextSizes(((0,), (1, 2)), 16, 20))
+LARGE = walked(ContextSizes(((1,), (0, 2)), 19, 10), (60, 70, 40), 3)  # passes of several runs
 SCAN, SIGNAL = walked(ContextSizes((), 16, 10, scan=(0, 1, 2))), walked(ContextSizes((), 16, 10, columns=3))
 # by function of the extension: what is computed with it, and without
 TWINS: dict[str, tuple[Callable[[bool], bytes], ...]] = {
     "ans_push": (coded,),
     "ans_run": (coded,),
     "counting_sort": (ordered,),
+    "bisect": (BISECTION, WIDE, LARGE),
     "lines": (BISECTION, WIDE),
     "log2": (BISECTION,),  # of every network
-    "predict": (BISECTION, WIDE, walked(ContextSizes(((1,), (0, 2)), 19, 10))),
+    "predict": (LARGE,),
     "ranks_of": (ranked,),
+    "rows": tuple(
+        collected(replace(sizes, precision=precision), fitted, based and not sizes.columns)
+        for sizes in (
+            ContextSizes(((0,), (1, 2)), 16, 10, spike=3),
+            ContextSizes(((1,), (0,), (2,)), 16, 10),
+            ContextSizes((), 16, 10, scan=(1, 2)),
+            ContextSizes((), 16, 10, columns=9),
+        )
+        for precision, fitted, based in ((10, False, True), (20, True, False), (10, True, True))
+    ),
     "scan": (SCAN, walked(ContextSizes((), 7, 20, scan=(0, 1, 2)))),
     "series": (SIGNAL, walked(ContextSizes((), 32, 20, columns=3))),
-    "through": (BISECTION, WIDE),
+    "through": (LARGE,),
     "values_of": (ranked,),
 }
 SETS = {1: "plain", 2: "AVX2", 3: "AVX-512"}
@@ -106,8 +138,6 @@ def test_twins_give_the_same_bits(name: str, instruction_set: int, monkeypatch: 
     called = []
     honest = native.call
     monkeypatch.setattr(native, "call", lambda what, *arguments: (called.append(what), honest(what, *arguments))[1])
-    monkeypatch.setattr(fast_walk, "call", native.call)
-    monkeypatch.setattr(ans, "_ENOUGH", 1)
     try:
         for computed in TWINS[name]:
             found = []

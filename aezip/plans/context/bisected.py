@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +17,13 @@ from aezip.core.native import Struct, address
 from aezip.core.parallel import ahead, pool_of
 from aezip.core.types import Int64
 
-from .bisection import TILE_VALUES, Pass, passes, tiles
-from .fused import ready
-from .net import ContextNet, ContextSizes, error_slots
+from .bisection import TILE_VALUES, Order, Pass, Slot, passes, slots, tiles
+from .fused import Class, ready
+from .net import ContextNet, error_slots
 
 Runs = list[tuple[int, int]]
-Predicted = tuple[npt.NDArray[np.int32], tuple[npt.NDArray[Any], ...]]  # places of a tile's values, its part of the buffers
-Buffers = Callable[[int, int], tuple[npt.NDArray[Any], ...]]  # of so many values from one on, in the order of decoding
+Run = tuple[npt.NDArray[Any], ...]  # total, level, flag, keep, table, symbol and residual of values
+Buffers = Callable[[int, int, int], Run]  # of values from one on up to another, in the order of decoding; for runs of so many
 
 
 def runs(shape: tuple[int, ...]) -> Runs:
@@ -33,76 +36,132 @@ def runs(shape: tuple[int, ...]) -> Runs:
     return found
 
 
-def predictions(
-    net: ContextNet,
-    context: npt.NDArray[Any],
-    errors: npt.NDArray[Any],
-    levels: npt.NDArray[np.uint8],
-    *,
-    level: bool,
-    buffers: Buffers,
-    workers: int,
-) -> Iterator[Predicted]:
-    """Yield each tile with what the network says of it; those of a pass are predicted on several threads.
+class Prepared(NamedTuple):
+    """A pass as compiled loops take it: struct, number of targets, where its runs begin and end, class."""
 
-    What is yielded is to be decoded, and stored, before the next one is asked for.
+    struct: Struct
+    targets: int
+    runs: Runs
+    kind: int
+
+
+@lru_cache(maxsize=8)
+def prepared(order: Order, shape: tuple[int, ...]) -> tuple[tuple[Class, ...], tuple[Prepared, ...], int]:
+    """Return the classes of passes over a chunk, the passes, and the values of the longest run."""
+    every, made, classes = slots(order), [], dict[Class, int]()
+    numbers, outside = _slots(order, every, len(shape)), error_slots(every, len(order))
+    for part in passes(shape, order):
+        active = tuple(part.active(every))
+        kind = classes.setdefault((part.kind, active), len(classes))
+        made.append(_prepared(part, numbers, active, _near(active, outside), kind))
+    return tuple(classes), tuple(made), max((b - a for one in made for a, b in one.runs), default=1)
+
+
+@dataclass
+class Bisection:
+    """A chunk under way: a network and the arrays that loops change.
+
+    Parameters
+    ----------
+    net, level
+        The network, and whether the level of an autoencoder is one of its inputs.
+    context, errors, levels
+        As in `walk.Walk`.
+    coder, decoding, chunk
+        What `through` takes; see `native/context.h`.
+    buffers
+        For all values (encoding), or for those of a run.
     """
-    sizes, shape = net.sizes, context.shape
-    slots, done = _slots(sizes, len(shape)), 0
-    arrays = address(context, context.dtype.str), address(errors, "f4"), address(levels, "u1")
-    with pool_of(workers) as pool:
-        for part in passes(shape, sizes.order):
-            active = tuple(part.active(sizes.slots))
-            types, frozen = ready(net, ((part.kind, active),), context.dtype, level=level)
-            about = _about(part, slots, active, _near(net, active))
 
-            def predicted(
-                run: tuple[int, int], types: int = types, frozen: Struct = frozen, about: Struct = about, done: int = done
-            ) -> Predicted:
-                out, index = buffers(done + run[0], done + run[1]), np.empty(run[1] - run[0], np.int32)
-                buffer = run_struct(out)
-                native.call("predict", types, frozen.address, *arrays, about.address, *run, address(index, "i4"), buffer.address)
-                return index, out
+    net: ContextNet
+    level: bool
+    context: npt.NDArray[Any]
+    errors: npt.NDArray[Any]
+    levels: npt.NDArray[np.uint8]
+    coder: Struct
+    decoding: bool
+    chunk: Struct
+    buffers: Buffers
 
-            wanted = runs(part.target_shape)
-            several = workers > 1 and len(wanted) > 1
-            yield from ahead(predicted, wanted, pool, workers) if several else map(predicted, wanted)
-            done += math.prod(part.target_shape)
+    def walk(self, workers: int) -> bool:
+        """Go over all passes; tell whether the stream held them. Passes of several runs are predicted on several threads."""
+        classes, made, longest = prepared(self.net.sizes.order, self.context.shape)
+        types, frozen = ready(self.net, classes, self.context.dtype, level=self.level)
+        done = 0
+        for several, group in itertools.groupby(made, lambda one: workers > 1 and len(one.runs) > 1):
+            parts = list(group)
+            for one in parts if several else ():
+                if not self._on_threads(types, frozen, one, done, workers):
+                    return False
+                done += one.targets
+            if not several:
+                count = sum(one.targets for one in parts)
+                if not self._at_once(types, frozen, parts, self.buffers(done, done + count, longest), longest):
+                    return False
+                done += count
+        return True
+
+    def _at_once(self, types: int, frozen: Struct, parts: list[Prepared], buffers: Run, longest: int) -> bool:
+        words, run = Struct(*(one.struct.address for one in parts)), run_struct(buffers)
+        return bool(native.call(
+            "bisect", types, frozen.address, self.coder.address, int(self.decoding), self.chunk.address,
+            address(self.levels, "u1"), words.address, len(parts), longest, run.address,
+        ))  # fmt: skip
+
+    def _on_threads(self, types: int, frozen: Struct, one: Prepared, done: int, workers: int) -> bool:
+        """Predict the runs of a pass on several threads; store each before the pass ends."""
+        arrays = address(self.context, self.context.dtype.str), address(self.errors, "f4"), address(self.levels, "u1")
+
+        def predicted(part: tuple[int, int]) -> tuple[npt.NDArray[np.int32], Run]:
+            index = np.empty(part[1] - part[0], np.int32)
+            out = self.buffers(done + part[0], done + part[1], len(index))
+            run = run_struct(out)
+            native.call("predict", types, frozen.address, *arrays, one.struct.address, *part, address(index, "i4"), run.address)
+            return index, out
+
+        with pool_of(workers) as pool:
+            for index, out in ahead(predicted, one.runs, pool, workers):
+                run, where = run_struct(out), address(index, "i4")
+                coder, chunk = self.coder.address, self.chunk.address
+                if not native.call("through", types, coder, int(self.decoding), chunk, where, run.address, len(index)):
+                    return False
+        return True
 
 
-def all_runs(sizes: ContextSizes, shape: tuple[int, ...]) -> Runs:
-    """Return where the tiles of all passes begin and end, in the order of decoding."""
+def all_runs(order: Order, shape: tuple[int, ...]) -> Runs:
+    """Return where the runs of all passes begin and end, in the order of decoding."""
     found, done = [], 0
-    for part in passes(shape, sizes.order):
-        found += [(done + a, done + b) for a, b in runs(part.target_shape)]
-        done += math.prod(part.target_shape)
+    for one in prepared(order, shape)[1]:
+        found += [(done + a, done + b) for a, b in one.runs]
+        done += one.targets
     return found
 
 
-def run_struct(buffers: tuple[npt.NDArray[Any], ...]) -> Struct:
-    """Return total, level, flag, keep, table, symbol and residual of values as loops take them."""
+def run_struct(buffers: Run) -> Struct:
+    """Return buffers as loops take them."""
     return Struct(*zip(buffers, ("i8", "u1", "u1", "u1", "u1", "u1", "i8"), strict=True))
 
 
-def _about(part: Pass, slots: Int64, active: tuple[int, ...], near: tuple[Int64, Int64]) -> Struct:
-    """Return where the neighbours of a pass are, as loops take it: lines of places for each, then for the targets."""
+def _prepared(part: Pass, numbers: Int64, active: tuple[int, ...], near: tuple[Int64, Int64], kind: int) -> Prepared:
+    """Return a pass: lines of places for each neighbour, then for the targets; the rest of what loops know."""
     axes, chosen, counts = _axes(part), np.array(active, np.int64), np.array(part.target_shape, np.int64)
-    width = int(counts.sum())
-    places = np.empty((len(active) + 1, width), np.int64)
+    width, where, total = int(counts.sum()), runs(part.target_shape), math.prod(part.target_shape)
+    places, ends = np.empty((len(active) + 1, width), np.int64), np.array(where, np.int64)
     native.call(
-        "lines", address(slots, "i8"), slots.shape[1], address(chosen, "i8"), len(chosen), address(axes, "i8"), len(axes),
+        "lines", address(numbers, "i8"), numbers.shape[1], address(chosen, "i8"), len(chosen), address(axes, "i8"), len(axes),
         address(places, "i8"),
     )  # fmt: skip
-    arrays = (places, "i8"), (counts, "i8"), (near[0], "i8"), (near[1], "i8")
-    return Struct(*arrays, width, len(counts), len(active), len(near[0]), len(near[1]))
+    arrays = (places, "i8"), (counts, "i8"), (near[0], "i8"), (near[1], "i8"), (ends, "i8")
+    struct = Struct(*arrays, width, len(counts), len(active), len(near[0]), len(near[1]), len(where), kind, total, (chosen, "i8"))
+    return Prepared(struct, total, where, kind)
 
 
-def _slots(sizes: ContextSizes, axes: int) -> Int64:
+def _slots(order: Order, every: tuple[Slot, ...], axes: int) -> Int64:
     """Return the slots as `lines` in `native/recency.h` takes them."""
-    out = np.zeros((max(1, sizes.places), axes + 3), np.int64)
+    out = np.zeros((max(1, len(every)), axes + 3), np.int64)
     out[:, axes + 1] = -1
-    for row, slot in zip(out, sizes.slots, strict=False):
-        row[list(sizes.order[slot.group])] = slot.offset
+    for row, slot in zip(out, every, strict=False):
+        row[list(order[slot.group])] = slot.offset
         row[axes] = slot.group
         if slot.inner is not None:
             row[axes + 1 :] = slot.inner
@@ -123,11 +182,7 @@ def _axes(part: Pass) -> Int64:
     return np.array(rows, np.int64)
 
 
-def _near(net: ContextNet, active: tuple[int, ...]) -> tuple[Int64, Int64]:
+def _near(active: tuple[int, ...], chosen: tuple[list[int], list[int]]) -> tuple[Int64, Int64]:
     """Return where among the active slots those are whose errors count, of the innermost group and of the others."""
-    key = ("near", active)
-    if key not in net.cache:
-        chosen = error_slots(net.sizes.slots, len(net.sizes.order))
-        net.cache[key] = tuple(np.array([active.index(i) for i in some if i in active], np.int64) for some in chosen)
-    found: tuple[Int64, Int64] = net.cache[key]
-    return found
+    first, second = (np.array([active.index(i) for i in some if i in active], np.int64) for some in chosen)
+    return first, second

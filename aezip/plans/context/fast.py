@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from aezip.core import native
 from aezip.core.errors import CorruptFile
 from aezip.core.fixed import FLAG_BINS
-from aezip.core.native import Struct, address, bits, call
+from aezip.core.native import Struct, address, bits
 from aezip.core.types import U8, Int64, Mask
 from aezip.entropy import residual
 
@@ -68,7 +69,7 @@ class Chunk:
         value = np.empty(self.context.size, np.int64)
         given = np.zeros(1), np.zeros(1, np.int64)
         if net.sizes.order:
-            good = self._bisect(net, coder, True, value, given, lambda a, b: _buffers(b - a), workers)
+            good = self._bisect(net, coder, True, value, given, lambda a, b, longest: _buffers(longest), workers)
         else:
             most = self.context.shape[1] if net.sizes.columns else min(scan.RUN, self.context.size)
             good = self._walk(net, coder, True, value, given, _buffers(most))
@@ -86,16 +87,22 @@ class Chunk:
         )
         buffers = _buffers(self.context.size)
         if net.sizes.order:
-            self._bisect(net, _NOTHING, False, value, given, lambda a, b: tuple(part[a:b] for part in buffers), 1)
+            self._bisect(net, _NOTHING, False, value, given, lambda a, b, _: tuple(part[a:b] for part in buffers), 1)
         else:
             self._walk(net, _NOTHING, False, value, given, buffers)
         parts: list[residual.Split] = []
         _, level, flag, keep, table, _, q = buffers
+        if net.sizes.spike is None:
+            ends = np.array([stop for _, stop in self._runs(net)], np.int64)
+            if self.ignore is None:
+                return [residual.split(q, level, table, ends)], self._back(net, value)
+            kept = keep == 1
+            ends = np.concatenate([[0], np.cumsum(kept)])[ends]
+            return [residual.split(q[kept], level[kept], table[kept], ends)], self._back(net, value)
         for start, stop in self._runs(net):
             run = slice(start, stop)
-            if net.sizes.spike is not None:
-                coded = keep[run] > 0
-                parts.append(residual.flags((keep[run] == 2)[coded], flag[run][coded]))
+            coded = keep[run] > 0
+            parts.append(residual.flags((keep[run] == 2)[coded], flag[run][coded]))
             kept = keep[run] == 1
             parts.append(residual.split(q[run][kept], level[run][kept], table[run][kept]))
         return parts, self._back(net, value)
@@ -105,7 +112,7 @@ class Chunk:
         if net.sizes.columns:
             return [(a, a + self.context.shape[1]) for a in range(0, self.context.size, self.context.shape[1])]
         if net.sizes.order:
-            return bisected.all_runs(net.sizes, self.context.shape)
+            return bisected.all_runs(net.sizes.order, self.context.shape)
         return scan.wave(net.sizes.scan, self.context.shape).runs()
 
     def _flat(self, net: ContextNet, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -144,15 +151,8 @@ class Chunk:
     ) -> bool:
         """Walk over the passes of bisection; tell whether the stream held them."""
         chunk, reading = self._arranged(net, value, given), residual.coder(coder)
-        types = 0 if self.context.itemsize == 4 else 2
-        predicted = bisected.predictions(
-            net, self.context, self.errors, self._levels, level=self.level is not None, buffers=buffers, workers=workers
-        )
-        for index, run in predicted:
-            buffer, where = run_struct(run), address(index, "i4")
-            if not call("through", types, reading.address, int(decoding), chunk.address, where, buffer.address, len(index)):
-                return False
-        return True
+        arrays = self.context, self.errors, self._levels
+        return bisected.Bisection(net, self.level is not None, *arrays, reading, decoding, chunk, buffers).walk(workers)
 
     def _walk(
         self, net: ContextNet, coder: tuple[Any, ...], decoding: bool, value: Int64, given: tuple[Any, Int64], buffers: Any
@@ -164,7 +164,7 @@ class Chunk:
             length, segments, columns = self.context.shape
             types, frozen = ready(net, _series_classes(columns), dtype, level=False)
             index = np.arange(segments, dtype=np.int32)
-            good = call(
+            good = native.call(
                 "series", types, frozen.address, reading.address, int(decoding), chunk.address, length, columns, segments,
                 address(index, "i4"), run.address,
             )  # fmt: skip
@@ -174,7 +174,7 @@ class Chunk:
         classes = (0, ()), (1, tuple(range(wave.table.shape[1])))
         types, frozen = ready(net, classes, dtype, level=self.level is not None)
         levels = self._levels
-        return bool(call(
+        return bool(native.call(
             "scan", types, frozen.address, reading.address, int(decoding), chunk.address, wave.compiled.address,
             address(levels, "u1"), run.address,
         ))  # fmt: skip

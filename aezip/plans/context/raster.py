@@ -182,6 +182,12 @@ class Wave:
             return out, ends
         return np.argsort(key, kind="stable").astype(np.int32), ends
 
+    @property
+    def first(self) -> int:
+        """How many values are decoded before all others, without neighbours."""
+        ends = self._order[1]
+        return int(ends[1]) if len(ends) > 1 else 0
+
     @cached_property
     def table(self) -> Int32:
         """Distances to the neighbours in C order, (states, slots): places beyond an edge are moved back to it."""

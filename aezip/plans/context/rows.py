@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from aezip.core import native
 from aezip.core.fixed import EXTRAS, FRACTION_BITS
 from aezip.core.products import by_rows, over_rows
 from aezip.core.types import Float32, Float64, Int64, Mask
@@ -136,7 +137,12 @@ def collect(
             errors = coded[index].errors
         walk.context[...] = np.clip(value, -walk.limit, walk.limit)
         walk.errors[...] = errors
-        _watch(sizes, sample, collector, walk, lambda kind, active: reference_pair(pairs, kind, active))
+        if native.available(walk.context.size):
+            from .seen import take  # compiled
+
+            collector.parts.append(take(sizes, sample, collector.choose, walk, pairs))
+        else:
+            _watch(sizes, sample, collector, walk, lambda kind, active: reference_pair(pairs, kind, active))
     return collector.rows()
 
 
