@@ -9,6 +9,7 @@
 
 #include "common.h"
 #include "entropy.h"
+#include "team.h"
 #include "recency.h"
 #include "walk.h"
 
@@ -82,29 +83,19 @@ API void aezip_use(int64_t set) { chosen = (int)set; }
 
 /* types: 0 float contexts and sums, 1 float contexts and double sums, 2 double both */
 
-API int64_t aezip_through(int64_t types, Coder *coder, int64_t decoding, const Chunk *chunk, const int32_t *index, const Run *run,
-                          int64_t count) {
-    return CALL(any_through, types, coder, (int)decoding, chunk, index, run, count);
-}
-
-API int64_t aezip_predict(int64_t types, const Net *net, const void *context, const float *errors, const uint8_t *levels,
-                          const void *part, int64_t start, int64_t stop, int32_t *index, const Run *run) {
-    return CALL(any_predict, types, net, context, errors, levels, part, start, stop, index, run);
-}
-
 API int64_t aezip_bisect(int64_t types, const Net *net, Coder *coder, int64_t decoding, const Chunk *chunk, const uint8_t *levels,
-                         const void *parts, int64_t count, int64_t longest, const Run *buffers) {
-    return CALL(any_bisect, types, net, coder, (int)decoding, chunk, levels, parts, count, longest, buffers);
+                         const void *parts, int64_t count, int64_t longest, const Run *buffers, int64_t threads) {
+    return CALL(any_bisect, types, net, coder, (int)decoding, chunk, levels, parts, count, longest, buffers, threads);
 }
 
 API int64_t aezip_scan(int64_t types, const Net *net, Coder *coder, int64_t decoding, const Chunk *chunk, const void *wave,
-                       const uint8_t *levels, const Run *buffers) {
-    return CALL(any_scan, types, net, coder, (int)decoding, chunk, wave, levels, buffers);
+                       const uint8_t *levels, const Run *buffers, int64_t threads) {
+    return CALL(any_scan, types, net, coder, (int)decoding, chunk, wave, levels, buffers, threads);
 }
 
 API int64_t aezip_series(int64_t types, const Net *net, Coder *coder, int64_t decoding, const Chunk *chunk, int64_t length,
-                         int64_t columns, int64_t segments, const int32_t *index, const Run *buffers) {
-    return CALL(any_series, types, net, coder, (int)decoding, chunk, length, columns, segments, index, buffers);
+                         int64_t columns, int64_t segments, const int32_t *index, const Run *buffers, int64_t threads) {
+    return CALL(any_series, types, net, coder, (int)decoding, chunk, length, columns, segments, index, buffers, threads);
 }
 
 API int64_t aezip_rows(int64_t types, const Rows *rows, int64_t way, const void *parts, int64_t count, int64_t slots) {

@@ -28,6 +28,20 @@ static int NAME(workspace)(const Net *net, NAME(Work) *work) {
     return 1;
 }
 
+static int NAME(workspaces)(const Net *net, NAME(Work) *works, int64_t count) {
+    /* Make room for each member of a team; tell whether there was. */
+    int good = 1;
+    for (int64_t k = 0; k < count; k++) {
+        works[k].all = NULL;
+        good = good && NAME(workspace)(net, &works[k]);
+    }
+    return good;
+}
+
+static void NAME(let_go)(NAME(Work) *works, int64_t count) {
+    for (int64_t k = 0; k < count; k++) free(works[k].all);
+}
+
 static void NAME(normalize)(C *RESTRICT fine, int64_t active, const int64_t *pair, int64_t precision, C *RESTRICT reference,
                             int64_t *RESTRICT exponent, float *RESTRICT values) {
     /* Turn neighbours (active, BLOCK) in `fine` into inputs; give out the reference and the exponent of the spread. */
@@ -209,45 +223,48 @@ static int NAME(predict_into)(NAME(Work) work, int64_t *base, const Net *net, co
     return 1;
 }
 
-static int NAME(predict)(const Net *net, const C *context, const float *errors, const uint8_t *levels, const NAME(Part) *part,
-                         int64_t start, int64_t stop, int32_t *index, const Run *run) {
-    /* `predict_into` with a workspace of its own. */
-    NAME(Work) work;
-    int64_t *base = malloc(sizeof(int64_t) * (size_t)(part->active + 1));
-    if (!base || !NAME(workspace)(net, &work)) {
-        free(base);
-        return NO_MEMORY;
-    }
-    int good = NAME(predict_into)(work, base, net, context, errors, levels, part, start, stop, index, run);
-    free(work.all);
-    free(base);
-    return good;
+typedef struct {
+    const Net *net;
+    const NAME(Work) *works;
+    const Chunk *chunk;
+    const uint8_t *levels;
+    const NAME(Part) *part;
+    int64_t *bases, start, stop;
+    int32_t *index;
+    Run run;
+} NAME(Bisected);
+
+static void NAME(predict_blocks)(void *given, int64_t member, int64_t first, int64_t last) {
+    const NAME(Bisected) *b = given;
+    int64_t at = first * BLOCK, start = b->start + at, stop = least(b->start + last * BLOCK, b->stop);
+    Run run = run_at(&b->run, at);
+    NAME(predict_into)(b->works[member], b->bases + member * (b->net->slots + 1), b->net, (const C *)b->chunk->context,
+                       b->chunk->errors, b->levels, b->part, start, stop, b->index + at, &run);
 }
 
 static int NAME(bisect)(const Net *net, Coder *coder, int decoding, const Chunk *chunk, const uint8_t *levels,
-                        const NAME(Part) *const *parts, int64_t count, int64_t longest, const Run *buffers) {
-    /* Decode or encode passes of bisection, one after the other; tell whether the stream held them. Encoded runs stay in the
+                        const NAME(Part) *const *parts, int64_t count, int64_t longest, const Run *buffers, int64_t threads) {
+    /* Decode or encode the passes of bisection, one after the other; tell whether the stream held them. Encoded runs stay in the
      * buffers. */
-    NAME(Work) work;
-    int64_t *base = malloc(sizeof(int64_t) * (size_t)(net->slots + 1)), done = 0;
+    NAME(Work) works[MOST_MEMBERS];
+    Team team;
+    gather_team(&team, threads);
+    int64_t *bases = malloc(sizeof(int64_t) * (size_t)((net->slots + 1) * team.members)), done = 0;
     int32_t *index = malloc(sizeof(int32_t) * (size_t)longest);
-    if (!base || !index || !NAME(workspace)(net, &work)) {
-        free(base);
-        free(index);
-        return NO_MEMORY;
-    }
-    int good = 1;
-    for (int64_t p = 0; good && p < count; p++) {
-        for (int64_t r = 0; good && r < parts[p]->run_count; r++) {
+    int good = NAME(workspaces)(net, works, team.members) && bases && index ? 1 : NO_MEMORY;
+    for (int64_t p = 0; good == 1 && p < count; p++) {
+        for (int64_t r = 0; good == 1 && r < parts[p]->run_count; r++) {
             int64_t start = parts[p]->runs[2 * r], stop = parts[p]->runs[2 * r + 1];
-            Run run = run_at(buffers, decoding ? 0 : done + start);
-            NAME(predict_into)(work, base, net, (const C *)chunk->context, chunk->errors, levels, parts[p], start, stop, index, &run);
-            good = NAME(through)(coder, decoding, chunk, 0, index, &run, stop - start);
+            NAME(Bisected) about = {net, works, chunk, levels, parts[p], bases, start, stop, index, {0}};
+            about.run = run_at(buffers, decoding ? 0 : done + start);
+            together(&team, NAME(predict_blocks), &about, (stop - start + BLOCK - 1) / BLOCK);
+            good = NAME(through)(coder, decoding, chunk, 0, index, &about.run, stop - start);
         }
         done += parts[p]->targets;
     }
-    free(work.all);
-    free(base);
+    dismiss_team(&team);
+    NAME(let_go)(works, team.members);
+    free(bases);
     free(index);
     return good;
 }
@@ -295,83 +312,121 @@ static void NAME(around)(const Chunk *chunk, const NAME(Wave) *wave, const int32
     }
 }
 
+typedef struct {
+    const Net *net;
+    const NAME(Work) *works;
+    const Chunk *chunk;
+    const NAME(Wave) *wave;
+    const uint8_t *levels;
+    const int32_t *index;
+    int64_t count, inside, active, kind; /* inside: values that have all neighbours within the chunk, the first ones */
+    Run run;
+} NAME(Scanned);
+
+static void NAME(scan_blocks)(void *given, int64_t member, int64_t first, int64_t last) {
+    const NAME(Scanned) *s = given;
+    const NAME(Work) *work = &s->works[member];
+    for (int64_t i = first * BLOCK; i < least(last * BLOCK, s->count); i += BLOCK) {
+        int64_t some = least(BLOCK, s->count - i);
+        if (s->active) NAME(around)(s->chunk, s->wave, s->index + i, some, i + some <= s->inside, work);
+        if (s->net->has_level)
+            for (int64_t j = 0; j < some; j++) work->level[j] = s->levels[s->index[i + j]];
+        NAME(block)(s->net, work, s->kind, s->active, some, s->run.total + i, s->run.level + i, s->run.flag + i);
+    }
+}
+
 static int NAME(scan)(const Net *net, Coder *coder, int decoding, const Chunk *chunk, const NAME(Wave) *wave, const uint8_t *levels,
-                      const Run *buffers) {
+                      const Run *buffers, int64_t threads) {
     /* Decode or encode a chunk in raster order; tell whether the stream held it. With one place in the buffers for each value, all
      * runs stay in them, in the order of decoding. */
-    NAME(Work) work;
-    if (!NAME(workspace)(net, &work)) return NO_MEMORY;
-    for (int i = 0; i < 2 * BLOCK; i++) work.near[i] = 1.0f;
+    NAME(Work) works[MOST_MEMBERS];
+    Team team;
+    gather_team(&team, threads);
+    int good = NAME(workspaces)(net, works, team.members) ? 1 : NO_MEMORY;
+    for (int64_t k = 0; good == 1 && k < team.members; k++)
+        for (int i = 0; i < 2 * BLOCK; i++) works[k].near[i] = 1.0f;
     int64_t start = 0;
-    int good = 1;
-    for (int64_t number = 0; good && number < wave->end_count; number += 2) {
-        int64_t active = number ? wave->slots : 0, middle = wave->ends[number], end = wave->ends[number + 1];
-        for (int64_t a = start; good && a < end; a += wave->longest) {
+    for (int64_t number = 0; good == 1 && number < wave->end_count; number += 2) {
+        int64_t middle = wave->ends[number], end = wave->ends[number + 1];
+        for (int64_t a = start; good == 1 && a < end; a += wave->longest) {
             int64_t count = least(end - a, wave->longest);
-            const int32_t *index = wave->order + a;
-            Run run = run_at(buffers, decoding ? 0 : a);
-            for (int64_t i = 0; i < count; i += BLOCK) {
-                int64_t some = least(BLOCK, count - i);
-                if (active) NAME(around)(chunk, wave, index + i, some, a + i + some <= middle, &work);
-                if (net->has_level)
-                    for (int64_t j = 0; j < some; j++) work.level[j] = levels[index[i + j]];
-                NAME(block)(net, &work, number ? 1 : 0, active, some, run.total + i, run.level + i, run.flag + i);
-            }
-            good = NAME(through)(coder, decoding, chunk, 0, index, &run, count);
+            NAME(Scanned) about = {net, works, chunk, wave, levels, wave->order + a, count, middle - a, number ? wave->slots : 0,
+                                   number ? 1 : 0, {0}};
+            about.run = run_at(buffers, decoding ? 0 : a);
+            together(&team, NAME(scan_blocks), &about, (count + BLOCK - 1) / BLOCK);
+            good = NAME(through)(coder, decoding, chunk, 0, about.index, &about.run, count);
         }
         start = end;
     }
-    free(work.all);
+    dismiss_team(&team);
+    NAME(let_go)(works, team.members);
     return good;
 }
 
 #define SIGNAL_LAGS 32 /* as in `signal` */
 #define SIGNAL_START 8
 
-static int NAME(series)(const Net *net, Coder *coder, int decoding, const Chunk *chunk, int64_t length, int64_t columns,
-                        int64_t segments, const int32_t *index, const Run *buffers) {
-    /* Decode or encode a signal (length, columns, segments), as `scan` does; `index` counts segments. */
-    NAME(Work) work;
-    if (!NAME(workspace)(net, &work)) return NO_MEMORY;
-    const C *context = (const C *)chunk->context;
-    const float *errors = chunk->errors;
-    int64_t row_size = columns * segments;
-    int good = 1;
-    for (int64_t t = 0; good && t < length; t++)
-        for (int64_t c = 0; good && c < columns; c++) {
-            int64_t at = (t * columns + c) * segments, active = t ? SIGNAL_LAGS + c : 0;
-            int64_t kind = t ? 1 + c + (t >= SIGNAL_START ? columns : 0) : 0;
-            Run run = run_at(buffers, decoding ? 0 : at);
-            for (int64_t i = 0; i < segments; i += BLOCK) {
-                int64_t size = least(BLOCK, segments - i);
-                float *inner = work.near, *outer = work.near + BLOCK;
-                for (int64_t k = 0; k < size; k++) inner[k] = outer[k] = 1.0f;
-                for (int64_t back = most(0, t - 2); back < t; back++) {
-                    const float *from = errors + back * row_size + c * segments + i;
-                    for (int64_t k = 0; k < size; k++) inner[k] += from[k];
-                }
-                for (int64_t j = 0; j < c; j++) {
-                    const float *from = errors + t * row_size + j * segments + i;
-                    for (int64_t k = 0; k < size; k++) outer[k] += from[k];
-                }
-                if (t) {
-                    for (int64_t k = 0; k < SIGNAL_LAGS; k++) {
-                        C *row = work.fine + k * BLOCK;
-                        const C *from = context + most(t - 1 - k, 0) * row_size + c * segments + i;
-                        for (int64_t m = 0; m < size; m++) row[m] = from[m];
-                    }
-                    const C *own = context + (t - 1) * row_size + c * segments + i;
-                    for (int64_t j = 0; j < c; j++) {
-                        C *row = work.fine + (SIGNAL_LAGS + j) * BLOCK;
-                        const C *now = context + t * row_size + j * segments + i, *then = now - row_size;
-                        for (int64_t m = 0; m < size; m++) row[m] = (now[m] - then[m]) + own[m];
-                    }
-                }
-                NAME(block)(net, &work, kind, active, size, run.total + i, run.level + i, run.flag + i);
-            }
-            good = NAME(through)(coder, decoding, chunk, at, index, &run, segments);
+typedef struct {
+    const Net *net;
+    const NAME(Work) *works;
+    const Chunk *chunk;
+    int64_t t, c, columns, segments;
+    Run run;
+} NAME(Along);
+
+static void NAME(series_blocks)(void *given, int64_t member, int64_t first, int64_t last) {
+    const NAME(Along) *a = given;
+    const NAME(Work) *work = &a->works[member];
+    const C *context = (const C *)a->chunk->context;
+    const float *errors = a->chunk->errors;
+    int64_t t = a->t, c = a->c, segments = a->segments, row_size = a->columns * segments, active = t ? SIGNAL_LAGS + c : 0;
+    int64_t kind = t ? 1 + c + (t >= SIGNAL_START ? a->columns : 0) : 0;
+    float *inner = work->near, *outer = work->near + BLOCK;
+    for (int64_t i = first * BLOCK; i < least(last * BLOCK, segments); i += BLOCK) {
+        int64_t size = least(BLOCK, segments - i);
+        for (int64_t k = 0; k < size; k++) inner[k] = outer[k] = 1.0f;
+        for (int64_t back = most(0, t - 2); back < t; back++) {
+            const float *from = errors + back * row_size + c * segments + i;
+            for (int64_t k = 0; k < size; k++) inner[k] += from[k];
         }
-    free(work.all);
+        for (int64_t j = 0; j < c; j++) {
+            const float *from = errors + t * row_size + j * segments + i;
+            for (int64_t k = 0; k < size; k++) outer[k] += from[k];
+        }
+        if (t) {
+            for (int64_t k = 0; k < SIGNAL_LAGS; k++) {
+                C *row = work->fine + k * BLOCK;
+                const C *from = context + most(t - 1 - k, 0) * row_size + c * segments + i;
+                for (int64_t m = 0; m < size; m++) row[m] = from[m];
+            }
+            const C *own = context + (t - 1) * row_size + c * segments + i;
+            for (int64_t j = 0; j < c; j++) {
+                C *row = work->fine + (SIGNAL_LAGS + j) * BLOCK;
+                const C *now = context + t * row_size + j * segments + i, *then = now - row_size;
+                for (int64_t m = 0; m < size; m++) row[m] = (now[m] - then[m]) + own[m];
+            }
+        }
+        NAME(block)(a->net, work, kind, active, size, a->run.total + i, a->run.level + i, a->run.flag + i);
+    }
+}
+
+static int NAME(series)(const Net *net, Coder *coder, int decoding, const Chunk *chunk, int64_t length, int64_t columns,
+                        int64_t segments, const int32_t *index, const Run *buffers, int64_t threads) {
+    /* Decode or encode a signal (length, columns, segments), as `scan` does; `index` counts segments. */
+    NAME(Work) works[MOST_MEMBERS];
+    Team team;
+    gather_team(&team, threads);
+    int good = NAME(workspaces)(net, works, team.members) ? 1 : NO_MEMORY;
+    for (int64_t t = 0; good == 1 && t < length; t++)
+        for (int64_t c = 0; good == 1 && c < columns; c++) {
+            int64_t at = (t * columns + c) * segments;
+            NAME(Along) about = {net, works, chunk, t, c, columns, segments, {0}};
+            about.run = run_at(buffers, decoding ? 0 : at);
+            together(&team, NAME(series_blocks), &about, (segments + BLOCK - 1) / BLOCK);
+            good = NAME(through)(coder, decoding, chunk, at, index, &about.run, segments);
+        }
+    dismiss_team(&team);
+    NAME(let_go)(works, team.members);
     return good;
 }
 

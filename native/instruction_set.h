@@ -32,29 +32,19 @@
 #define OF_TYPES(f, ...)                                                                                                       \
     (types == 0 ? JOIN(SET(f), ff)(__VA_ARGS__) : types == 1 ? JOIN(SET(f), fd)(__VA_ARGS__) : JOIN(SET(f), dd)(__VA_ARGS__))
 
-static int64_t SET(any_through)(int64_t types, Coder *coder, int decoding, const Chunk *chunk, const int32_t *index, const Run *run,
-                                int64_t count) {
-    return OF_TYPES(through, coder, decoding, chunk, 0, index, run, count);
-}
-
-static int64_t SET(any_predict)(int64_t types, const Net *net, const void *context, const float *errors, const uint8_t *levels,
-                                const void *part, int64_t start, int64_t stop, int32_t *index, const Run *run) {
-    return OF_TYPES(predict, net, context, errors, levels, part, start, stop, index, run);
-}
-
 static int64_t SET(any_bisect)(int64_t types, const Net *net, Coder *coder, int decoding, const Chunk *chunk, const uint8_t *levels,
-                               const void *parts, int64_t count, int64_t longest, const Run *buffers) {
-    return OF_TYPES(bisect, net, coder, decoding, chunk, levels, parts, count, longest, buffers);
+                               const void *parts, int64_t count, int64_t longest, const Run *buffers, int64_t threads) {
+    return OF_TYPES(bisect, net, coder, decoding, chunk, levels, parts, count, longest, buffers, threads);
 }
 
 static int64_t SET(any_scan)(int64_t types, const Net *net, Coder *coder, int decoding, const Chunk *chunk, const void *wave,
-                             const uint8_t *levels, const Run *buffers) {
-    return OF_TYPES(scan, net, coder, decoding, chunk, wave, levels, buffers);
+                             const uint8_t *levels, const Run *buffers, int64_t threads) {
+    return OF_TYPES(scan, net, coder, decoding, chunk, wave, levels, buffers, threads);
 }
 
 static int64_t SET(any_series)(int64_t types, const Net *net, Coder *coder, int decoding, const Chunk *chunk, int64_t length,
-                               int64_t columns, int64_t segments, const int32_t *index, const Run *buffers) {
-    return OF_TYPES(series, net, coder, decoding, chunk, length, columns, segments, index, buffers);
+                               int64_t columns, int64_t segments, const int32_t *index, const Run *buffers, int64_t threads) {
+    return OF_TYPES(series, net, coder, decoding, chunk, length, columns, segments, index, buffers, threads);
 }
 
 static int64_t SET(any_rows)(int64_t types, const Rows *rows, int64_t way, const void *parts, int64_t count, int64_t slots) {

@@ -418,7 +418,8 @@ class Encoder:
     def _code(self, x: npt.NDArray[Any], classes: npt.NDArray[np.uint8], start: int) -> Coded:
         """Return a chunk's raw streams, the chunk as decoded, and the bytes an ideal entropy coder would need."""
         grid = None if self.grid is None or self.plan.gridless else self.grid.at(start)
-        return self.plan.encode(grid, self._model, self._choice.encoder, x, classes != 0 if classes.any() else None)
+        masked, workers = classes != 0 if classes.any() else None, max(1, self.threads // max(1, self.chunk_count))
+        return self.plan.encode(grid, self._model, self._choice.encoder, x, masked, workers)
 
     def _reported(self, ideal: float) -> dict[str, float | int]:
         """Return what the header says of the errors; the largest one exactly, means to nine digits."""

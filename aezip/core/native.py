@@ -30,12 +30,10 @@ _SIGNATURES: dict[str, tuple[Any, ...]] = {
     "values_of": (_P, _P, _N, _N, _P, _N, _P),
     "counting_sort": (_P, _N, _P, _P),
     "lines": (_P, _N, _P, _N, _P, _N, _P),
-    "through": (_N, _P, _N, _P, _P, _P, _N),
-    "predict": (_N, _P, _P, _P, _P, _P, _N, _N, _P, _P),
-    "bisect": (_N, _P, _P, _N, _P, _P, _P, _N, _N, _P),
-    "scan": (_N, _P, _P, _N, _P, _P, _P, _P),
+    "bisect": (_N, _P, _P, _N, _P, _P, _P, _N, _N, _P, _N),
+    "scan": (_N, _P, _P, _N, _P, _P, _P, _P, _N),
     "rows": (_N, _P, _N, _P, _N, _N),
-    "series": (_N, _P, _P, _N, _P, _N, _N, _N, _P, _P),
+    "series": (_N, _P, _P, _N, _P, _N, _N, _N, _P, _P, _N),
     "log2": (_P, _P),
     "sets": (),
     "use": (_N,),
@@ -138,7 +136,7 @@ def call(name: str, *arguments: int) -> int:
     MemoryError
         If it could have no memory.
     """
-    found = int(getattr(_library(), f"aezip_{name}")(*arguments))
-    if found == -2 and name in ("predict", "bisect", "scan", "series", "rows"):
+    found: int = getattr(_library(), f"aezip_{name}")(*arguments)
+    if found == -2 and name in ("bisect", "scan", "series", "rows"):
         raise MemoryError
     return found

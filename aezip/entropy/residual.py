@@ -73,8 +73,8 @@ class Split:
 
     high: npt.NDArray[np.signedinteger]
     contexts: npt.NDArray[np.integer]
-    low: npt.NDArray[np.signedinteger]
-    shifts: U8 | None  # None: no value of this pass has low bits
+    low: npt.NDArray[np.signedinteger]  # of those values that have low bits
+    shifts: U8 | None  # how many these have; None: no value of this pass has any
     ends: Int64 | None = None  # where passes end, if these are several
 
     @property
@@ -86,13 +86,15 @@ class Split:
 
 def split(value: Int64, level: U8, context: npt.NDArray[np.integer], ends: Int64 | None = None) -> Split:
     """Split values, int64, shape (n,), by their levels; `ends`: where passes end, if they are several."""
-    if len(level) and int(level.max()) >= SHIFT_FROM:
-        shift = SHIFTS[level]
-        high = (value + ((1 << shift) >> 1)) >> shift
-        low = value + ((1 << shift) >> 1) - (high << shift)
-    else:
-        shift, high, low = None, value, np.zeros(0, np.int64)
-    return Split(_narrow(high), context, _narrow(low), None if shift is None else shift.astype(np.uint8), ends)
+    where = np.flatnonzero(level >= SHIFT_FROM)
+    if not len(where):
+        return Split(_narrow(value), context, np.zeros(0, np.int64), None, ends)
+    shift = SHIFTS[level[where]]
+    moved = value[where] + ((1 << shift) >> 1)
+    high = value.copy()
+    high[where] = moved >> shift
+    low = moved - (high[where] << shift)
+    return Split(_narrow(high), context, _narrow(low), shift.astype(np.uint8), ends)
 
 
 def _narrow(value: Int64) -> npt.NDArray[np.signedinteger]:

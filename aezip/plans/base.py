@@ -135,8 +135,11 @@ class Plan(ABC):
         return None
 
     @abstractmethod
-    def encode(self, grid: Grid | None, networks: Any, encoder: Any, x: Array, masked: Mask | None) -> Coded:
-        """Return the streams of a chunk of native plain values, with the encoder half where there are codes."""
+    def encode(self, grid: Grid | None, networks: Any, encoder: Any, x: Array, masked: Mask | None, workers: int = 1) -> Coded:
+        """Return the streams of a chunk of native plain values, with the encoder half where there are codes.
+
+        They are the same on any number of threads (`workers`).
+        """
 
     @abstractmethod
     def decode(
@@ -169,7 +172,7 @@ class WholePlan(Plan):
     def unpack(self, grid: Grid, data: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         """Return the chunk of `shape`."""
 
-    def encode(self, grid: Grid | None, networks: Any, encoder: Any, x: Array, masked: Mask | None) -> Coded:
+    def encode(self, grid: Grid | None, networks: Any, encoder: Any, x: Array, masked: Mask | None, workers: int = 1) -> Coded:
         """Return the stream of a chunk."""
         data, decoded = self.pack(_given(grid), x, masked)
         return Coded({"data": data}, decoded)

@@ -59,7 +59,7 @@ class BytesPlan(Plan):
         """Yield the three forms."""
         return [(cls(*how), None) for how in ((False, False), (True, False), (True, True))]
 
-    def encode(self, grid: Grid | None, networks: Any, encoder: Any, x: Array, masked: Mask | None) -> Coded:
+    def encode(self, grid: Grid | None, networks: Any, encoder: Any, x: Array, masked: Mask | None, workers: int = 1) -> Coded:
         """Return the stream of a chunk."""
         return Coded({"data": self.pack(x)}, x.copy())
 

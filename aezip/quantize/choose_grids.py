@@ -137,6 +137,12 @@ def native_steps(x: npt.NDArray[Any], keep: npt.NDArray[np.bool_], grid: LinearG
     return LinearGrid(step.reshape(shape), offset.reshape(shape), True)
 
 
+def _slope(k: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> float:
+    """Return by how much `y` grows a step of `k`, by least squares."""
+    centered = k - k.mean()
+    return float((centered * y).sum() / (centered * centered).sum())
+
+
 def _spacing(points: npt.NDArray[np.float64], step: float) -> tuple[float, float] | None:
     """Return spacing and offset of evenly spaced points within half a step of all distinct values, if wider than a step."""
     if not 3 <= len(points) <= MOST_POINTS:
@@ -152,7 +158,7 @@ def _spacing(points: npt.NDArray[np.float64], step: float) -> tuple[float, float
             part = points[:count]
             k = np.rint((part - part[0]) / unit)
             if k[-1] > 0:
-                unit = float(np.polyfit(k, part, 1)[0]) if len(np.unique(k)) > 2 else unit
+                unit = _slope(k, part) if k[-1] > 1 else unit
             if count >= len(points) or unit <= 0:
                 break
             count *= 2

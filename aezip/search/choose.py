@@ -5,8 +5,8 @@ Five stages, each for all families of plans in turn:
 
 1. plans of zstd alone: always;
 2. means, levels and tables by feature: where there are values enough, and a grid on which networks can compute;
-3. built-in networks as they are: where nothing is trained (preset instant), or too few bytes are left to pay for a network; then
-   the search ends;
+3. built-in networks as they are: where too few bytes are left to pay for a network, or where nothing is trained (preset instant:
+   then before the tables, which may be left out); then the search ends;
 4. short trainings: which way over the axes, which layout and size, an autoencoder or not;
 5. trainings at full length of what was close; they must beat the best plan without a network.
 
@@ -35,6 +35,7 @@ from .with_codes import choose_with_codes
 __all__ = ["PRESETS", "Choice", "Preset", "Sample", "Wish", "choose", "search", "stages"]
 
 FEWEST = 256  # values: an array smaller than this has no use for a network
+FAR = 0.9  # a built-in network so much smaller than zstd is not reached by tables, which are left out where time counts
 SMALL = 6000  # bytes: no network pays where there is less to save than it costs itself
 TOO_EARLY = "the preset instant trains nothing: use fast, balanced or best for models"
 
@@ -80,10 +81,15 @@ def stages(sample: Sample, found: Found, wish: Wish) -> Iterator[Stage]:
     sample.drop_wide()
     if sample.known < FEWEST or not sample.wholes:
         return
-    yield Stage.STATIC
     if wish.learned_only and not sample.preset.trains:
         raise InvalidInput(TOO_EARLY)
-    if not wish.learned_only and (found.plain.size < SMALL or not sample.preset.trains):
+    if not sample.preset.trains:
+        yield Stage.BUILT_IN
+        if smallest([found.plain, *found.trained]).size > FAR * found.plain.size:
+            yield Stage.STATIC
+        return
+    yield Stage.STATIC
+    if not wish.learned_only and found.plain.size < SMALL:
         yield Stage.BUILT_IN
         return
     yield Stage.SHORT

@@ -27,7 +27,7 @@ from aezip.plans.context.bisection import Order
 from aezip.plans.context.net import BITS, ContextNet, ContextSizes
 from aezip.plans.context.plan import ContextPlan
 from aezip.plans.context.raster import Axes
-from aezip.plans.context.refit import loop, refitted
+from aezip.plans.context.refit import Looped, loop, refitted
 from aezip.plans.context.rows import Sample
 from aezip.plans.context.signal import Series
 from aezip.plans.context.walk import Offset
@@ -208,14 +208,21 @@ def use(
     ready = _samples(grid, pieces, None, series)
     sizes = ContextSizes(order, builtins.HIDDEN, ready.precision, columns, None, scan)
     plan = ContextPlan(sizes, grid.whole, ready.origin, None, series, number)
-    found = _count(plan, grid, pieces, share, builtins.load(number, sizes), None, threads)
+    looped = loop(builtins.load(number, sizes), ready.samples, threads, keep=True)
+    found = _counted(plan, grid, pieces, share, looped)
     if not fit or found.size < WORTH_FITTING:
         return found
-    fitted, _ = refitted(loop(found.model.net, ready.samples, threads), ready.samples, 0, threads, MOST_FITTED)
-    if fitted.net is found.model.net:
+    looped = looped._replace(coded=[replace(part, residual=[]) for part in looped.coded])
+    fitted, _ = refitted(looped, ready.samples, 0, threads, MOST_FITTED, keep=True)
+    if fitted.net is looped.net:
         return found
-    other = _count(plan, grid, pieces, share, fitted.net, None, threads)
-    return min(found, other, key=lambda r: r.size)
+    return min(found, _counted(plan, grid, pieces, share, fitted), key=lambda r: r.size)
+
+
+def _counted(plan: ContextPlan, grid: Grid, pieces: list[Piece], share: float, looped: Looped) -> Refined:
+    """Count the bytes of what a network without an autoencoder made of the sample."""
+    coded = [Coded(np.zeros((0, 0), np.int64), part.residual, np.zeros(0)) for part in looped.coded]
+    return _sized(plan, grid, pieces, share, looped.net, None, coded)
 
 
 def _count(
@@ -233,9 +240,23 @@ def _count(
     base = None if below is None else below.model
 
     def code(piece: Piece) -> Coded:
-        return contextplan.code(plan, grid.at(piece.start), net, base, encoder, piece.x, piece.masked)
+        workers = max(1, threads // len(pieces))
+        return contextplan.code(plan, grid.at(piece.start), net, base, encoder, piece.x, piece.masked, workers)
 
-    coded = list(ordered(code, pieces, min(threads, len(pieces))))
+    return _sized(plan, grid, pieces, share, net, below, list(ordered(code, pieces, min(threads, len(pieces)))), rate)
+
+
+def _sized(
+    plan: ContextPlan,
+    grid: Grid,
+    pieces: list[Piece],
+    share: float,
+    net: ContextNet,
+    below: Below | None,
+    coded: list[Coded],
+    rate: float = 0.0,
+) -> Refined:
+    encoder = None if below is None else below.encoder
     counts = TableCounts(plan.tables)
     for part in coded:
         for split in part.residual:

@@ -26,7 +26,6 @@ from .sample import Sample
 CLOSE = 1.15  # of built-in networks: how much larger one may be on a part of the sample to be the best on all
 SURE = 3  # ways that are compared on all
 CLOSER = 1.05  # how much larger one may be on all to be compared with linear parts fitted
-CLOSER_UNTRAINED = 1.02  # the same where nothing is trained: what is fitted is what is stored, and fitting is half of the time
 LEAST = 200  # bytes that a plan takes for a built-in network to be looked at
 CLOSE_PLAIN = 1.3  # how much larger than a plan without a network one may seem on a part of the sample to be tried on all
 SMALL_NETWORK = 40_000  # bytes up to which a small network of its own may be better than a built-in one trained on
@@ -121,7 +120,7 @@ def _sure(sample: Sample, done: list[Refined]) -> Refined | None:
     close = [r for r in ranked if r.plan.builtin and r.size < CLOSE * ranked[0].size][:SURE]
     if len(close) < 2 or close[0] is not ranked[0]:
         return ranked[0] if ranked else None
-    for fit, most in ((False, CLOSER if sample.preset.trains else CLOSER_UNTRAINED), (True, 1.0)):
+    for fit, most in ((False, CLOSER if sample.preset.trains else 1.0), (True, 1.0)):
         _side_by_side(sample, [(r.placed, way_of(r)) for r in close], final=True, fit=fit)
         final = [(as_it_is(sample, r.placed, way_of(r), final=True, fit=fit), r) for r in close]
         least = min((made.size for made, _ in final if made is not None), default=0.0)

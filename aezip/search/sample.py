@@ -21,6 +21,7 @@ from .presets import PRESETS, Preset
 
 Made = TypeVar("Made")
 AnyChoice = TypeVar("AnyChoice", bound=Choice[Any])
+MIDDLE = 3 << 19  # values of the chunks that networks are compared on where nothing is trained
 WIDEST = 1 << 50  # integers beyond this are left to plans without a network
 
 
@@ -169,19 +170,36 @@ class Sample:
 
     @cached_property
     def crop_share(self) -> float:
-        """What part of all that changes in the chunks changes there (lossless: what part it is, as noise is everywhere)."""
+        """What part of the chunks the crop is."""
+        return self._share(self.crop)
+
+    @cached_property
+    def _middle(self) -> tuple[Piece, float]:
+        """A larger part of a chunk, and what part of the chunks it is: where nothing is trained, that is enough."""
+        piece = crop(self.context_pieces[0], MIDDLE)
+        return piece, self._share(piece)
+
+    def _share(self, part: Piece) -> float:
+        """Return what part of all changes in the chunks is there (lossless: what part it is, as noise is everywhere)."""
+        size = part.x.size / sum(p.x.size for p in self.context_pieces)
         if self.fine is None:
-            return self.crop.x.size / sum(p.x.size for p in self.context_pieces)
-        whole = sum(activity(p.x, p.masked) for p in self.context_pieces)
-        part = activity(self.crop.x, self.crop.masked)
-        size = self.crop.x.size / sum(p.x.size for p in self.context_pieces)
-        return max(size, part / whole) if whole > 0.0 else size
+            return size
+        whole = self._activity
+        return max(size, activity(part.x, part.masked) / whole) if whole > 0.0 else size
+
+    @cached_property
+    def _activity(self) -> float:
+        return sum(activity(p.x, p.masked) for p in self.context_pieces)
 
     def part(self, *, final: bool) -> tuple[list[Piece], float]:
         """Return the sampled chunks, or the part for trials, and values of the array over values there."""
-        pieces = self.context_pieces if final else [self.crop]
         whole = sum(p.x.size for p in self.context_pieces)
-        return pieces, self.values / (whole if final else whole * self.crop_share)
+        if not final:
+            return [self.crop], self.values / (whole * self.crop_share)
+        if self.preset.trains or whole <= MIDDLE:
+            return self.context_pieces, self.values / whole
+        piece, share = self._middle
+        return [piece], self.values / (whole * share)
 
 
 def dropped_out(name: str, error: BaseException) -> tuple[str, float]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from aezip.array.layout import Piece
+from aezip.core.parallel import ordered
 from aezip.plans import registry
 from aezip.plans.base import Plan
 from aezip.quantize.grid import Grid
@@ -17,9 +19,9 @@ from .choice import Choice, Found, smallest
 from .family import Family
 from .sample import Sample, called
 
-HEAD = 1 << 19  # values that all are tried on
+HEAD = 1 << 19  # values that all are tried on; a fourth where nothing is trained
 CLOSE = 1.1  # how much larger than the smallest on these one may be
-MEASURED = 1 << 20  # values that those are measured on
+MEASURED = 1 << 20  # values that those are measured on; a fourth where nothing is trained
 
 
 class Untrained(Family):
@@ -29,7 +31,7 @@ class Untrained(Family):
 
     def untrained(self, sample: Sample, found: Found) -> Sequence[Choice[Plan]]:
         """Return the best of each class, if it is close to the best of all."""
-        small = sample.head(HEAD)
+        small = sample.head(HEAD if sample.preset.trains else HEAD // 4)
         best: dict[type[Plan], Choice[Plan]] = {}
         nothing: list[Choice[Any]] = []
         for plan in registry.PLANS:
@@ -44,7 +46,15 @@ class Untrained(Family):
 
 def proposed(sample: Sample, plan: type[Plan], best: dict[type[Plan], Choice[Plan]], pieces: list[Piece]) -> list[Choice[Any]]:
     """Return what a class of plans proposes, measured on pieces."""
-    return [tried(sample, one, grid, pieces) for one, grid in plan.proposals(sample, best)]
+    options = list(plan.proposals(sample, best))
+    if sample.threads > 1 and len(options) > 1:
+
+        def ready(option: tuple[Plan, Grid | None]) -> None:
+            with suppress(Exception):  # it is told of where it is tried in its turn
+                sample.cost(*option, pieces)
+
+        list(ordered(ready, options, min(sample.threads, len(options))))
+    return [tried(sample, one, grid, pieces) for one, grid in options]
 
 
 def tried(sample: Sample, plan: Plan, grid: Grid | None, pieces: list[Piece]) -> Choice[Plan]:
@@ -55,7 +65,8 @@ def tried(sample: Sample, plan: Plan, grid: Grid | None, pieces: list[Piece]) ->
 
 def measured(sample: Sample, choice: Choice[Plan]) -> Choice[Plan]:
     """Return a plan with the bytes of the whole sample: a part of it may mislead."""
-    pieces = sample.pieces if sum(p.x.size for p in sample.pieces) <= MEASURED else sample.head(MEASURED // 2)
+    most = MEASURED if sample.preset.trains else MEASURED // 4
+    pieces = sample.pieces if sum(p.x.size for p in sample.pieces) <= most else sample.head(most // 2)
 
     def make() -> Choice[Plan]:
         streams = sample.streams(choice.plan, choice.grid, pieces)

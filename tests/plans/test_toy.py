@@ -48,7 +48,7 @@ class Toy(Plan):
     def expected(self, first: int, count: int) -> Any:
         return REST[(first + self.step * np.arange(count)) % len(REST)]
 
-    def encode(self, grid: Grid | None, networks: Any, encoder: Any, x: Array, masked: Mask | None) -> Coded:
+    def encode(self, grid: Grid | None, networks: Any, encoder: Any, x: Array, masked: Mask | None, workers: int = 1) -> Coded:
         assert grid is not None
         k = grid.integers(x).reshape(-1)
         at = np.flatnonzero(k[0] == REST)

@@ -50,7 +50,7 @@ def walked(sizes: ContextSizes, shape: tuple[int, ...] = (20, 70, 3), workers: i
     def both(fast: bool) -> bytes:
         x, net = values(shape, 30.0), some_net(sizes)
         bisected.prepared.cache_clear()
-        found = walk.code(net, x, None, None, 640)
+        found = walk.code(net, x, None, None, 640, workers)
         counts = residual.TableCounts(TABLE_LEVELS)
         for part in found.residual:
             counts.add(part.symbols, part.contexts)
@@ -84,6 +84,10 @@ BISECTION = walked(ContextSizes(((0,), (1, 2)), 16, 10))
 WIDE = walked(ContextSizes(((0,), (1, 2)), 16, 20))
 LARGE = walked(ContextSizes(((1,), (0, 2)), 19, 10), (60, 70, 40), 3)  # passes of several runs
 SCAN, SIGNAL = walked(ContextSizes((), 16, 10, scan=(0, 1, 2))), walked(ContextSizes((), 16, 10, columns=3))
+THREADS = (
+    walked(ContextSizes((), 16, 10, scan=(0, 1, 2)), (40, 90, 30), 3),
+    walked(ContextSizes((), 16, 10, columns=3), (30, 3000, 3), 3),
+)
 # by function of the extension: what is computed with it, and without
 TWINS: dict[str, tuple[Callable[[bool], bytes], ...]] = {
     "ans_push": (coded,),
@@ -92,7 +96,6 @@ TWINS: dict[str, tuple[Callable[[bool], bytes], ...]] = {
     "bisect": (BISECTION, WIDE, LARGE),
     "lines": (BISECTION, WIDE),
     "log2": (BISECTION,),  # of every network
-    "predict": (LARGE,),
     "ranks_of": (ranked,),
     "rows": tuple(
         collected(replace(sizes, precision=precision), fitted, based and not sizes.columns)
@@ -104,9 +107,8 @@ TWINS: dict[str, tuple[Callable[[bool], bytes], ...]] = {
         )
         for precision, fitted, based in ((10, False, True), (20, True, False), (10, True, True))
     ),
-    "scan": (SCAN, walked(ContextSizes((), 7, 20, scan=(0, 1, 2)))),
-    "series": (SIGNAL, walked(ContextSizes((), 32, 20, columns=3))),
-    "through": (LARGE,),
+    "scan": (SCAN, THREADS[0], walked(ContextSizes((), 7, 20, scan=(0, 1, 2)))),
+    "series": (SIGNAL, THREADS[1], walked(ContextSizes((), 32, 20, columns=3))),
     "values_of": (ranked,),
 }
 SETS = {1: "plain", 2: "AVX2", 3: "AVX-512"}

@@ -56,7 +56,7 @@ class NetworkPlan(Plan):
         """Return what the stream `model` holds."""
         return from_bytes(model, self.sizes, axes)
 
-    def encode(self, grid: Grid | None, networks: Any, encoder: Any, x: Array, masked: Mask | None) -> Coded:
+    def encode(self, grid: Grid | None, networks: Any, encoder: Any, x: Array, masked: Mask | None, workers: int = 1) -> Coded:
         """Return the streams of a chunk."""
         assert grid is not None
         model: Networks = networks

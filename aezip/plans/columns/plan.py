@@ -73,9 +73,9 @@ class RecallPlan(WholePlan):
     @classmethod
     def proposals(cls, sample: Sampled, best: Mapping[type[Plan], Any]) -> Iterable[tuple[Plan, Grid | None]]:
         """Yield grids that suit and on which columns repeat most, ranks by frequency among them, that few values show to pay."""
-        if not sample.wholes:
-            return []
         first, table = sample.head(FEW), is_table(sample.shape)
+        if not sample.wholes or (not table and sum(p.x.size for p in first) > 4 * FEW):
+            return []  # an outer index is a large frame: what repeats there, repeats at neighbours
         known, least = best.get(DifferencePlan), min((c.size for c in best.values()), default=math.inf)
         grids = [g for i, g in enumerate(sample.wholes) if sample.fits(g) and (i == 0 or (known is not None and g is known.grid))]
         grids += [named for g in grids for named in sample.named(g)]

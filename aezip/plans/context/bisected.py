@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -14,16 +11,14 @@ import numpy.typing as npt
 
 from aezip.core import native
 from aezip.core.native import Struct, address
-from aezip.core.parallel import ahead, pool_of
 from aezip.core.types import Int64
 
 from .bisection import TILE_VALUES, Order, Pass, Slot, passes, slots, tiles
-from .fused import Class, ready
-from .net import ContextNet, error_slots
+from .fused import Class
+from .net import error_slots
 
 Runs = list[tuple[int, int]]
 Run = tuple[npt.NDArray[Any], ...]  # total, level, flag, keep, table, symbol and residual of values
-Buffers = Callable[[int, int, int], Run]  # of values from one on up to another, in the order of decoding; for runs of so many
 
 
 def runs(shape: tuple[int, ...]) -> Runs:
@@ -55,77 +50,6 @@ def prepared(order: Order, shape: tuple[int, ...]) -> tuple[tuple[Class, ...], t
         kind = classes.setdefault((part.kind, active), len(classes))
         made.append(_prepared(part, numbers, active, _near(active, outside), kind))
     return tuple(classes), tuple(made), max((b - a for one in made for a, b in one.runs), default=1)
-
-
-@dataclass
-class Bisection:
-    """A chunk under way: a network and the arrays that loops change.
-
-    Parameters
-    ----------
-    net, level
-        The network, and whether the level of an autoencoder is one of its inputs.
-    context, errors, levels
-        As in `walk.Walk`.
-    coder, decoding, chunk
-        What `through` takes; see `native/context.h`.
-    buffers
-        For all values (encoding), or for those of a run.
-    """
-
-    net: ContextNet
-    level: bool
-    context: npt.NDArray[Any]
-    errors: npt.NDArray[Any]
-    levels: npt.NDArray[np.uint8]
-    coder: Struct
-    decoding: bool
-    chunk: Struct
-    buffers: Buffers
-
-    def walk(self, workers: int) -> bool:
-        """Go over all passes; tell whether the stream held them. Passes of several runs are predicted on several threads."""
-        classes, made, longest = prepared(self.net.sizes.order, self.context.shape)
-        types, frozen = ready(self.net, classes, self.context.dtype, level=self.level)
-        done = 0
-        for several, group in itertools.groupby(made, lambda one: workers > 1 and len(one.runs) > 1):
-            parts = list(group)
-            for one in parts if several else ():
-                if not self._on_threads(types, frozen, one, done, workers):
-                    return False
-                done += one.targets
-            if not several:
-                count = sum(one.targets for one in parts)
-                if not self._at_once(types, frozen, parts, self.buffers(done, done + count, longest), longest):
-                    return False
-                done += count
-        return True
-
-    def _at_once(self, types: int, frozen: Struct, parts: list[Prepared], buffers: Run, longest: int) -> bool:
-        words, run = Struct(*(one.struct.address for one in parts)), run_struct(buffers)
-        return bool(native.call(
-            "bisect", types, frozen.address, self.coder.address, int(self.decoding), self.chunk.address,
-            address(self.levels, "u1"), words.address, len(parts), longest, run.address,
-        ))  # fmt: skip
-
-    def _on_threads(self, types: int, frozen: Struct, one: Prepared, done: int, workers: int) -> bool:
-        """Predict the runs of a pass on several threads; store each before the pass ends."""
-        arrays = address(self.context, self.context.dtype.str), address(self.errors, "f4"), address(self.levels, "u1")
-
-        def predicted(part: tuple[int, int]) -> tuple[npt.NDArray[np.int32], Run]:
-            index = np.empty(part[1] - part[0], np.int32)
-            out = self.buffers(done + part[0], done + part[1], len(index))
-            run = run_struct(out)
-            native.call("predict", types, frozen.address, *arrays, one.struct.address, *part, address(index, "i4"), run.address)
-            return index, out
-
-        with pool_of(workers) as pool:
-            for index, out in ahead(predicted, one.runs, pool, workers):
-                run, where = run_struct(out), address(index, "i4")
-                coder, chunk = self.coder.address, self.chunk.address
-                if not native.call("through", types, coder, int(self.decoding), chunk, where, run.address, len(index)):
-                    return False
-        return True
 
 
 def all_runs(order: Order, shape: tuple[int, ...]) -> Runs:

@@ -20,7 +20,7 @@ from aezip.entropy import residual
 
 from . import bisected
 from . import raster as scan
-from .bisected import run_struct
+from .bisected import Run, run_struct
 from .fused import Class, ready
 from .net import ContextNet
 from .signal import SeriesPass
@@ -68,17 +68,14 @@ class Chunk:
         coder = reader.compiled(count)
         value = np.empty(self.context.size, np.int64)
         given = np.zeros(1), np.zeros(1, np.int64)
-        if net.sizes.order:
-            good = self._bisect(net, coder, True, value, given, lambda a, b, longest: _buffers(longest), workers)
-        else:
-            most = self.context.shape[1] if net.sizes.columns else min(scan.RUN, self.context.size)
-            good = self._walk(net, coder, True, value, given, _buffers(most))
-        if not good:
+        if not self._walk(net, coder, True, value, given, _buffers(self._longest(net)), workers):
             raise CorruptFile("an entropy-coded stream ends too early: the file is damaged")
         reader.resume(coder)
         return self._back(net, value)
 
-    def code(self, net: ContextNet, target: npt.NDArray[np.float64], whole: Int64 | None) -> tuple[list[residual.Split], Int64]:
+    def code(
+        self, net: ContextNet, target: npt.NDArray[np.float64], whole: Int64 | None, workers: int
+    ) -> tuple[list[residual.Split], Int64]:
         """Return the residual of each pass and the decoded values in 1/64 step; see `walk.code`."""
         value = np.empty(self.context.size, np.int64)
         given = (
@@ -86,10 +83,7 @@ class Chunk:
             np.zeros(1, np.int64) if whole is None else self._flat(net, whole),
         )
         buffers = _buffers(self.context.size)
-        if net.sizes.order:
-            self._bisect(net, _NOTHING, False, value, given, lambda a, b, _: tuple(part[a:b] for part in buffers), 1)
-        else:
-            self._walk(net, _NOTHING, False, value, given, buffers)
+        self._walk(net, _NOTHING, False, value, given, buffers, workers)
         parts: list[residual.Split] = []
         _, level, flag, keep, table, _, q = buffers
         if net.sizes.spike is None:
@@ -115,6 +109,14 @@ class Chunk:
             return bisected.all_runs(net.sizes.order, self.context.shape)
         return scan.wave(net.sizes.scan, self.context.shape).runs()
 
+    def _longest(self, net: ContextNet) -> int:
+        """Return the values of the longest run."""
+        if net.sizes.columns:
+            return int(self.context.shape[1])
+        if net.sizes.order:
+            return int(bisected.prepared(net.sizes.order, self.context.shape)[2])
+        return min(scan.RUN, self.context.size)
+
     def _flat(self, net: ContextNet, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return values as compiled loops see them: those of signals with the segments last."""
         return np.ascontiguousarray(array.transpose(0, 2, 1) if net.sizes.columns else array).reshape(-1)
@@ -139,45 +141,38 @@ class Chunk:
     def _levels(self) -> U8:
         return np.zeros(1, np.uint8) if self.level is None else self.level.reshape(-1)
 
-    def _bisect(
+    def _walk(
         self,
         net: ContextNet,
         coder: tuple[Any, ...],
         decoding: bool,
         value: Int64,
         given: tuple[Any, Int64],
-        buffers: bisected.Buffers,
+        buffers: Run,
         workers: int,
     ) -> bool:
-        """Walk over the passes of bisection; tell whether the stream held them."""
-        chunk, reading = self._arranged(net, value, given), residual.coder(coder)
-        arrays = self.context, self.errors, self._levels
-        return bisected.Bisection(net, self.level is not None, *arrays, reading, decoding, chunk, buffers).walk(workers)
-
-    def _walk(
-        self, net: ContextNet, coder: tuple[Any, ...], decoding: bool, value: Int64, given: tuple[Any, Int64], buffers: Any
-    ) -> bool:
-        """Walk over a scan or a signal; tell whether the stream held it."""
+        """Walk over the chunk; tell whether the stream held it."""
         chunk, reading, run = self._arranged(net, value, given), residual.coder(coder), run_struct(buffers)
-        dtype = self.context.dtype
+        shape, dtype, level, levels = self.context.shape, self.context.dtype, self.level is not None, self._levels
+        about = reading.address, int(decoding), chunk.address
         if net.sizes.columns:
-            length, segments, columns = self.context.shape
+            length, segments, columns = shape
             types, frozen = ready(net, _series_classes(columns), dtype, level=False)
             index = np.arange(segments, dtype=np.int32)
-            good = native.call(
-                "series", types, frozen.address, reading.address, int(decoding), chunk.address, length, columns, segments,
-                address(index, "i4"), run.address,
-            )  # fmt: skip
+            where = length, columns, segments, address(index, "i4")
+            good = native.call("series", types, frozen.address, *about, *where, run.address, workers)
             self.errors[...] = self._back(net, self.errors.reshape(-1).copy())
             return bool(good)
-        wave = scan.wave(net.sizes.scan, self.context.shape)
-        classes = (0, ()), (1, tuple(range(wave.table.shape[1])))
-        types, frozen = ready(net, classes, dtype, level=self.level is not None)
-        levels = self._levels
-        return bool(native.call(
-            "scan", types, frozen.address, reading.address, int(decoding), chunk.address, wave.compiled.address,
-            address(levels, "u1"), run.address,
-        ))  # fmt: skip
+        if net.sizes.order:
+            classes, made, longest = bisected.prepared(net.sizes.order, shape)
+            types, frozen = ready(net, classes, dtype, level=level)
+            parts = Struct(*(one.struct.address for one in made))
+            passes = address(levels, "u1"), parts.address, len(made), longest
+            return bool(native.call("bisect", types, frozen.address, *about, *passes, run.address, workers))
+        wave = scan.wave(net.sizes.scan, shape)
+        types, frozen = ready(net, ((0, ()), (1, tuple(range(wave.table.shape[1])))), dtype, level=level)
+        diagonals = wave.compiled.address, address(levels, "u1")
+        return bool(native.call("scan", types, frozen.address, *about, *diagonals, run.address, workers))
 
 
 def _series_classes(columns: int) -> tuple[Class, ...]:

@@ -107,11 +107,11 @@ class ContextPlan(Plan):
         """Return what the stream `model` holds."""
         return model_from_bytes(model, self, axes)
 
-    def encode(self, grid: Grid | None, networks: Any, encoder: Any, x: Array, masked: Mask | None) -> Chunk:
+    def encode(self, grid: Grid | None, networks: Any, encoder: Any, x: Array, masked: Mask | None, workers: int = 1) -> Chunk:
         """Return the streams of a chunk."""
         assert grid is not None
         model: ContextNetworks = networks
-        coded = code(self, grid, model.net, model.base, encoder, x, masked)
+        coded = code(self, grid, model.net, model.base, encoder, x, masked, workers)
         streams, ideal = network.written(model.residual_tables, model.base, coded)
         return Chunk(streams, coded.decoded, ideal)
 
@@ -323,6 +323,7 @@ def code(
     encoder: FloatEncoder | None,
     x: npt.NDArray[Any],
     masked: Mask | None,
+    workers: int = 1,
 ) -> Coded:
     """Encode a chunk up to entropy coding, and decode it."""
     codes = np.zeros((0, 0), np.int64)
@@ -337,7 +338,7 @@ def code(
     target, whole, ignore = arranged(plan.series, target, whole, masked)
     if whole is not None:  # they are coded, the shape is all that is asked of the target
         target = np.broadcast_to(np.float64(0.0), whole.shape)
-    refined = refinement.code(net, target, whole, ignore, offset)
+    refined = refinement.code(net, target, whole, ignore, offset, workers)
     value = refined.value if plan.series is None else plan.series.join(refined.value, x.shape)
     return Coded(codes, refined.residual, _values(grid, value, x.dtype))
 

@@ -23,24 +23,24 @@ _BLOCK = 1 << 15  # rows at a time
 
 
 class Looped(NamedTuple):
-    """A network in the closed loop: samples as they were decoded, without residuals, and the bits that those take."""
+    """A network in the closed loop: samples as they were decoded, and the bits that their residuals take."""
 
     net: ContextNet
     coded: list[Refined]
     bits: float
 
 
-def loop(net: ContextNet, samples: list[Sample], threads: int) -> Looped:
-    """Code the samples with a network."""
+def loop(net: ContextNet, samples: list[Sample], threads: int, *, keep: bool = False) -> Looped:
+    """Code the samples with a network; `keep` their residuals, which take more memory than all else."""
 
     def coded(sample: Sample) -> tuple[Refined, Int64, float]:
-        part = code(net, sample.target, sample.whole, sample.ignore, sample.offset)
+        part = code(net, sample.target, sample.whole, sample.ignore, sample.offset, max(1, threads // len(samples)))
         counts = residual.TableCounts(residual.CONTEXTS_WHOLE + FLAG_BINS)
         low = 0.0
         for split in part.residual:
             counts.add(split.symbols, split.contexts)
             low += 0.0 if split.shifts is None else float(split.shifts.sum())
-        return replace(part, residual=[]), counts.counts, low  # residuals take more memory than all else
+        return part if keep else replace(part, residual=[]), counts.counts, low
 
     done = list(ordered(coded, samples, min(threads, len(samples))))
     table = np.asarray(np.sum([counts for _, counts, _ in done], axis=0), np.float64)
@@ -50,7 +50,9 @@ def loop(net: ContextNet, samples: list[Sample], threads: int) -> Looped:
     return Looped(net, [part for part, *_ in done], low - float((table * np.log2(np.maximum(share, 1e-12))).sum()))
 
 
-def refitted(start: Looped, samples: list[Sample], seed: int, threads: int, most: int = ROWS) -> tuple[Looped, Rows]:
+def refitted(
+    start: Looped, samples: list[Sample], seed: int, threads: int, most: int = ROWS, *, keep: bool = False
+) -> tuple[Looped, Rows]:
     """Return the network with better linear parts, or as it was; and rows of neighbours as it decoded them.
 
     Each class of passes has its own linear part, which least absolute errors fit to what the whole network misses. What helps one
@@ -61,7 +63,7 @@ def refitted(start: Looped, samples: list[Sample], seed: int, threads: int, most
     missed = replace(rows, target=rows.target - _means(net, rows))
     change = least_squares(net.sizes, missed)
     skip = net.skip + np.rint(np.ldexp(change.astype(np.float64), net.skip_exponent[:, None].astype(np.int64))).astype(np.int32)
-    fitted = loop(replace(net, skip=skip, types=None), samples, threads)
+    fitted = loop(replace(net, skip=skip, types=None), samples, threads, keep=keep)
     return (fitted if fitted.bits < start.bits else start), rows
 
 

@@ -84,4 +84,11 @@ def _way(sizes: ContextSizes, shape: tuple[int, ...]) -> tuple[int, Int64, list[
     words = Struct(*(one.struct.address for one in made))
     seen = sum(one.targets for one in made if kinds[one.kind][1])
     slots = max((len(active) for _, active in kinds), default=0)
-    return BISECTED, np.array([kind for kind, _ in kinds]), list(kinds), seen, (words.address, len(made), max(1, slots)), words
+    return (
+        BISECTED,
+        np.array([kind for kind, _ in kinds]),
+        list(kinds),
+        seen,
+        (words.address, len(made), max(1, slots)),
+        (words, made),
+    )

@@ -231,7 +231,7 @@ def contexts(level: U8, mean: Int64, *, whole: bool) -> U8:
     return residual.contexts(level, fraction, FRACTION_BITS)
 
 
-def code(net: ContextNet, target: Float64, whole: Int64 | None, ignore: Mask | None, offset: Offset) -> Refined:
+def code(net: ContextNet, target: Float64, whole: Int64 | None, ignore: Mask | None, offset: Offset, workers: int = 1) -> Refined:
     """Encode a chunk up to entropy coding.
 
     Parameters
@@ -240,10 +240,12 @@ def code(net: ContextNet, target: Float64, whole: Int64 | None, ignore: Mask | N
         In steps, of the chunk's shape.
     whole
         The same as int64, if the grid is whole.
+    workers
+        Threads.
     """
     walk = Walk(net.sizes, target.shape, offset)
     if (chunk := walk.compiled(net, ignore, whole=whole is not None)) is not None:
-        return Refined(*chunk.code(net, target, whole), walk.errors)
+        return Refined(*chunk.code(net, target, whole, workers), walk.errors)
     value = np.empty(target.shape, np.int64)
     spike = net.sizes.spike
     parts = []
