@@ -11,6 +11,7 @@ from aezip.plans.autoencoder.networks import Sizes
 from aezip.plans.autoencoder.plan import NetworkPlan
 from aezip.quantize.grid import Grid
 
+from . import linear
 from .autoencoder import differences, finish, network_sizes, resized, train
 from .below import WORTH
 from .choice import Found, Learned, Wish, smallest
@@ -20,6 +21,7 @@ from .layouts import candidates
 from .sample import Sample
 from .static import MOST_COLUMNS, columns_layout
 
+FAR = 1.35  # a linear autoencoder so much larger than a context plan: rows have no features to share
 PROMISING = 1.2  # an autoencoder so much larger than a context plan after a trial is trained on: it gains more
 PROMISING_COLUMNS = 1.05  # the same for columns, and for convolutions
 
@@ -31,7 +33,8 @@ class Autoencoders(Family):
 
     def short(self, sample: Sample, found: Found, wish: Wish) -> None:
         """Try layouts and sizes; of images, convolutions too."""
-        learned = search(sample, found.spiked, found.context_size * WORTH)
+        shared = linear.estimate(sample) < FAR * found.context_size
+        learned = search(sample, found.spiked, found.context_size * WORTH, rows=shared)
         if learned is not None and is_image(learned.plan.layout) and learned.size < found.context_size * PROMISING:
             learned = convolved(sample, learned, found.context_size * PROMISING_COLUMNS)
         found.learned = learned
@@ -45,11 +48,11 @@ class Autoencoders(Family):
         return [finish(sample, learned)] if learned.size < found.context_size * promise else []
 
 
-def search(sample: Sample, spiked: Sequence[Grid] = (), hopeless: float = math.inf) -> Learned | None:
-    """Return the best autoencoder, or columns, of short trainings; sizes are not searched from `hopeless` bytes on."""
+def search(sample: Sample, spiked: Sequence[Grid] = (), hopeless: float = math.inf, *, rows: bool = True) -> Learned | None:
+    """Return the best autoencoder (if `rows`), or columns, of short trainings; no sizes are searched from `hopeless` bytes on."""
     left = sample.preset.trials
     done: list[Learned] = []
-    for plan, grid in _starts(sample, spiked):
+    for plan, grid in _starts(sample, spiked, rows=rows):
         done.append(train(sample, plan, grid, sample.preset.trial_steps))
         if min(c.size for c in done) > (1.5 if len(done) == 1 else 1.0) * hopeless and len(done) <= 2:
             break
@@ -61,8 +64,8 @@ def search(sample: Sample, spiked: Sequence[Grid] = (), hopeless: float = math.i
     return _other_hidden(sample, best) if len(best.plan.sizes.groups) > 1 else _climb(sample, best, left - len(done))
 
 
-def _starts(sample: Sample, spiked: Sequence[Grid]) -> list[tuple[NetworkPlan, Grid]]:
-    """Return layouts, differences and groups to begin with."""
+def _starts(sample: Sample, spiked: Sequence[Grid], *, rows: bool) -> list[tuple[NetworkPlan, Grid]]:
+    """Return layouts, differences and groups to begin with; without `rows`, groups alone."""
     transforms = differences(sample)
     tops = transforms[:1] + [t for t in transforms[1:4] if t[1] is not None and t[1].columns is None][:1]
     starts: list[tuple[NetworkPlan, Grid]] = []
@@ -75,7 +78,7 @@ def _starts(sample: Sample, spiked: Sequence[Grid]) -> list[tuple[NetworkPlan, G
         layout = candidates(sample.shape)[0]
         sizes = replace(network_sizes(layout, 2, 4, grid), spiked=True)
         starts.insert(0, (NetworkPlan(layout, None, sizes), grid))
-    starts = [s for s in starts if s[0].sizes.width]
+    starts = [s for s in starts if s[0].sizes.width and rows]
     if 2 <= sample.shape[-1] <= MOST_COLUMNS:
         pairs = [(sample.fine, None), *tops] if sample.fine is not None else [*tops, (tops[0][0], None)]
         return [*by_columns(sample, pairs), *starts[: max(2, sample.preset.trials // 2)][:3]]
