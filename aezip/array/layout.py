@@ -154,6 +154,18 @@ def crop(piece: Piece, most: int) -> Piece:
     return Piece(np.ascontiguousarray(x), masked, start)
 
 
+def central(piece: Piece, most: int) -> Piece:
+    """Return the middle of a piece, of at most about `most` values: cut along the outer axes; the last axis stays whole."""
+    x, masked, start = piece.x, piece.masked, piece.start
+    for axis in range(max(1, x.ndim - 1)):
+        inner = max(1, math.prod(x.shape[:axis]) * math.prod(x.shape[axis + 1 :]))
+        length = max(1, min(x.shape[axis], most // inner))
+        first = (x.shape[axis] - length) // 2
+        index = (slice(None),) * axis + (slice(first, first + length),)
+        x, masked, start = x[index], None if masked is None else masked[index], start + first * (axis == 0)
+    return Piece(np.ascontiguousarray(x), masked, start)
+
+
 def cut(shape: tuple[int, ...], block_outer: int, target: int) -> Chunks:
     """Cut `shape` into chunks of about `target` values, a whole number of blocks each."""
     inner = max(1, math.prod(shape[1:]))

@@ -21,11 +21,15 @@ from .below import WORTH, belows
 from .choice import Choice, Found, Refined, Wish, smallest
 from .context import Below
 from .family import Family
-from .sample import Sample
+from .sample import Part, Sample
 
-CLOSE = 1.15  # of built-in networks: how much larger one may be on a part of the sample to be the best on all
-SURE = 3  # ways that are compared on all
-CLOSER = 1.05  # how much larger one may be on all to be compared with linear parts fitted
+CLOSE = 1.25  # of built-in networks: how much larger one may be on a small crop to be the best
+FITTED, FITTED_UNTRAINED = 5, 2  # ways whose linear parts are fitted
+CLOSER = 1.08  # how much larger one may be there to be compared with linear parts fitted, and after some training
+CLOSER_UNTRAINED = 1.03  # the same where nothing is trained
+RACE, RACERS = 1000, 3  # steps from which networks race after some training, and how many
+AS_IS = 1.05  # how much larger a network may be as it is, on a part, to be measured on all
+GOES_ON = 0.7  # what part of the bytes that some training saved the rest will save
 LEAST = 200  # bytes that a plan takes for a built-in network to be looked at
 CLOSE_PLAIN = 1.3  # how much larger than a plan without a network one may seem on a part of the sample to be tried on all
 SMALL_NETWORK = 40_000  # bytes up to which a small network of its own may be better than a built-in one trained on
@@ -68,7 +72,7 @@ class Contexts(Family):
         best = look(untrained)
         if best is None or best.size > found.plain.size * CLOSE_PLAIN:
             return []
-        made = as_it_is(untrained, best.placed, way_of(best), final=True, fit=True)
+        made = as_it_is(untrained, best.placed, way_of(best), Part.MIDDLE, fit=True)
         return [] if made is None else [made]
 
     def short(self, sample: Sample, found: Found, wish: Wish) -> None:
@@ -99,7 +103,7 @@ def look(sample: Sample) -> Refined | None:
     ways += [Way((), scan) for scan in scans(sample.crop.x.shape)]
     signals = series_for(sample.crop.x.shape)
     ways += [Way((), (), beside) for s in signals for beside in ((False, True) if s.columns is not None else (True,))]
-    _side_by_side(sample, [(grids[0], way) for way in ways], final=False, fit=False)
+    _side_by_side(sample, [(grids[0], way) for way in ways], Part.CROP, fit=False)
     done = _made(_looked_at(sample, grids[0], way) for way in ways)
     if len(grids) > 1 and done:
         ranked = [way_of(r) for r in sorted(done, key=lambda r: r.size)]
@@ -112,38 +116,61 @@ def look(sample: Sample) -> Refined | None:
 
 
 def _sure(sample: Sample, done: list[Refined]) -> Refined | None:
-    """Return the best context plan; where built-in networks are close, by all of the sample, then with linear parts fitted.
+    """Return the best context plan; where built-in networks are close, step by step by what is nearer to the end.
 
-    What training makes of a network is nearer to that than to the network as it is.
+    On a small crop, on the middle of a chunk, with linear parts fitted, and, if there is time, after some training on.
     """
     ranked = sorted(done, key=lambda r: r.size)
-    close = [r for r in ranked if r.plan.builtin and r.size < CLOSE * ranked[0].size][:SURE]
+    close = [r for r in ranked if r.plan.builtin and r.size < CLOSE * ranked[0].size][: sample.preset.context_trials]
     if len(close) < 2 or close[0] is not ranked[0]:
         return ranked[0] if ranked else None
-    for fit, most in ((False, CLOSER if sample.preset.trains else 1.0), (True, 1.0)):
-        _side_by_side(sample, [(r.placed, way_of(r)) for r in close], final=True, fit=fit)
-        final = [(as_it_is(sample, r.placed, way_of(r), final=True, fit=fit), r) for r in close]
-        least = min((made.size for made, _ in final if made is not None), default=0.0)
-        close = [r for made, r in final if made is not None and made.size <= most * least]
-        if len(close) < 2:
-            break
-    return close[0] if close else ranked[0]
+    trains = sample.preset.trains
+    as_is = _compared(sample, close, fit=False)
+    fitted = _compared(sample, _within(as_is, *((CLOSER, FITTED) if trains else (CLOSER_UNTRAINED, FITTED_UNTRAINED))), fit=True)
+    race = _within(fitted, CLOSER, RACERS if sample.preset.adapt_steps >= RACE else 1)
+    if len(race) < 2:
+        return race[0] if race else ranked[0]
+    return min(_raced(sample, [(made, r) for made, r in fitted if r in race]), key=lambda pair: pair[0])[1]
+
+
+def _compared(sample: Sample, close: list[Refined], *, fit: bool) -> list[tuple[Refined, Refined]]:
+    """Return what built-in networks make of the middle of a chunk, each with what it was on the crop."""
+    _side_by_side(sample, [(r.placed, way_of(r)) for r in close], Part.MIDDLE, fit=fit)
+    made = ((as_it_is(sample, r.placed, way_of(r), Part.MIDDLE, fit=fit), r) for r in close)
+    return [(one, r) for one, r in made if one is not None]
+
+
+def _within(made: list[tuple[Refined, Refined]], factor: float, most: int) -> list[Refined]:
+    """Return the best, and what is not much larger."""
+    ranked = sorted(made, key=lambda pair: pair[0].size)
+    return [r for one, r in ranked if one.size <= factor * ranked[0][0].size][:most]
+
+
+def _raced(sample: Sample, racers: list[tuple[Refined, Refined]]) -> list[tuple[float, Refined]]:
+    """Return the bytes to be expected of networks that are trained on, by those after an eighth of the steps."""
+    out = []
+    for fitted, racer in racers:
+        way, steps = way_of(racer), sample.preset.adapt_steps // 8
+        made = train(sample, racer.placed, way, builtins.HIDDEN, steps, final=True, builtin=racer.plan.builtin)
+        size = fitted.size if made is None else made.size
+        out.append((size - GOES_ON * max(0.0, fitted.size - size), racer))
+    return out
 
 
 def _looked_at(sample: Sample, grid: Grid, way: Way) -> Refined | None:
     """Return a context plan on the part for trials: with a built-in network, where there is none after a short training."""
-    made = as_it_is(sample, grid, way)
+    made = as_it_is(sample, grid, way, Part.CROP)
     if made is None and sample.preset.trains:
         made = train(sample, grid, way, 16, sample.preset.context_trial)
     return made
 
 
-def as_it_is(sample: Sample, grid: Grid, way: Way, *, final: bool = False, fit: bool = False) -> Refined | None:
-    """Code the part for trials, or the sample, with a built-in network; None where there is none, or it fails."""
-    key = "built in", id(grid), way, final, fit
+def as_it_is(sample: Sample, grid: Grid, way: Way, part: Part, *, fit: bool = False) -> Refined | None:
+    """Code a part of the sample with a built-in network; None where there is none, or it fails."""
+    key = "built in", id(grid), way, part, fit
 
     def make() -> Refined | None:
-        made = sample.memo.pop(("begun", *key), None) or _used(sample, grid, way, final, fit, sample.threads)
+        made = sample.memo.pop(("begun", *key), None) or _used(sample, grid, way, part, fit, sample.threads)
         if isinstance(made, Exception):
             raise made
         return made if made is None else sample.note(made)
@@ -154,27 +181,27 @@ def as_it_is(sample: Sample, grid: Grid, way: Way, *, final: bool = False, fit: 
     return found
 
 
-def _used(sample: Sample, grid: Grid, way: Way, final: bool, fit: bool, threads: int) -> Refined | None:
-    pieces, share = sample.part(final=final)
+def _used(sample: Sample, grid: Grid, way: Way, part: Part, fit: bool, threads: int) -> Refined | None:
+    pieces, share = sample.part(part)
     series = way.series(pieces[0].x.shape)
     return context.use(grid, pieces, share, way.order, series=series, scan=way.scan, fit=fit, threads=threads)
 
 
-def _side_by_side(sample: Sample, asked: list[tuple[Grid, Way]], *, final: bool, fit: bool) -> None:
+def _side_by_side(sample: Sample, asked: list[tuple[Grid, Way]], part: Part, *, fit: bool) -> None:
     """Code with several built-in networks at once; `as_it_is` tells of each, and of what failed, in its turn."""
-    wanted = [one for one in asked if ("built in", id(one[0]), one[1], final, fit) not in sample.memo]
+    wanted = [one for one in asked if ("built in", id(one[0]), one[1], part, fit) not in sample.memo]
     if sample.threads < 2 or len(wanted) < 2:
         return
 
     def used(one: tuple[Grid, Way]) -> Refined | Exception | None:
         try:
-            return _used(sample, *one, final, fit, 1)
+            return _used(sample, *one, part, fit, 1)
         except Exception as error:
             return error
 
-    sample.part(final=final)  # makes the crop, once
+    sample.part(part)  # makes the crop, once
     for (grid, way), made in zip(wanted, ordered(used, wanted, min(sample.threads, len(wanted))), strict=True):
-        sample.memo["begun", "built in", id(grid), way, final, fit] = made
+        sample.memo["begun", "built in", id(grid), way, part, fit] = made
 
 
 def _spiked(sample: Sample, best: Refined, grid: Grid) -> Refined | None:
@@ -203,7 +230,7 @@ def train(
     """Train a context network, code the sample (`final`) or the part for trials, count bytes; None if that fails."""
 
     def make() -> Refined:
-        pieces, share = sample.part(final=final)
+        pieces, share = sample.part(Part.ALL if final else Part.CROP)
         made = context.train(
             grid, pieces, share, way.order, hidden, steps, sample.seed, below=below, series=way.series(pieces[0].x.shape),
             scan=way.scan, spike=spike, final=final or longer, builtin=builtin, threads=sample.threads,
@@ -250,12 +277,14 @@ def refined(sample: Sample, best: Refined, learned: Choice[Any], least: float) -
 def adapted(sample: Sample, best: Refined) -> list[Refined]:
     """Return a built-in network as it is, and trained on; where little is left, a small one of its own too."""
     grid, way, preset = best.placed, way_of(best), sample.preset
-    made = [as_it_is(sample, grid, way, final=True)]
-    if preset.trains:
-        made.append(train(sample, grid, way, builtins.HIDDEN, preset.adapt_steps, final=True, builtin=best.plan.builtin))
-        if best.size < SMALL_NETWORK:
-            made.append(train(sample, grid, way, HIDDEN[0][1], preset.context_steps, final=True))
-    return _made(made)
+    made = [train(sample, grid, way, builtins.HIDDEN, preset.adapt_steps, final=True, builtin=best.plan.builtin)]
+    if best.size < SMALL_NETWORK:
+        made.append(train(sample, grid, way, HIDDEN[0][1], preset.context_steps, final=True))
+    least = min((one.size for one in made if one is not None), default=float("inf"))
+    as_is = as_it_is(sample, grid, way, Part.MIDDLE)
+    if as_is is not None and as_is.size < AS_IS * least:
+        as_is = as_it_is(sample, grid, way, Part.ALL)
+    return _made([as_is, *made])
 
 
 def _made(tried: Iterable[Refined | None]) -> list[Refined]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from functools import cached_property, partial
 from typing import Any, TypeVar
 
-from aezip.array.layout import Piece, activity, crop
+from aezip.array.layout import Piece, activity, central, crop
 from aezip.core.errors import InvalidInput, ModelMismatch
 from aezip.core.progress import Progress
 from aezip.entropy.frames import pack
@@ -21,8 +22,14 @@ from .presets import PRESETS, Preset
 
 Made = TypeVar("Made")
 AnyChoice = TypeVar("AnyChoice", bound=Choice[Any])
-MIDDLE = 3 << 19  # values of the chunks that networks are compared on where nothing is trained
+MIDDLE = 3 << 19  # values of the chunks on which built-in networks are compared that are close on the crop
 WIDEST = 1 << 50  # integers beyond this are left to plans without a network
+
+
+class Part(Enum):
+    """What networks are tried on: where much happens in a chunk, the middle of it, the sampled chunks."""
+
+    CROP, MIDDLE, ALL = range(3)
 
 
 @dataclass
@@ -175,8 +182,8 @@ class Sample:
 
     @cached_property
     def _middle(self) -> tuple[Piece, float]:
-        """A larger part of a chunk, and what part of the chunks it is: where nothing is trained, that is enough."""
-        piece = crop(self.context_pieces[0], MIDDLE)
+        """A larger part of a chunk, and what part of the chunks it is."""
+        piece = central(self.context_pieces[0], MIDDLE)
         return piece, self._share(piece)
 
     def _share(self, part: Piece) -> float:
@@ -191,12 +198,12 @@ class Sample:
     def _activity(self) -> float:
         return sum(activity(p.x, p.masked) for p in self.context_pieces)
 
-    def part(self, *, final: bool) -> tuple[list[Piece], float]:
-        """Return the sampled chunks, or the part for trials, and values of the array over values there."""
+    def part(self, part: Part) -> tuple[list[Piece], float]:
+        """Return the sampled chunks or a part of them, and values of the array over values there."""
         whole = sum(p.x.size for p in self.context_pieces)
-        if not final:
+        if part is Part.CROP:
             return [self.crop], self.values / (whole * self.crop_share)
-        if self.preset.trains or whole <= MIDDLE:
+        if part is Part.ALL or whole <= MIDDLE:
             return self.context_pieces, self.values / whole
         piece, share = self._middle
         return [piece], self.values / (whole * share)

@@ -19,7 +19,7 @@ from .contexts import look, refined, reporter
 from .family import Family
 from .layouts import candidates
 from .learned import PROMISING
-from .sample import Sample
+from .sample import Part, Sample
 
 LEAST_VALUES = 256  # an array smaller than this has no use for a network
 LAYOUTS = 4
@@ -122,7 +122,7 @@ def _resumed(sample: Sample, start: Choice[Any]) -> Choice[Any]:
     if networks.below is not None:
         first = Choice(plan.base, grid, 0.0, networks.below, b"", start.encoder)
         below = below_of(sample, train(sample, plan.base, grid, preset.steps, final=True, start=first), start)
-    pieces, share = sample.part(final=True)
+    pieces, share = sample.part(Part.ALL)
     return context.train(
         grid, pieces, share, plan.sizes.order, plan.sizes.hidden, preset.context_steps, sample.seed,
         below=below, series=plan.series, scan=plan.sizes.scan, spike=plan.sizes.spike,

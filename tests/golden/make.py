@@ -36,7 +36,7 @@ from aezip.search.layouts import candidates
 from aezip.search.learned import by_columns
 from aezip.search.learned import search as autoencoders
 from aezip.search.presets import PRESETS, Preset
-from aezip.search.sample import Sample
+from aezip.search.sample import Part, Sample
 from aezip.search.static import by_name, static_plans
 from aezip.search.untrained import HEAD, measured, proposed
 
@@ -209,7 +209,7 @@ def refining(kind: str, sample: Sample, order: list[tuple[int, ...]]) -> Choice[
         assert below is not None
     way = Way((), order[0]) if "scan" in kind else Way(tuple(order))
     if "built in" in kind or "changed" in kind:
-        found = contexts.as_it_is(sample, grid, way, final=True)
+        found = contexts.as_it_is(sample, grid, way, Part.ALL)
         assert found is not None
         if "changed" in kind:  # as where linear parts are fitted
             net = replace(found.model.net, skip=found.model.net.skip + 1, types=None)
