@@ -176,6 +176,7 @@ class Encoder:
             x = native(self.values[:])
             self._estimates = self._recommend(x, self._specials.masked(self._specials.classify(x)), self._progress)
         self.tried: list[tuple[str, float]] = []
+        self._chunks = Chunks(0, 1)  # until the plan is known
         if self.codes and not values.size:
             raise InvalidInput("an empty array has no codes: leave --codes and --width (codes=) away")
         if not values.size:
@@ -281,7 +282,8 @@ class Encoder:
         choice = choose(sample, Wish(self.codes, self.variant, self._shared, start))
         self.tried += sample.tried
         del sample, pieces
-        gc.collect()  # networks and their optimizers are circles: what they hold would stay while chunks are encoded
+        if PRESETS[self.preset].trains:
+            gc.collect()  # networks and their optimizers are circles: what they hold would stay while chunks are encoded
         return choice
 
     def _sample(self) -> list[Piece]:

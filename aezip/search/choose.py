@@ -35,6 +35,7 @@ from .with_codes import choose_with_codes
 __all__ = ["PRESETS", "Choice", "Preset", "Sample", "Wish", "choose", "search", "stages"]
 
 FEWEST = 256  # values: an array smaller than this has no use for a network
+LITTLE = 2000  # bytes: tables take as much as they save
 FAR = 0.9  # a built-in network so much smaller than zstd is not reached by tables, which are left out where time counts
 SMALL = 6000  # bytes: no network pays where there is less to save than it costs itself
 TOO_EARLY = "the preset instant trains nothing: use fast, balanced or best for models"
@@ -85,7 +86,7 @@ def stages(sample: Sample, found: Found, wish: Wish) -> Iterator[Stage]:
         raise InvalidInput(TOO_EARLY)
     if not sample.preset.trains:
         yield Stage.BUILT_IN
-        if smallest([found.plain, *found.trained]).size > FAR * found.plain.size:
+        if found.plain.size > LITTLE and smallest([found.plain, *found.trained]).size > FAR * found.plain.size:
             yield Stage.STATIC
         return
     yield Stage.STATIC

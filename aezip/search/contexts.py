@@ -30,7 +30,7 @@ CLOSER_UNTRAINED = 1.03  # the same where nothing is trained
 RACE, RACERS = 1000, 3  # steps from which networks race after some training, and how many
 AS_IS = 1.05  # how much larger a network may be as it is, on a part, to be measured on all
 GOES_ON = 0.7  # what part of the bytes that some training saved the rest will save
-LEAST = 200  # bytes that a plan takes for a built-in network to be looked at
+LEAST = 600  # bytes that a plan takes for a built-in network to be looked at
 CLOSE_PLAIN = 1.3  # how much larger than a plan without a network one may seem on a part of the sample to be tried on all
 SMALL_NETWORK = 40_000  # bytes up to which a small network of its own may be better than a built-in one trained on
 HIDDEN = ((15_000, 8), (200_000, 16), (4_000_000, 32))  # bytes up to which a context network has so many hidden units
@@ -190,7 +190,7 @@ def _used(sample: Sample, grid: Grid, way: Way, part: Part, fit: bool, threads: 
 def _side_by_side(sample: Sample, asked: list[tuple[Grid, Way]], part: Part, *, fit: bool) -> None:
     """Code with several built-in networks at once; `as_it_is` tells of each, and of what failed, in its turn."""
     wanted = [one for one in asked if ("built in", id(one[0]), one[1], part, fit) not in sample.memo]
-    if sample.threads < 2 or len(wanted) < 2:
+    if sample.side_by_side < 2 or len(wanted) < 2:
         return
 
     def used(one: tuple[Grid, Way]) -> Refined | Exception | None:

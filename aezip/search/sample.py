@@ -23,6 +23,7 @@ from .presets import PRESETS, Preset
 Made = TypeVar("Made")
 AnyChoice = TypeVar("AnyChoice", bound=Choice[Any])
 MIDDLE = 3 << 19  # values of the chunks on which built-in networks are compared that are close on the crop
+SMALL = 1 << 15  # values of an array that is searched on one thread, and whose streams are kept
 WIDEST = 1 << 50  # integers beyond this are left to plans without a network
 
 
@@ -77,6 +78,11 @@ class Sample:
     def values(self) -> float:
         """Values of the whole array."""
         return self.share * sum(p.x.size for p in self.pieces)
+
+    @property
+    def side_by_side(self) -> int:
+        """On how many threads candidates are tried at once."""
+        return self.threads if self.pieces[0].x.size > SMALL else 1
 
     @property
     def known(self) -> int:
@@ -155,8 +161,15 @@ class Sample:
 
     def streams(self, plan: Plan, grid: Grid | None, pieces: list[Piece]) -> list[Mapping[str, bytes]]:
         """Return the streams of pieces under a plan without networks."""
+        size = sum(p.x.size for p in pieces)
+        key = "streams", plan, id(grid), size
+        if key in self.memo:
+            return list(self.memo[key])
         on = ((None if grid is None else grid.at(p.start), p) for p in pieces)
-        return [plan.encode(at, None, None, p.x, p.masked).streams for at, p in on]
+        made: list[Mapping[str, bytes]] = [plan.encode(at, None, None, p.x, p.masked).streams for at, p in on]
+        if size <= SMALL:
+            self.memo[key] = made
+        return made
 
     def scaled(self, streams: list[Mapping[str, bytes]], pieces: list[Piece]) -> float:
         """Return the bytes of the array, given the streams of pieces of it."""

@@ -47,13 +47,13 @@ class Untrained(Family):
 def proposed(sample: Sample, plan: type[Plan], best: dict[type[Plan], Choice[Plan]], pieces: list[Piece]) -> list[Choice[Any]]:
     """Return what a class of plans proposes, measured on pieces."""
     options = list(plan.proposals(sample, best))
-    if sample.threads > 1 and len(options) > 1:
+    if sample.side_by_side > 1 and len(options) > 1:
 
         def ready(option: tuple[Plan, Grid | None]) -> None:
             with suppress(Exception):  # it is told of where it is tried in its turn
                 sample.cost(*option, pieces)
 
-        list(ordered(ready, options, min(sample.threads, len(options))))
+        list(ordered(ready, options, min(sample.side_by_side, len(options))))
     return [tried(sample, one, grid, pieces) for one, grid in options]
 
 

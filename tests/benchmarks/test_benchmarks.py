@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from aezip.tools.isolate import Limits, isolated
-from benchmarks import report, targets
+from benchmarks import estimates, report, targets
 from benchmarks.__main__ import arguments as read_arguments
 from benchmarks.__main__ import jobs, main
 from benchmarks.cells import peer_row
@@ -226,3 +226,16 @@ def test_a_run_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert jobs(read_arguments(command)) == []
     assert len(jobs(read_arguments([*command, "--no-resume"]))) == 1
     assert "etth" in (out / "TABLE.md").read_text()
+
+
+def test_estimates_are_compared_with_what_files_take() -> None:
+    rows = [
+        {"data": name, "bound": "1e-3", "preset": "fast", "plan": "context", "estimate": estimate, "bytes": 1000}
+        for name, estimate in (("a", 1010.0), ("b", 930.0), ("c", 990.0))
+    ]
+    text = estimates.lines(rows)
+    assert "Median of the distances 1.0%, the largest -7.0%" in text[2]
+    assert text[-2:] == [
+        "| b | 1e-3 | fast | context | 930 | 1,000 | -7.0% |",
+        "| c | 1e-3 | fast | context | 990 | 1,000 | -1.0% |",
+    ]

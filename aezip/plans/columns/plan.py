@@ -35,6 +35,7 @@ CLASSES = RECENCY + recency.ORDERS  # from here on by classes, whose number doub
 MODES = CLASSES + classes.DOUBLINGS + 1
 MOST_COLUMNS = 64
 PREFIX = 1 << 13  # rows by which a column's coding is chosen
+LITTLE = 2000  # bytes: nothing to save, as the header of an array takes half as much
 FEW = 1 << 16  # values by which it is told whether coding by column may pay
 PROMISING, PROMISING_TABLE = 1.3, 2.0  # how much larger it may be than other plans on so few values to be tried on more
 WORTH = 0.98  # what part of the bytes without lags lags must get by with
@@ -74,9 +75,9 @@ class RecallPlan(WholePlan):
     def proposals(cls, sample: Sampled, best: Mapping[type[Plan], Any]) -> Iterable[tuple[Plan, Grid | None]]:
         """Yield grids that suit and on which columns repeat most, ranks by frequency among them, that few values show to pay."""
         first, table = sample.head(FEW), is_table(sample.shape)
-        if not sample.wholes or (not table and sum(p.x.size for p in first) > 4 * FEW):
-            return []  # an outer index is a large frame: what repeats there, repeats at neighbours
         known, least = best.get(DifferencePlan), min((c.size for c in best.values()), default=math.inf)
+        if not sample.wholes or least < LITTLE or (not table and sum(p.x.size for p in first) > 4 * FEW):
+            return []  # an outer index is a large frame: what repeats there, repeats at neighbours
         grids = [g for i, g in enumerate(sample.wholes) if sample.fits(g) and (i == 0 or (known is not None and g is known.grid))]
         grids += [named for g in grids for named in sample.named(g)]
         if grids and table and isinstance(grids[0], LinearGrid):
