@@ -150,7 +150,7 @@ def _raced(sample: Sample, racers: list[tuple[Refined, Refined]]) -> list[tuple[
     """Return the bytes to be expected of networks that are trained on, by those after an eighth of the steps."""
     out = []
     for fitted, racer in racers:
-        way, steps = way_of(racer), sample.preset.adapt_steps // 8
+        way, steps = way_of(racer), sample.steps(sample.preset.adapt_steps // 8)
         made = train(sample, racer.placed, way, builtins.HIDDEN, steps, final=True, builtin=racer.plan.builtin)
         size = fitted.size if made is None else made.size
         out.append((size - GOES_ON * max(0.0, fitted.size - size), racer))
@@ -277,7 +277,8 @@ def refined(sample: Sample, best: Refined, learned: Choice[Any], least: float) -
 def adapted(sample: Sample, best: Refined) -> list[Refined]:
     """Return a built-in network as it is, and trained on; where little is left, a small one of its own too."""
     grid, way, preset = best.placed, way_of(best), sample.preset
-    made = [train(sample, grid, way, builtins.HIDDEN, preset.adapt_steps, final=True, builtin=best.plan.builtin)]
+    steps = sample.steps(preset.adapt_steps)
+    made = [train(sample, grid, way, builtins.HIDDEN, steps, final=True, builtin=best.plan.builtin)]
     if best.size < SMALL_NETWORK:
         made.append(train(sample, grid, way, HIDDEN[0][1], preset.context_steps, final=True))
     least = min((one.size for one in made if one is not None), default=float("inf"))
