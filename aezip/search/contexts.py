@@ -281,8 +281,8 @@ def adapted(sample: Sample, best: Refined) -> list[Refined]:
     made = [train(sample, grid, way, builtins.HIDDEN, steps, final=True, builtin=best.plan.builtin)]
     if best.size < SMALL_NETWORK:
         made.append(train(sample, grid, way, HIDDEN[0][1], preset.context_steps, final=True))
-    least = min((one.size for one in made if one is not None), default=float("inf"))
-    as_is = as_it_is(sample, grid, way, Part.MIDDLE)
+    least = min((one.size for one in made if one is not None), default=0.0)  # 0: nothing can be trained, as without PyTorch
+    as_is = as_it_is(sample, grid, way, Part.MIDDLE, fit=not least)
     if as_is is not None and as_is.size < AS_IS * least:
         as_is = as_it_is(sample, grid, way, Part.ALL)
     return _made([as_is, *made])

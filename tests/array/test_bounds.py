@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from aezip.array import checking
 from aezip.array.bounds import PSNR, Absolute, Bound, Lossless, PointRelative, RangeRelative, Tolerance, bound_from_json, resolve
 from aezip.array.checking import violations
 from aezip.array.statistics import scan
@@ -143,7 +144,11 @@ def test_float_check_is_the_definition(dtype: str, data: st.DataObject, bound: f
         near[both] = ~_exactly(x[both], y[both], [Fraction(bound)] * int(both.sum()))
         close[both] = ~_exactly(x[both], y[both], [Fraction(bound) * abs(Fraction(a)) for a in x[both].tolist()])
         np.testing.assert_array_equal(violations(x, y, absolute(bound)), ~(same | near))
-        np.testing.assert_array_equal(violations(x, y, Tolerance("relative", np.array(0.0), relative=bound)), ~(same | close))
+        found = violations(x, y, Tolerance("relative", np.array(0.0), relative=bound))
+        # what a product near the smallest normal loses is no float64: there an error that rounds to the bound is over it
+        told = ~np.isfinite(x) | (np.abs(x.astype("f8")) * bound > checking._LEAST_PRODUCT)
+    assert (found >= ~(same | close)).all()
+    np.testing.assert_array_equal(found[told], ~(same | close)[told])
     np.testing.assert_array_equal(violations(x, y, Tolerance("lossless", np.array(0.0))), ~same)
     np.testing.assert_array_equal(violations(x, y, Tolerance("psnr", np.array(0.0), mse=1.0)), ~(same | (free & np.isfinite(y))))
 

@@ -35,7 +35,7 @@ CLASSES = RECENCY + recency.ORDERS  # from here on by classes, whose number doub
 MODES = CLASSES + classes.DOUBLINGS + 1
 MOST_COLUMNS = 64
 PREFIX = 1 << 13  # rows by which a column's coding is chosen
-LITTLE = 2000  # bytes: nothing to save, as the header of an array takes half as much
+SMALL, LITTLE = 1 << 12, 2000  # values, bytes: nothing to save, as the header of an array takes half as much
 FEW = 1 << 16  # values by which it is told whether coding by column may pay
 PROMISING, PROMISING_TABLE = 1.3, 2.0  # how much larger it may be than other plans on so few values to be tried on more
 WORTH = 0.98  # what part of the bytes without lags lags must get by with
@@ -76,7 +76,8 @@ class RecallPlan(WholePlan):
         """Yield grids that suit and on which columns repeat most, ranks by frequency among them, that few values show to pay."""
         first, table = sample.head(FEW), is_table(sample.shape)
         known, least = best.get(DifferencePlan), min((c.size for c in best.values()), default=math.inf)
-        if not sample.wholes or least < LITTLE or (not table and sum(p.x.size for p in first) > 4 * FEW):
+        few = sum(p.x.size for p in first) <= SMALL and least < LITTLE
+        if not sample.wholes or few or (not table and sum(p.x.size for p in first) > 4 * FEW):
             return []  # an outer index is a large frame: what repeats there, repeats at neighbours
         grids = [g for i, g in enumerate(sample.wholes) if sample.fits(g) and (i == 0 or (known is not None and g is known.grid))]
         grids += [named for g in grids for named in sample.named(g)]
