@@ -28,6 +28,8 @@ FITTED, FITTED_UNTRAINED = 5, 2  # ways whose linear parts are fitted
 CLOSER = 1.08  # how much larger one may be there to be compared with linear parts fitted, and after some training
 CLOSER_UNTRAINED = 1.03  # the same where nothing is trained
 RACE, RACERS = 1000, 3  # steps from which networks race after some training, and how many
+STUCK, STUCK_SOON = 0.93, 0.97  # of the bytes of a network as it is, after training on, and after little of it
+HOPEFUL = 0.9  # of the bytes of plans without a network: there is much to find
 AS_IS = 1.05  # how much larger a network may be as it is, on a part, to be measured on all
 GOES_ON = 0.7  # what part of the bytes that some training saved the rest will save
 LEAST = 600  # bytes that a plan takes for a built-in network to be looked at
@@ -103,6 +105,7 @@ def look(sample: Sample) -> Refined | None:
     ways += [Way((), scan) for scan in scans(sample.crop.x.shape)]
     signals = series_for(sample.crop.x.shape)
     ways += [Way((), (), beside) for s in signals for beside in ((False, True) if s.columns is not None else (True,))]
+    sample.memo["ways"] = ways
     _side_by_side(sample, [(grids[0], way) for way in ways], Part.CROP, fit=False)
     done = _made(_looked_at(sample, grids[0], way) for way in ways)
     if len(grids) > 1 and done:
@@ -258,7 +261,7 @@ def refined(sample: Sample, best: Refined, learned: Choice[Any], least: float) -
 
     def full(size: float, below: Below | None) -> list[Refined]:
         if below is None and best.plan.builtin:
-            return adapted(sample, best)
+            return adapted(sample, best, least)
         hidden = next((units for most, units in HIDDEN if size < most), 64)
         return _made([train(sample, grid, way, hidden, sample.preset.context_steps, below=below, spike=spike, final=True)])
 
@@ -274,8 +277,12 @@ def refined(sample: Sample, best: Refined, learned: Choice[Any], least: float) -
     return out
 
 
-def adapted(sample: Sample, best: Refined) -> list[Refined]:
-    """Return a built-in network as it is, and trained on; where little is left, a small one of its own too."""
+def adapted(sample: Sample, best: Refined, plain: float) -> list[Refined]:
+    """Return a built-in network as it is, and trained on; where little is left, or it stays as it is, one of its own too.
+
+    What stays as it is though there is much to find, against `plain` bytes, does not suit: then ways are compared once more,
+    with networks of their own.
+    """
     grid, way, preset = best.placed, way_of(best), sample.preset
     steps = sample.steps(preset.adapt_steps)
     made = [train(sample, grid, way, builtins.HIDDEN, steps, final=True, builtin=best.plan.builtin)]
@@ -285,7 +292,21 @@ def adapted(sample: Sample, best: Refined) -> list[Refined]:
     as_is = as_it_is(sample, grid, way, Part.MIDDLE, fit=not least)
     if as_is is not None and as_is.size < AS_IS * least:
         as_is = as_it_is(sample, grid, way, Part.ALL)
+    stuck = STUCK if preset.adapt_steps >= RACE else STUCK_SOON
+    if as_is is not None and stuck * as_is.size < least < HOPEFUL * plain:
+        made.append(_own(sample))
     return _made([as_is, *made])
+
+
+def _own(sample: Sample) -> Refined | None:
+    """Return a network of its own, over the way that is best after a short training."""
+    ways: list[Way] = sample.memo["ways"]
+    tried = _made(train(sample, sample.grids[0], way, 16, sample.preset.context_trial) for way in ways)
+    if not tried:
+        return None
+    best = smallest(tried)
+    hidden = next((units for most, units in HIDDEN if best.size < most), 64)
+    return train(sample, best.placed, way_of(best), hidden, sample.preset.context_steps, final=True)
 
 
 def _made(tried: Iterable[Refined | None]) -> list[Refined]:

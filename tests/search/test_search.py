@@ -136,3 +136,28 @@ def test_ways_that_are_close_are_compared_on_more(monkeypatch: pytest.MonkeyPatc
     assert contexts._sure(sample, done) is done[1]
     untrained = replace(sample, preset=PRESETS["instant"])
     assert contexts._sure(untrained, done) is done[0]
+
+
+@pytest.mark.parametrize(("size", "own"), [(990.0, True), (800.0, False), (990.0, False)])
+def test_a_built_in_network_that_stays_as_it_is_gives_way_to_one_of_its_own(
+    size: float, own: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample = replace(sample_of(np.zeros((30, 40, 50))), preset=PRESETS["balanced"])
+    ways = [Way(((0,),)), Way(((1,),))]
+    sample.memo["ways"] = ways
+    trained: list[tuple[Way, int, int, int]] = []
+
+    def choice(way: Way, bytes_: float) -> Any:
+        return Choice(type("Plan", (), {"builtin": 1, "way": way})(), sample.grids[0], bytes_ * 1000)
+
+    def train(sample: Sample, grid: Any, way: Way, hidden: int, steps: int, *, builtin: int = 0, **_: Any) -> Any:
+        trained.append((way, hidden, steps, builtin))
+        return choice(way, size if builtin else 700.0 - 100.0 * ways.index(way))
+
+    monkeypatch.setattr(contexts, "way_of", lambda choice: choice.plan.way)
+    monkeypatch.setattr(contexts, "as_it_is", lambda sample, grid, way, part, fit=False: choice(way, 1000.0))
+    monkeypatch.setattr(contexts, "train", train)
+    plain = 2000e3 if own or size < 900 else 1001e3  # there is much to find, or little
+    found = contexts.adapted(sample, choice(ways[0], 1000.0), plain)
+    assert own == any(way == ways[1] and steps == PRESETS["balanced"].context_steps for way, _, steps, _ in trained)
+    assert (min(c.size for c in found) == 600e3) == own
