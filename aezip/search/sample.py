@@ -23,7 +23,7 @@ from .presets import PRESETS, Preset
 Made = TypeVar("Made")
 AnyChoice = TypeVar("AnyChoice", bound=Choice[Any])
 MIDDLE = 3 << 19  # values of the chunks on which built-in networks are compared that are close on the crop
-LARGE = 1 << 20  # values of an array that is worth all steps of a preset
+LARGE, MANY = 1 << 20, 1000  # values of an array that is worth all steps of a preset; steps: time is no object
 SMALL = 1 << 15  # values of an array that is searched on one thread, and whose streams are kept
 WIDEST = 1 << 50  # integers beyond this are left to plans without a network
 
@@ -81,8 +81,8 @@ class Sample:
         return self.share * sum(p.x.size for p in self.pieces)
 
     def steps(self, most: int) -> int:
-        """Return how many steps of training an array of this size is worth: half of `most` at least."""
-        return round(most * min(1.0, max(0.5, math.sqrt(self.values / LARGE))))
+        """Return how many steps of training an array of this size is worth: half of `most` at least, three quarters of many."""
+        return round(most * min(1.0, max(0.5 if most < MANY else 0.75, math.sqrt(self.values / LARGE))))
 
     @property
     def side_by_side(self) -> int:
