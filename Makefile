@@ -35,7 +35,7 @@ test-long: $(VENV)/.test  ## all tests, those included that take minutes to hour
 	$(BIN)/python -m pytest --run-long
 
 coverage: $(VENV)/.test  ## run the tests and tell which lines they do not reach
-	$(PYTEST) --cov=aezip --cov-report=term-missing:skip-covered --cov-report=html
+	$(PYTEST) --cov=aezip --cov-report=term-missing:skip-covered --cov-report=html --cov-fail-under=95
 
 lint: $(VENV)/.test  ## ruff and mypy
 	$(BIN)/ruff check aezip tests benchmarks tools
