@@ -38,7 +38,7 @@ def measure(name: str, label: str, preset: str) -> dict[str, Any]:
             dataset.load(), bound=aezip_bound(BOUNDS[label]), fill_value=dataset.fill, preset=preset, verify=False
         )
     one = report.arrays[0]
-    size = sum(one.bytes[stream] for stream in ("codes", "residual", "data", "model"))
+    size = sum(one.bytes.get(stream, 0) for stream in ("codes", "residual", "data", "model"))
     return {"data": name, "bound": label, "preset": preset, "plan": one.plan["kind"], "estimate": estimates[-1], "bytes": size}
 
 
