@@ -158,9 +158,10 @@ def check_bounds_always() -> None:
     kernels.ENOUGH = 0
     assert kernels.available(1)
     program = (
-        "import ctypes, os, sys\nlibrary = ctypes.CDLL(os.environ['CHECKED_LOOPS'])\n"
-        "key = (ctypes.c_int32 * 4)(0, 0, 0, 0)\nstarts, out = (ctypes.c_int64 * 1)(100), (ctypes.c_int32 * 4)()\n"
-        "library.aezip_counting_sort(key, ctypes.c_int64(4), starts, out)\n"
+        "import ctypes, os\nimport numpy as np\nlibrary = ctypes.CDLL(os.environ['CHECKED_LOOPS'])\n"
+        "key, starts, out = np.zeros(4, 'i4'), np.array([4096]), np.zeros(4096, 'i4')\n"
+        "library.aezip_counting_sort(*(ctypes.c_void_p(a) for a in (key.ctypes.data,)), ctypes.c_int64(4),\n"
+        "    ctypes.c_void_p(starts.ctypes.data), ctypes.c_void_p(out.ctypes.data))\n"
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert found.returncode
@@ -180,7 +181,8 @@ def main() -> None:
         check_bounds_always()
         for data in files:  # compiles, which takes longer than any file may
             read(data)
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    if mode != "compiled":  # the checks reserve addresses by the terabyte
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGALRM, _slow)
     warnings.simplefilter("error")

@@ -100,7 +100,7 @@ def test_compiled_loops_stay_within_their_arrays(tmp_path: Path) -> None:
     flags = ["-O1", "-g", "-fPIC", "-shared", "-fwrapv", "-ffp-contract=off", "-fno-math-errno", "-fsanitize=address"]
     subprocess.run([compiler, *flags, "-DPy_LIMITED_API=0x030b0000", f"-I{include}", str(source), "-o", str(loops)], check=True)
     checker = subprocess.run([compiler, "-print-file-name=libasan.so"], capture_output=True, text=True, check=True).stdout.strip()
-    env = {"CHECKED_LOOPS": str(loops), "LD_PRELOAD": checker, "ASAN_OPTIONS": "detect_leaks=0"}
+    env = {"CHECKED_LOOPS": str(loops), "LD_PRELOAD": checker, "ASAN_OPTIONS": "detect_leaks=0", "PYTHONMALLOC": "malloc"}
     finish(start("compiled", 5, 20_000, 2500, LEARNED, **env), 20_000)
 
 
