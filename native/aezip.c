@@ -10,6 +10,7 @@
 #include "common.h"
 #include "entropy.h"
 #include "team.h"
+#include "places.h"
 #include "recency.h"
 #include "walk.h"
 
@@ -73,7 +74,7 @@ API int64_t aezip_sets(void) {
 #endif
 }
 
-API void aezip_use(int64_t set) { chosen = (int)set; }
+API int64_t aezip_use(int64_t set) { return chosen = (int)set; }
 
 #ifdef HAS_SETS
 #define CALL(f, ...) (chosen == 3 ? JOIN(f, avx512)(__VA_ARGS__) : chosen == 2 ? JOIN(f, avx2)(__VA_ARGS__) : JOIN(f, plain)(__VA_ARGS__))
@@ -103,7 +104,10 @@ API int64_t aezip_rows(int64_t types, const Rows *rows, int64_t way, const void 
     return CALL(any_rows, types, rows, way, parts, count, slots);
 }
 
-API void aezip_log2(const float *value, float *out) { CALL(log2_of, value, out); }
+API int64_t aezip_log2(const float *value, float *out) {
+    CALL(log2_of, value, out);
+    return 0;
+}
 
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_loops", "Compiled loops; see aezip.core.native.", -1, NULL, NULL, NULL, NULL, NULL};
 

@@ -1,4 +1,4 @@
-/* The multiply-adds of a context network, for one instruction set: included once for each, with NAME, LANES_F and MULTIPLY_ADD. */
+/* The multiply-adds of a context network, for one instruction set: included once for each, with NAME, VECTOR, VECTORS_OF_FOUR and MULTIPLY_ADD. */
 
 typedef float NAME(vector) __attribute__((vector_size(4 * VECTOR), aligned(4 * VECTOR), may_alias));
 #define VEC NAME(vector)

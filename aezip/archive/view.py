@@ -16,7 +16,7 @@ from aezip.codec.decoder import Decoder
 from aezip.container.reader import Reader
 from aezip.core import memory as limits
 from aezip.core.errors import AezipError, CorruptFile, InvalidInput, meaningful
-from aezip.core.parallel import ordered
+from aezip.core.parallel import ordered, within
 from aezip.core.surroundings import undisturbed
 from aezip.core.types import Array
 
@@ -51,7 +51,7 @@ class ArrayView:
                 decoder = Decoder(self._header, streams)
             if decoder.chunk_count != self._reader.chunk_count(self.name):
                 raise CorruptFile("the chunks do not fit the header: the file is damaged")
-            decoder.workers = max(1, self._threads // max(1, decoder.chunk_count))
+            decoder.workers = within(self._threads, decoder.chunk_count)
             self._threads = limits.threads(self._threads, decoder.chunk_shape, decoder.dtype.itemsize)
             self._made = decoder
         return self._made

@@ -30,6 +30,7 @@ from aezip.array.specials import Specials
 from aezip.array.statistics import Statistics, scan
 from aezip.array.undeclared import undeclared
 from aezip.core.errors import FillWarning, InvalidInput
+from aezip.core.parallel import within
 from aezip.core.progress import Progress, ProgressEvent
 from aezip.core.types import Array, Mask
 from aezip.entropy.frames import pack
@@ -420,7 +421,7 @@ class Encoder:
     def _code(self, x: npt.NDArray[Any], classes: npt.NDArray[np.uint8], start: int) -> Coded:
         """Return a chunk's raw streams, the chunk as decoded, and the bytes an ideal entropy coder would need."""
         grid = None if self.grid is None or self.plan.gridless else self.grid.at(start)
-        masked, workers = classes != 0 if classes.any() else None, max(1, self.threads // max(1, self.chunk_count))
+        masked, workers = classes != 0 if classes.any() else None, within(self.threads, self.chunk_count)
         return self.plan.encode(grid, self._model, self._choice.encoder, x, masked, workers)
 
     def _reported(self, ideal: float) -> dict[str, float | int]:

@@ -20,6 +20,7 @@ from .errors import SlowWarning
 
 LARGE = 1 << 20  # values from which it is worth a word that there is no extension
 ENOUGH = 64  # values from which a call is worth its price
+NO_MEMORY = -2  # as in `native/common.h`
 OFF = "AEZIP_NO_NATIVE"  # in the environment: leave the extension alone
 SET = "AEZIP_INSTRUCTION_SET"  # in the environment: 1 plain, 2 AVX2, 3 AVX-512; no more than the processor has
 _P, _N = ctypes.c_void_p, ctypes.c_int64
@@ -137,6 +138,6 @@ def call(name: str, *arguments: int) -> int:
         If it could have no memory.
     """
     found: int = getattr(_library(), f"aezip_{name}")(*arguments)
-    if found == -2 and name in ("bisect", "scan", "series", "rows"):
+    if found == NO_MEMORY:
         raise MemoryError
     return found

@@ -17,6 +17,11 @@ def cores() -> int:
     return max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
+def within(threads: int, items: int) -> int:
+    """Return on how many threads each of so many items is worked on, where they share the threads."""
+    return max(1, threads // max(1, items))
+
+
 def pool_of(threads: int) -> ThreadPoolExecutor:
     """Return a pool of threads that compute as `surroundings.own_arithmetic` does."""
     return ThreadPoolExecutor(threads, initializer=_calmly)

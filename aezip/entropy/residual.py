@@ -73,8 +73,8 @@ class Split:
 
     high: npt.NDArray[np.signedinteger]
     contexts: npt.NDArray[np.integer]
-    low: npt.NDArray[np.signedinteger]  # of those values that have low bits
-    shifts: U8 | None  # how many these have; None: no value of this pass has any
+    low: npt.NDArray[np.signedinteger]  # with `shifts`: of the values that have low bits, or of all
+    shifts: U8 | None  # how many each of these has; None: no value of this pass has any
     ends: Int64 | None = None  # where passes end, if these are several
 
     @property

@@ -123,6 +123,13 @@ def spiky(sample: Sample, plan: NetworkPlan, grid: Grid) -> bool:
 
 def differences(sample: Sample) -> list[tuple[Grid, Difference | None]]:
     """Return grids and differences, by the magnitude of what is left: smaller first."""
+    key = "differences", *map(id, sample.wholes)
+    if key not in sample.memo:
+        sample.memo[key] = _differences(sample)
+    return list(sample.memo[key])
+
+
+def _differences(sample: Sample) -> list[tuple[Grid, Difference | None]]:
     shape = sample.shape
     scored: list[tuple[float, int, Grid, Difference | None]] = []
     head = sample.head(1 << 18)

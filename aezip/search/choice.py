@@ -74,8 +74,8 @@ class Found:
     ----------
     untrained, trained
         Ready to encode with.
-    context, learned, variant
-        The best of short trainings: a context plan, an autoencoder or columns, an autoencoder of another variant.
+    context, learned
+        The best of short trainings: a context plan, an autoencoder or columns.
     spiked
         Grids on which flags for spikes pay.
     """
@@ -84,7 +84,6 @@ class Found:
     trained: list[Choice[Plan]] = field(default_factory=list)
     context: Refined | None = None
     learned: Learned | None = None
-    variant: Learned | None = None
     spiked: tuple[Grid, ...] = ()
 
     @property

@@ -28,13 +28,12 @@ from . import registry
 from .choice import Choice, Found, Wish, smallest
 from .family import Stage
 from .presets import PRESETS, Preset
-from .sample import Sample
+from .sample import FEWEST, Sample
 from .variants import of_variant, resumed
 from .with_codes import choose_with_codes
 
 __all__ = ["PRESETS", "Choice", "Preset", "Sample", "Wish", "choose", "search", "stages"]
 
-FEWEST = 256  # values: an array smaller than this has no use for a network
 LITTLE = 2000  # bytes: tables take as much as they save
 FAR = 0.9  # a built-in network so much smaller than zstd is not reached by tables, which are left out where time counts
 SMALL = 6000  # bytes: no network pays where there is less to save than it costs itself

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from aezip.array.layout import Piece
 from aezip.core.fixed import FRACTION_BITS
-from aezip.core.parallel import ordered
+from aezip.core.parallel import ordered, within
 from aezip.core.surroundings import restored
 from aezip.entropy import residual
 from aezip.entropy.codebook import CodeBook
@@ -240,7 +240,7 @@ def _count(
     base = None if below is None else below.model
 
     def code(piece: Piece) -> Coded:
-        workers = max(1, threads // len(pieces))
+        workers = within(threads, len(pieces))
         return contextplan.code(plan, grid.at(piece.start), net, base, encoder, piece.x, piece.masked, workers)
 
     return _sized(plan, grid, pieces, share, net, below, list(ordered(code, pieces, min(threads, len(pieces)))), rate)

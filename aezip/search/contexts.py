@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -86,7 +87,7 @@ class Contexts(Family):
         if found.context is None:
             return []
         options = found.trained if wish.learned_only else [found.plain, *found.trained]
-        least = min((c.size for c in options), default=float("inf"))
+        least = min((c.size for c in options), default=math.inf)
         return refined(sample, found.context, smallest(found.trained, default=found.plain), least)
 
 
@@ -101,11 +102,7 @@ def look(sample: Sample) -> Refined | None:
     if sample.crop.masked is not None and sample.crop.masked.all():
         return None  # nothing to learn from
     grids = sample.grids
-    ways = [Way(order) for order in context.orders(sample.context_pieces[0].x.shape)[: sample.preset.context_trials]]
-    ways += [Way((), scan) for scan in scans(sample.crop.x.shape)]
-    signals = series_for(sample.crop.x.shape)
-    ways += [Way((), (), beside) for s in signals for beside in ((False, True) if s.columns is not None else (True,))]
-    sample.memo["ways"] = ways
+    ways = _ways(sample)
     _side_by_side(sample, [(grids[0], way) for way in ways], Part.CROP, fit=False)
     done = _made(_looked_at(sample, grids[0], way) for way in ways)
     if len(grids) > 1 and done:
@@ -116,6 +113,14 @@ def look(sample: Sample) -> Refined | None:
     if best is None or not sample.preset.trains:
         return best
     return _spiked(sample, best, grids[-1]) or best
+
+
+def _ways(sample: Sample) -> list[Way]:
+    """Return the ways worth trying: bisections, then scans, then signals."""
+    ways = [Way(order) for order in context.orders(sample.context_pieces[0].x.shape)[: sample.preset.context_trials]]
+    ways += [Way((), scan) for scan in scans(sample.crop.x.shape)]
+    signals = series_for(sample.crop.x.shape)
+    return ways + [Way((), (), beside) for s in signals for beside in ((False, True) if s.columns is not None else (True,))]
 
 
 def _sure(sample: Sample, done: list[Refined]) -> Refined | None:
@@ -133,7 +138,8 @@ def _sure(sample: Sample, done: list[Refined]) -> Refined | None:
     race = _within(fitted, CLOSER, RACERS if sample.preset.adapt_steps >= RACE else 1)
     if len(race) < 2:
         return race[0] if race else ranked[0]
-    return min(_raced(sample, [(made, r) for made, r in fitted if r in race]), key=lambda pair: pair[0])[1]
+    racers = [(made, r) for made, r in fitted if any(r is one for one in race)]
+    return min(_raced(sample, racers), key=lambda pair: pair[0])[1]
 
 
 def _compared(sample: Sample, close: list[Refined], *, fit: bool) -> list[tuple[Refined, Refined]]:
@@ -300,8 +306,7 @@ def adapted(sample: Sample, best: Refined, plain: float) -> list[Refined]:
 
 def _own(sample: Sample) -> Refined | None:
     """Return a network of its own, over the way that is best after a short training."""
-    ways: list[Way] = sample.memo["ways"]
-    tried = _made(train(sample, sample.grids[0], way, 16, sample.preset.context_trial) for way in ways)
+    tried = _made(train(sample, sample.grids[0], way, 16, sample.preset.context_trial) for way in _ways(sample))
     if not tried:
         return None
     best = smallest(tried)

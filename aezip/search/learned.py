@@ -33,7 +33,7 @@ class Autoencoders(Family):
 
     def short(self, sample: Sample, found: Found, wish: Wish) -> None:
         """Try layouts and sizes; of images, convolutions too."""
-        shared = linear.estimate(sample) < FAR * found.context_size
+        shared = found.context is None or linear.estimate(sample) < FAR * found.context_size
         learned = search(sample, found.spiked, found.context_size * WORTH, rows=shared)
         if learned is not None and is_image(learned.plan.layout) and learned.size < found.context_size * PROMISING:
             learned = convolved(sample, learned, found.context_size * PROMISING_COLUMNS)

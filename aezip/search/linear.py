@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from aezip.array.layout import Layout
+from aezip.array.layout import Layout, Piece
 from aezip.core.types import Float64
 from aezip.quantize.grid import Grid
 
@@ -28,19 +28,19 @@ def estimate(sample: Sample) -> float:
     """Return about how many bytes rows of the best layout take by a linear autoencoder; 0 where that cannot be told."""
     if any(p.masked is not None for p in sample.pieces):
         return 0.0
-    grid = sample.grids[0]
-    found = [_bits(rows) for layout in candidates(sample.shape)[:4] if (rows := _rows(sample, layout, grid)) is not None]
+    layouts = [layout for layout in candidates(sample.shape)[:4] if 2 <= layout.features <= MOST_FEATURES]
+    steps = [_steps(sample.grids[0].at(p.start), p) for p in sample.pieces] if layouts else []
+    found = [_bits(rows) for layout in layouts if (rows := _rows(layout, steps)) is not None]
     return min(found, default=0.0) * sample.values / 8.0
 
 
-def _rows(sample: Sample, layout: Layout, grid: Grid) -> Float64 | None:
-    """Return evenly chosen rows in steps, (rows, features); None: too few, or too long ones."""
-    if not 2 <= layout.features <= MOST_FEATURES:
-        return None
-    parts = []
-    for piece in sample.pieces:
-        on = grid.at(piece.start)
-        parts.append(layout.rows(on.integers(piece.x).astype(np.float64) if grid.whole else on.coordinates(piece.x)))
+def _steps(grid: Grid, piece: Piece) -> Float64:
+    return grid.integers(piece.x).astype(np.float64) if grid.whole else grid.coordinates(piece.x)
+
+
+def _rows(layout: Layout, steps: list[Float64]) -> Float64 | None:
+    """Return evenly chosen rows of values in steps, (rows, features); None: too few."""
+    parts = [layout.rows(part) for part in steps]
     count = sum(map(len, parts))
     if count < FEWEST * layout.features:
         return None

@@ -25,6 +25,7 @@ AnyChoice = TypeVar("AnyChoice", bound=Choice[Any])
 MIDDLE = 3 << 19  # values of the chunks on which built-in networks are compared that are close on the crop
 LARGE, MANY = 1 << 20, 1000  # values of an array that is worth all steps of a preset; steps: time is no object
 SMALL = 1 << 15  # values of an array that is searched on one thread, and whose streams are kept
+FEWEST = 256  # values: an array smaller than this has no use for a network
 WIDEST = 1 << 50  # integers beyond this are left to plans without a network
 
 

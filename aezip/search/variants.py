@@ -19,9 +19,8 @@ from .contexts import look, refined, reporter
 from .family import Family
 from .layouts import candidates
 from .learned import PROMISING
-from .sample import Part, Sample
+from .sample import FEWEST, Part, Sample
 
-LEAST_VALUES = 256  # an array smaller than this has no use for a network
 LAYOUTS = 4
 REFINED = True  # whether the one asked for may be refined by context
 
@@ -47,7 +46,7 @@ def of_variant(sample: Sample, variant: str) -> Choice[Any] | None:
     None if the array cannot be stored so: it is too small, its integers leave networks no room, or its rows are too short.
     """
     sample.drop_wide()
-    if sum(p.x.size for p in sample.pieces) < LEAST_VALUES or not sample.wholes:
+    if sum(p.x.size for p in sample.pieces) < FEWEST or not sample.wholes:
         return None
     trial = sample.attempt(variant, lambda: _short(sample, variant, thorough=True), None)
     if trial is None:

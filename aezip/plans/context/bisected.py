@@ -81,7 +81,7 @@ def _prepared(part: Pass, numbers: Int64, active: tuple[int, ...], near: tuple[I
 
 
 def _slots(order: Order, every: tuple[Slot, ...], axes: int) -> Int64:
-    """Return the slots as `lines` in `native/recency.h` takes them."""
+    """Return the slots as `lines` in `native/places.h` takes them."""
     out = np.zeros((max(1, len(every)), axes + 3), np.int64)
     out[:, axes + 1] = -1
     for row, slot in zip(out, every, strict=False):
@@ -93,7 +93,7 @@ def _slots(order: Order, every: tuple[Slot, ...], axes: int) -> Int64:
 
 
 def _axes(part: Pass) -> Int64:
-    """Return the axes in a pass as `lines` in `native/recency.h` takes them."""
+    """Return the axes in a pass as `lines` in `native/places.h` takes them."""
     rows = []
     for axis, (length, count) in enumerate(zip(part.shape, part.target_shape, strict=True)):
         group = next((g for g, axes in enumerate(part.order) if axis in axes), -1)

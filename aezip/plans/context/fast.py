@@ -21,9 +21,8 @@ from aezip.entropy import residual
 from . import bisected
 from . import raster as scan
 from .bisected import Run, run_struct
-from .fused import Class, ready
+from .fused import flat, ready, signal_classes
 from .net import ContextNet
-from .signal import SeriesPass
 
 Float = npt.NDArray[Any]
 
@@ -79,8 +78,8 @@ class Chunk:
         """Return the residual of each pass and the decoded values in 1/64 step; see `walk.code`."""
         value = np.empty(self.context.size, np.int64)
         given = (
-            self._flat(net, target) if whole is None else np.zeros(1),
-            np.zeros(1, np.int64) if whole is None else self._flat(net, whole),
+            flat(target, signal=bool(net.sizes.columns)) if whole is None else np.zeros(1),
+            np.zeros(1, np.int64) if whole is None else flat(whole, signal=bool(net.sizes.columns)),
         )
         buffers = _buffers(self.context.size)
         self._walk(net, _NOTHING, False, value, given, buffers, workers)
@@ -117,10 +116,6 @@ class Chunk:
             return int(bisected.prepared(net.sizes.order, self.context.shape)[2])
         return min(scan.RUN, self.context.size)
 
-    def _flat(self, net: ContextNet, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Return values as compiled loops see them: those of signals with the segments last."""
-        return np.ascontiguousarray(array.transpose(0, 2, 1) if net.sizes.columns else array).reshape(-1)
-
     def _back(self, net: ContextNet, value: npt.NDArray[Any]) -> npt.NDArray[Any]:
         if not net.sizes.columns:
             return value.reshape(self.context.shape)
@@ -129,7 +124,11 @@ class Chunk:
 
     def _arranged(self, net: ContextNet, value: Int64, given: tuple[Any, Int64]) -> Struct:
         """Return the chunk as compiled loops take it."""
-        kept = np.ones(value.size, np.uint8) if self.ignore is None else self._flat(net, ~self.ignore).view(np.uint8)
+        kept = (
+            np.ones(value.size, np.uint8)
+            if self.ignore is None
+            else flat(~self.ignore, signal=bool(net.sizes.columns)).view(np.uint8)
+        )
         mean = np.array([self.mean], np.int64) if isinstance(self.mean, int) else self.mean.reshape(-1)
         spike = net.sizes.spike
         return Struct(
@@ -157,7 +156,7 @@ class Chunk:
         about = reading.address, int(decoding), chunk.address
         if net.sizes.columns:
             length, segments, columns = shape
-            types, frozen = ready(net, _series_classes(columns), dtype, level=False)
+            types, frozen = ready(net, signal_classes(columns), dtype, level=False)
             index = np.arange(segments, dtype=np.int32)
             where = length, columns, segments, address(index, "i4")
             good = native.call("series", types, frozen.address, *about, *where, run.address, workers)
@@ -170,15 +169,9 @@ class Chunk:
             passes = address(levels, "u1"), parts.address, len(made), longest
             return bool(native.call("bisect", types, frozen.address, *about, *passes, run.address, workers))
         wave = scan.wave(net.sizes.scan, shape)
-        types, frozen = ready(net, ((0, ()), (1, tuple(range(wave.table.shape[1])))), dtype, level=level)
+        types, frozen = ready(net, wave.classes, dtype, level=level)
         diagonals = wave.compiled.address, address(levels, "u1")
         return bool(native.call("scan", types, frozen.address, *about, *diagonals, run.address, workers))
-
-
-def _series_classes(columns: int) -> tuple[Class, ...]:
-    """Return the classes of a signal and what is active in each."""
-    late = [SeriesPass(index, column, columns) for index in (1, 8) for column in range(columns)]
-    return tuple((part.kind, part.active) for part in (SeriesPass(0, 0, columns), *late))
 
 
 def _buffers(count: int) -> tuple[npt.NDArray[Any], ...]:

@@ -11,10 +11,22 @@ from aezip.core.fixed import EXTRAS
 from aezip.core.native import Struct
 
 from .net import ContextNet
+from .signal import START, SeriesPass
 
 Float = npt.NDArray[Any]
 TYPES = {(4, 4): 0, (4, 8): 1, (8, 8): 2}  # as loops name them: bytes of contexts and of sums of linear parts
 Class = tuple[int, tuple[int, ...]]  # a class of passes and its active slots
+
+
+def flat(array: npt.NDArray[Any], *, signal: bool) -> npt.NDArray[Any]:
+    """Return values of a chunk as loops see them: those of signals, (length, segments, columns), with the segments last."""
+    return np.ascontiguousarray(array.transpose(0, 2, 1) if signal else array).reshape(-1)
+
+
+def signal_classes(columns: int) -> tuple[Class, ...]:
+    """Return the classes of a signal and what is active in each, as loops number them."""
+    late = [SeriesPass(index, column, columns) for index in (1, START) for column in range(columns)]
+    return tuple((part.kind, part.active) for part in (SeriesPass(0, 0, columns), *late))
 
 
 def exact(net: ContextNet) -> bool:

@@ -183,6 +183,11 @@ class Wave:
         return np.argsort(key, kind="stable").astype(np.int32), ends
 
     @property
+    def classes(self) -> tuple[tuple[int, tuple[int, ...]], ...]:
+        """The classes of values and what is active in each: the first ones, the others."""
+        return (0, ()), (1, tuple(range(self.table.shape[1])))
+
+    @property
     def first(self) -> int:
         """How many values are decoded before all others, without neighbours."""
         ends = self._order[1]

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aezip.core.fixed import ACTIVATION_TOP, FLAG_BINS
-from aezip.core.parallel import ordered
+from aezip.core.parallel import ordered, within
 from aezip.core.products import by_rows
 from aezip.core.types import Float64, Int64
 from aezip.entropy import residual
@@ -34,7 +34,7 @@ def loop(net: ContextNet, samples: list[Sample], threads: int, *, keep: bool = F
     """Code the samples with a network; `keep` their residuals, which take more memory than all else."""
 
     def coded(sample: Sample) -> tuple[Refined, Int64, float]:
-        part = code(net, sample.target, sample.whole, sample.ignore, sample.offset, max(1, threads // len(samples)))
+        part = code(net, sample.target, sample.whole, sample.ignore, sample.offset, within(threads, len(samples)))
         counts = residual.TableCounts(residual.CONTEXTS_WHOLE + FLAG_BINS)
         low = 0.0
         for split in part.residual:

@@ -16,8 +16,8 @@ from aezip.core.types import Int64
 
 from . import raster
 from .bisected import prepared
+from .fused import TYPES, flat, signal_classes
 from .net import ContextSizes, reference_pair
-from .signal import SeriesPass
 from .walk import Base, Walk
 
 if TYPE_CHECKING:
@@ -34,52 +34,45 @@ def take(
 
     `choose` tells which of so many values are taken, in the order of decoding; those without neighbours are not asked for.
     """
-    way, kinds, classes, seen, arguments, kept = _way(sizes, walk.shape)
+    signal, (way, kinds, classes, seen, arguments, kept) = bool(sizes.columns), _way(sizes, walk.shape)
     chosen = choose(seen)
     chosen = np.arange(seen) if chosen is None else chosen
-    target = _flat(sizes, sample.target * 2.0**FRACTION_BITS - sample.base)
+    target = flat(sample.target * 2.0**FRACTION_BITS - sample.base, signal=signal)
     two: list[Pair] = [reference_pair(pairs, kind, active) for kind, active in classes]
     known = np.array([(-1, -1) if pair is None else pair for pair in two], np.int64).reshape(-1, 2)
     levels = walk.offset.level.reshape(-1) if isinstance(walk.offset, Base) else np.zeros(1, np.uint8)
     count, width = len(chosen), sizes.places + EXTRAS
     values, left, spread = np.zeros((count, width), np.float32), np.empty(count, np.float32), np.empty(count, np.float32)
     class_of, place = np.empty(count, np.int64), np.empty(count, np.int64)
-    context, errors = _flat(sizes, walk.context), _flat(sizes, walk.errors)
+    context, errors = flat(walk.context, signal=signal), flat(walk.errors, signal=signal)
     rows = Struct(
         (context, context.dtype.str), (errors, "f4"), (levels, "u1"), (target, "f8"), (chosen, "i8"), (known, "i8"),
         (values, "f4"), (class_of, "i8"), (place, "i8"), (left, "f4"), (spread, "f4"),
         count, width, sizes.precision, int(isinstance(walk.offset, Base)),
     )  # fmt: skip
-    native.call("rows", 0 if context.itemsize == 4 else 2, rows.address, way, *arguments)
+    native.call("rows", TYPES[context.itemsize, context.itemsize], rows.address, way, *arguments)
     del kept
     spike = np.zeros(count, np.float32)
     if sizes.spike is not None and sample.whole is not None:
-        spike = (_flat(sizes, sample.whole)[place] == sizes.spike).astype(np.float32)
+        spike = (flat(sample.whole, signal=signal)[place] == sizes.spike).astype(np.float32)
     columns: list[npt.NDArray[Any]] = [values, kinds[class_of], left, spread, spike]
     if sample.ignore is None:
         return columns
-    wanted = ~_flat(sizes, sample.ignore)[place]
+    wanted = ~flat(sample.ignore, signal=signal)[place]
     return [column[wanted] for column in columns]
-
-
-def _flat(sizes: ContextSizes, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return values as loops see them: those of signals with the segments last."""
-    return np.ascontiguousarray(array.transpose(0, 2, 1) if sizes.columns else array).reshape(-1)
 
 
 def _way(sizes: ContextSizes, shape: tuple[int, ...]) -> tuple[int, Int64, list[Any], int, tuple[int, int, int], Any]:
     """Return how loops go, kinds by class, classes and their neighbours, how many have some, arguments, what these refer to."""
     if sizes.columns:
         length, segments, columns = shape
-        parts = [SeriesPass(0, 0, columns), *(SeriesPass(t, c, columns) for t in (1, 8) for c in range(columns))]
-        classes = [(part.kind, part.active) for part in parts]
+        classes = list(signal_classes(columns))
         seen = max(0, length - 1) * segments * columns
         return ALONG, np.arange(len(classes)), classes, seen, (0, columns, segments), None
     if sizes.scan:
         wave = raster.wave(sizes.scan, shape)
-        classes = [(0, ()), (1, tuple(range(wave.table.shape[1])))]
         struct = wave.compiled
-        return SCANNED, np.arange(2), classes, math.prod(shape) - wave.first, (struct.address, 0, 0), struct
+        return SCANNED, np.arange(2), list(wave.classes), math.prod(shape) - wave.first, (struct.address, 0, 0), struct
     kinds, made, _ = prepared(sizes.order, shape)
     words = Struct(*(one.struct.address for one in made))
     seen = sum(one.targets for one in made if kinds[one.kind][1])

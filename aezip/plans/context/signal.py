@@ -21,7 +21,7 @@ Float = npt.NDArray[Any]
 LAGS = 32
 MOST_COLUMNS = 16
 _SEGMENT = 512  # most indices of a segment: each is a pass over all segments
-_START = 8  # indices of a segment whose lags are cut short
+START = 8  # indices of a segment whose lags are cut short
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ class SeriesPass:
         """The class."""
         if not self.index:
             return 0
-        return 1 + self.column + (self.columns if self.index >= _START else 0)
+        return 1 + self.column + (self.columns if self.index >= START else 0)
 
     @property
     def active(self) -> tuple[int, ...]:

@@ -193,8 +193,7 @@ class Walk:
     def compiled(self, net: ContextNet, ignore: Mask | None, *, whole: bool) -> Chunk | None:
         """Return the chunk for compiled loops; None if it is walked over in NumPy."""
         values = math.prod(self.shape)
-        # passes of signals are small, which costs NumPy more: compiling pays sooner
-        if not kernels.available(values + values // 3 if self.sizes.columns else values) or not values:
+        if not values or not kernels.available(values):
             return None
         from .fast import Chunk
         from .fused import exact
