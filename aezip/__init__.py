@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         UnsupportedVersion,
     )
     from .core.progress import ProgressEvent
+    from .files.whole import compress_file, decompress_file
 
 __version__ = "0.1.0"
 
@@ -53,6 +54,7 @@ _PLACES = {
         "UnsupportedVersion",
     ),
     "core.progress": ("ProgressEvent",),
+    "files.whole": ("compress_file", "decompress_file"),
 }
 _MODULES = {name: module for module, names in _PLACES.items() for name in names}
 
@@ -80,7 +82,9 @@ __all__ = [
     "UnsupportedVersion",
     "__version__",
     "compress",
+    "compress_file",
     "decompress",
+    "decompress_file",
     "open",
     "train",
     "verify",

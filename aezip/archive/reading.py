@@ -60,6 +60,15 @@ class Archive(Mapping[str, ArrayView]):
         self._views = {name: ArrayView(self._reader, name, self._threads, given) for name in self._reader.names}
 
     @property
+    def origin(self) -> dict[str, Any] | None:
+        """The file that the archive was made of: format, name, bytes, sha256, modified; None: it was made of arrays."""
+        return self._reader.origin
+
+    def skeleton(self) -> Iterator[bytes]:
+        """Yield that file without the values of its arrays, piece by piece; see `CorruptFile`."""
+        return self._reader.skeleton()
+
+    @property
     def names(self) -> list[str]:
         """Names of the arrays."""
         return list(self._views)
@@ -176,6 +185,12 @@ class Archive(Mapping[str, ArrayView]):
     def damage(self) -> list[str]:
         """Decode everything and check every digest; return what is wrong, a line each."""
         found = []
+        if self.origin is not None:
+            try:
+                for _ in self.skeleton():
+                    pass
+            except CorruptFile as error:
+                found.append(str(error))
         for name, view in self._views.items():
             found += [f"{name}: stream {s!r} does not match its digest" for s in self._reader.damaged_streams(name)]
             try:

@@ -14,7 +14,7 @@ from aezip.array.admission import parse_dtype
 if TYPE_CHECKING:
     from aezip.container.reader import Reader
 
-STREAMS = ("codes", "residual", "data", "outliers", "mask", "model", "recommender", "container")
+STREAMS = ("codes", "residual", "data", "outliers", "mask", "model", "recommender", "file", "container")
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,9 @@ class Report:
         Version of the file format, and what wrote the file.
     tried : dict
         Right after compressing: of each array the candidates and the bytes they were estimated to take; a file lists the best.
+    file : dict or None
+        The file that the archive was made of: `format`, `name`, `bytes`, `sha256`, `modified` (UTC), and how many bytes beside
+        its arrays are `kept`; None: it was made of arrays.
     """
 
     file_bytes: int
@@ -112,6 +115,7 @@ class Report:
     format_version: str = ""
     software: str = ""
     tried: dict[str, list[tuple[str, float]]] = field(default_factory=dict, repr=False, compare=False)
+    file: dict[str, Any] | None = None
 
     @property
     def ratio(self) -> float:
@@ -181,6 +185,7 @@ class Report:
         head = {name: getattr(self, name) for name in (*names, *errors)}
         head |= {"shared_model_pays_after": self.shared_model_pays_after}
         head |= {"format_version": self.format_version, "software": self.software}
+        head |= {} if self.file is None else {"file": self.file}
         return {**head, "arrays": [a.to_json() for a in self.arrays]}
 
     def __str__(self) -> str:
@@ -191,7 +196,8 @@ class Report:
 def report(reader: Reader) -> Report:
     """Make the report of an open file."""
     ledgers = {name: reader.ledger(name) for name in reader.names}
-    container = reader.size - sum(sum(ledger.values()) for ledger in ledgers.values())
+    beside = {"file": reader.file_bytes} if reader.origin is not None else {}
+    container = reader.size - sum(sum(ledger.values()) for ledger in [*ledgers.values(), beside])
     arrays = []
     left = container
     for number, name in enumerate(reader.names):
@@ -199,12 +205,13 @@ def report(reader: Reader) -> Report:
         left -= share
         arrays.append(_array(name, reader, {**ledgers[name], "container": share}))
     total: dict[str, int] = {}
-    for ledger in [*ledgers.values(), {"container": container}]:
+    for ledger in [*ledgers.values(), beside, {"container": container}]:
         for stream, size in ledger.items():
             total[stream] = total.get(stream, 0) + size
     version = ".".join(map(str, reader.root["version"]))
     software = str(reader.root.get("software", ""))[:100]
-    return Report(reader.size, sum(a.raw_bytes for a in arrays), total, arrays, version, software)
+    raw = sum(a.raw_bytes for a in arrays)
+    return Report(reader.size, raw, total, arrays, version, software, file=reader.origin)
 
 
 def _facts(found: Any, **kinds: type) -> dict[str, Any] | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypedDict, Unpack, overload
 
@@ -90,26 +90,51 @@ def _for_each(option: Any, named: Mapping[str, Any]) -> Mapping[str, Any]:
     return {str(name): own for name, own in option.items()} if isinstance(option, Mapping) else dict.fromkeys(named, option)
 
 
-def _write(data: Any, writer: Writer, options: dict[str, Any], threads: int, *, verify: bool) -> Report:
+@dataclass(frozen=True)
+class Origin:
+    """The file that arrays are of.
+
+    Parameters
+    ----------
+    told
+        What the root header says of it.
+    parts
+        Its bytes without those of the arrays, piece by piece.
+    check
+        Called before the archive gets its name; raises where the file changed meanwhile.
+    """
+
+    told: dict[str, Any]
+    parts: Iterable[bytes]
+    check: Callable[[], None]
+
+
+def _write(
+    data: Any, writer: Writer, options: dict[str, Any], threads: int, *, verify: bool, origin: Origin | None = None
+) -> Report:
     progress = Progress(options["progress"])
     named = by_name(data)
     model: Model | None = options.pop("model")
     embed = options.pop("embed_model")
     if model is not None:
         options |= {"trained": model.trained, "reference": model.reference(embedded=embed)}
-    fills, ranges = (_for_each(options.pop(option), named) for option in ("fill_value", "valid_range"))
-    encoders = {
-        n: Encoder(array, name=n, fill_value=fills.get(n), valid_range=ranges.get(n), threads=threads, **options)
-        for n, array in named.items()
-    }
+    fills, ranges, bounds = (_for_each(options.pop(option), named) for option in ("fill_value", "valid_range", "bound"))
+    encoders = {}
+    for n, array in named.items():
+        own: dict[str, Any] = {"fill_value": fills.get(n), "valid_range": ranges.get(n), "bound": bounds.get(n) or Lossless()}
+        encoders[n] = Encoder(array, name=n, threads=threads, **own, **options)
     for name, encoder in encoders.items():
         _encode(encoder, writer, name, threads, progress)
         encoder.release()
+    if origin is not None:
+        writer.attach(origin.told, origin.parts)
     writer.finish(features=["model-reference"] if any(e.by_reference for e in encoders.values()) else [])
     if verify:
         _check(writer.source(), encoders, threads, progress, model)
     with Reader(writer.source()) as reader:
         made = report(reader)
+    if origin is not None:
+        origin.check()
     writer.publish()
     return replace(made, tried={name: list(encoder.tried) for name, encoder in encoders.items()})
 
@@ -117,7 +142,7 @@ def _write(data: Any, writer: Writer, options: dict[str, Any], threads: int, *, 
 class Options(TypedDict, total=False):
     """What `compress` may be told beside data and path."""
 
-    bound: Bound | None
+    bound: Bound | Mapping[str, Bound] | None
     fill_value: Any
     valid_range: Any
     preset: str
@@ -143,7 +168,7 @@ def compress(
     data: Any,
     path: str | os.PathLike[str] | Writable | None = None,
     *,
-    bound: Bound | None = None,
+    bound: Bound | Mapping[str, Bound] | None = None,
     fill_value: Any = None,
     valid_range: Any = None,
     preset: str = "balanced",
@@ -169,7 +194,8 @@ def compress(
     path
         The file, or one open for writing in binary mode; None: the archive is returned as bytes.
     bound
-        `Absolute`, `RangeRelative`, `PointRelative`, `PSNR` or `Lossless` (default).
+        `Absolute`, `RangeRelative`, `PointRelative`, `PSNR` or `Lossless` (default). A mapping: for each array its own,
+        those that are not named are lossless.
     fill_value
         Masked: exact on return, kept out of the value range and of training; no other value comes back as it. Several: a
         sequence. A mapping: for each array its own.
@@ -239,6 +265,27 @@ def compress(
     if is_writable(path):
         path.write(writer.getvalue())
     return made
+
+
+def write_archive(
+    arrays: Mapping[str, Any], path: str | os.PathLike[str] | None, origin: Origin, *, overwrite: bool = False, **options: Any
+) -> Report | tuple[bytes, Report]:
+    """Compress the arrays of a file, with the rest of it, into an archive; `options` as in `compress`."""
+    given: dict[str, Any] = {
+        "fill_value": None,
+        "valid_range": None,
+        "preset": "balanced",
+        "seed": 0,
+        "variant": "deep",
+        "codes": False,
+    }
+    given |= {"device": "auto", "model": None, "embed_model": True, "progress": None, "recommend": None}
+    verify, threads = options.pop("verify", True), thread_count(options.pop("threads", None))
+    given |= options
+    given["model"] = as_model(given["model"])
+    with Writer(path, overwrite=overwrite) as writer:
+        made = _write(arrays, writer, given, threads, verify=verify, origin=origin)
+    return made if path is not None else (writer.getvalue(), made)
 
 
 class Codec:

@@ -64,6 +64,36 @@ def bound(options: dict[str, Any]) -> Bound:
     return kinds[given[0]](value)
 
 
+def rule_options(function: Command) -> Command:
+    """Add the options of bounds by variable; `rules` reads them."""
+    options = [
+        click.option(
+            "--bound", "bound_rules", multiple=True, metavar="NAME:KIND=E",
+            help="Bound of the variables whose names fit, as 'air:range-rel=1e-3' or '*_bnds:lossless'; the first that fits.",
+        ),
+        click.option("--bounds", "bounds_file", metavar="FILE.toml", help="Such bounds, in a table [bounds]."),
+    ]  # fmt: skip
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def rules(options: dict[str, Any]) -> list[tuple[str, Bound]]:
+    """Return the bounds by variable that were asked for.
+
+    Raises
+    ------
+    InvalidInput
+        If one is not understood.
+    """
+    if not options["bound_rules"] and options["bounds_file"] is None:
+        return []
+    from aezip.files.bounds import from_toml, rule
+
+    found = [rule(text) for text in options["bound_rules"]]
+    return found if options["bounds_file"] is None else [*found, *from_toml(options["bounds_file"])]
+
+
 def missing_options(function: Command) -> Command:
     """Add the options that tell which values are missing; `fill_value` and `valid_range` read them."""
     options = [

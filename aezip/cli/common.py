@@ -6,7 +6,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 SECONDS = click.IntRange(1, 10**8)  # limits that clocks, and sizes of memory, can hold
+_UNUSABLE = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 MEGABYTES = click.IntRange(256, 1 << 40)
 
 
@@ -38,6 +39,53 @@ def skip_option(function: Command) -> Command:
 def threads_option(function: Command) -> Command:
     """Add the option --threads."""
     return click.option("--threads", type=click.IntRange(1), metavar="N", help="Default: one for each core.")(function)
+
+
+def raw_options(function: Command) -> Command:
+    """Add the options that tell what raw binary is."""
+    function = click.option("--shape", metavar="744,33,49", help="Sizes of raw binary, outer axis first.")(function)
+    return click.option("--dtype", metavar="f4", help="Type of raw binary.")(function)
+
+
+def exit_code(error: AezipError | OSError) -> int:
+    """Return the exit code of a failure."""
+    if isinstance(error, AezipError):
+        return error.exit_code
+    return 2 if isinstance(error, _UNUSABLE) else 1
+
+
+def system_words(error: OSError) -> str:
+    """Return one line on what the system refused."""
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}: check the path, its permissions and the free space"
+
+
+class Batch:
+    """Several files, one after the other: one that fails is told in a line and does not stop the others.
+
+    Parameters
+    ----------
+    sources
+        Their names; of a single one every failure is raised.
+    """
+
+    def __init__(self, sources: Sequence[str]) -> None:
+        self.sources = list(sources)
+        self.code = 0
+        self.failed: dict[str, str] = {}
+
+    def each(self, action: Callable[[str], None]) -> None:
+        """Do something with each file."""
+        for source in self.sources:
+            try:
+                action(source)
+            except (AezipError, OSError) as error:
+                if len(self.sources) == 1:
+                    raise
+                words = str(error) if isinstance(error, AezipError) else system_words(error)
+                self.failed[source] = words if words.startswith(source) else f"{source}: {words}"
+                self.code = max(self.code, exit_code(error))
+                say(self.failed[source], "error")
 
 
 def say(message: str, what: str = "") -> None:

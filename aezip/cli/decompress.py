@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from aezip.core.errors import CorruptFile, InvalidInput
+from aezip.tools import words
 
 from . import arguments
 from . import train as modelcommand
-from .common import array_name, json_option, open_archive, print_json, say, threads_option
+from .common import Batch, array_name, json_option, once, open_archive, print_json, say, threads_option
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from aezip.archive.reading import Archive
     from aezip.archive.view import ArrayView
 
 
@@ -55,8 +59,9 @@ def _lossy(view: ArrayView) -> dict[str, Any] | None:
 
 
 @click.command()
-@click.argument("source", metavar="IN.aez")
+@click.argument("sources", metavar="IN.aez...", nargs=-1, required=True)
 @click.option("-o", "--output", metavar="OUT", help="Default: IN without .aez; .npy, .npz or raw by the name.")
+@click.option("--output-dir", metavar="DIR", help="Put the files there.")
 @click.option("--dataset", "names", multiple=True, metavar="PATH", help="Only this array; repeatable.")
 @click.option("--slice", "part", metavar="'0:10,:,3'", help="Only this part; decodes only the chunks it touches.")
 @click.option("--salvage", is_flag=True, help="Restore what a damaged file still holds, fill the rest; exit 3 if any is lost.")
@@ -65,34 +70,43 @@ def _lossy(view: ArrayView) -> dict[str, Any] | None:
 @click.option("-f", "--force", is_flag=True, help="Replace an existing output.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 @json_option
-def decompress(
-    source: str,
-    output: str | None,
-    names: tuple[str, ...],
-    part: str | None,
-    salvage: bool,
-    model: str | None,
-    threads: int | None,
-    force: bool,
-    quiet: bool,
-    as_json: bool,
-) -> int:
-    """Decompress IN.aez (- for standard input) to .npy, .npz or raw values."""
+def decompress(sources: tuple[str, ...], output: str | None, output_dir: str | None, **options: Any) -> int:
+    """Decompress each IN.aez (- for standard input): to the file it was made of, or to .npy, .npz or raw values."""
+    if output is not None and (output_dir is not None or len(sources) > 1):
+        raise InvalidInput("-o names one file: use --output-dir DIR for several")
+    once(*sources)
+    batch, made = Batch(sources), {}
+
+    def one(source: str) -> None:
+        code, made[source] = _one(source, output, output_dir, options)
+        batch.code = max(batch.code, code)
+
+    batch.each(one)
+    if options["as_json"]:
+        print_json(next(iter(made.values())) if len(sources) == 1 else {"files": list(made.values()), "failed": batch.failed})
+    return batch.code
+
+
+def _one(source: str, output: str | None, folder: str | None, options: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    """Decompress one archive; return the exit code and what --json says."""
     from aezip.core import atomic
 
     from . import formats
 
+    names, part = options["names"], options["part"]
     key = None if part is None else arguments.slices(part)
-    with open_archive(source, threads, model) as archive:
+    with open_archive(source, options["threads"], options["model"]) as archive:
         wanted = names or tuple(archive.names)
+        if archive.origin is not None and not (names or part or options["salvage"]) and not formats.takes_arrays(output):
+            return 0, _whole(source, archive, output, folder, options)
         if not wanted:
             raise InvalidInput(f"{source} holds no arrays: there is nothing to write")
-        target = output or ("-" if source == "-" else formats.output_name(source, len(wanted)))
-        if as_json and target == "-":
+        target = output or ("-" if source == "-" else _inside(folder, formats.output_name(source, len(wanted))))
+        if options["as_json"] and target == "-":
             raise InvalidInput("--json and the array cannot both go to standard output: name a file with -o")
-        formats.check_output(target, source=source, overwrite=force)
+        formats.check_output(target, source=source, overwrite=options["force"])
         views = [archive[str(array_name(archive, name))] for name in wanted]
-        if salvage:
+        if options["salvage"]:
             for view in views:
                 view.salvage()
         try:
@@ -100,17 +114,44 @@ def decompress(
         except IndexError as error:
             raise InvalidInput(f"--slice {part}: {error}: choose a part inside the array") from None
         with atomic.sources(source):
-            formats.write(target, arrays, overwrite=force)
+            formats.write(target, arrays, overwrite=options["force"])
         lost = {view.name: [str(run) for _, run in sorted((view._lost or {}).items())] for view in views}
-    code = CorruptFile.exit_code if any(lost.values()) else 0
-    if as_json:
-        shapes = {name: {"shape": array.shape, "dtype": array.dtype.str} for name, array in arrays.items()}
-        print_json({"input": source, "output": target, "arrays": shapes, **({"lost": lost} if salvage else {})})
-    elif not quiet:
+    if not options["as_json"] and not options["quiet"]:
         from . import show as render
 
         say(render.written(target, arrays))
     for name, runs in lost.items():
         for run in runs:
             say(f"{source}: {name}: {run}", "error")
-    return code
+    shapes = {name: {"shape": array.shape, "dtype": array.dtype.str} for name, array in arrays.items()}
+    told = {"input": source, "output": target, "arrays": shapes, **({"lost": lost} if options["salvage"] else {})}
+    return CorruptFile.exit_code if any(lost.values()) else 0, told
+
+
+def _inside(folder: str | None, path: str) -> str:
+    """Return where an output goes; the folder is made."""
+    if folder is None:
+        return path
+    os.makedirs(folder, exist_ok=True)
+    return os.path.join(folder, os.path.basename(path))
+
+
+def _whole(source: str, archive: Archive, output: str | None, folder: str | None, options: dict[str, Any]) -> dict[str, Any]:
+    """Write the file that an archive was made of; return what --json says."""
+    from aezip.core import atomic
+    from aezip.files import whole
+
+    from . import formats
+
+    assert archive.origin is not None
+    default = os.path.basename(str(archive.origin["name"])) if source == "-" else source.removesuffix(".aez")
+    target = output or _inside(folder, default)
+    if target == "-":
+        raise InvalidInput("a whole file goes into a file: name it with -o, or choose an array with --dataset")
+    formats.check_output(target, source=source, overwrite=options["force"])
+    with atomic.sources(source):
+        whole.restore(archive, Path(target), overwrite=options["force"])
+    size = os.path.getsize(target)
+    if not options["as_json"] and not options["quiet"]:
+        say(f"{target}: {archive.origin['format']}, {len(archive)} arrays coded, {words.size(size)}")
+    return {"input": source, "output": target, "format": archive.origin["format"], "bytes": size, "arrays": archive.names}

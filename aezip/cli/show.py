@@ -18,6 +18,7 @@ from aezip.tools.words import MEANINGS, bound_text, measured, size
 if TYPE_CHECKING:
     from aezip.archive.report import ArrayReport, Report
     from aezip.core.progress import ProgressEvent
+    from aezip.files.whole import Taken
 
     from .formats import Source
 
@@ -34,6 +35,22 @@ def summary(report: Report, path: str) -> str:
     """Return one line on a compressed file."""
     error = "no error" if not report.max_abs_error else f"max error {report.max_abs_error:.6g}"
     return f"{shown(path)}: {size(report.raw_bytes)} -> {size(report.file_bytes)}, ratio {report.ratio:.2f}, {error}"
+
+
+def all_in_one(count: int, failed: int, raw: int, stored: int) -> str:
+    """Return one line on several compressed files."""
+    ratio = f", ratio {raw / max(1, stored):.2f}" if count else ""
+    return f"{count} files: {size(raw)} -> {size(stored)}{ratio}" + (f"; {failed} failed" if failed else "")
+
+
+def taken(source: str, told: Taken) -> Iterator[str]:
+    """Yield what is to be said of a file that is taken whole."""
+    for name, words in told.lossy.items():
+        yield f"{name!r} of {source} was compressed lossily before ({words}): errors add up, use the original"
+    for name, words in told.refused.items():
+        yield f"{name!r} of {source} is left out: it holds {words}"
+    if told.elsewhere:
+        yield f"{source}: {told.elsewhere[0]} refers to another file, which is not in the archive"
 
 
 def unused(report: Report, model: str) -> str:
@@ -67,6 +84,12 @@ def show(report: Report, path: str) -> None:
     out = console()
     out.print(Text.assemble((shown(path), "bold"), f"  {summary(report, '')[2:]}"))
     out.print(f"format {report.format_version}, written by {shown(report.software)}", markup=False)
+    if report.file is not None:
+        told, beside = report.file, report.bytes["file"]
+        words = f"original  {shown(told['name'])}, {told['format']}, {size(told['bytes'])}, of {shown(told['modified'])}"
+        out.print(words, markup=False)
+        out.print(f"sha256    {told['sha256']}", markup=False)
+        out.print(f"beside    {beside:,} bytes hold what is no array", markup=False)
     if report.bytes.get("model") or report.shared_model_pays_after:
         ratios = f"with the model {report.ratio_with_model:.2f}, without it {report.ratio_without_model:.2f}"
         if report.shared_model_pays_after:

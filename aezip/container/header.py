@@ -18,7 +18,7 @@ from aezip.core.fixed import LARGEST_FLOAT, MAX_AXES, MAX_VALUES
 FORMAT = "aezip"
 VERSION = (1, 0)
 # what a file may need beyond its version
-FEATURES = frozenset({"model", "model-reference"})
+FEATURES = frozenset({"file", "model", "model-reference"})
 KINDS = ("archive", "model")
 STREAMS = ("codes", "data", "encoder", "outliers", "mask", "model", "recommender", "residual")
 SHARED = ("encoder", "model", "recommender")
@@ -27,6 +27,8 @@ MAX_ARRAYS = 1 << 16
 MAX_CHUNKS = 1 << 24
 CHUNK_LIMIT_VALUES = 1 << 31  # values of one chunk: bounds what decoding may allocate
 MODEL_LIMIT = 1 << 28
+SKELETON_LIMIT = 1 << 36  # bytes of everything in a file but its arrays
+SKELETON_FRAME = 1 << 24  # bytes of it in a frame
 _PLAN: dict[str, dict[str, Any]] = {  # what a key of a plan is where it is left out
     "context": {"order": [], "origin": 0, "base": None, "spike": None, "series": None},
     "autoencoder": {"difference": None, "groups": None, "by_feature": False},
@@ -150,6 +152,32 @@ def check_root(root: dict[str, Any]) -> list[dict[str, Any]]:
     if groups != [str(i) for i in range(len(arrays))]:
         raise CorruptFile(f"the groups of the arrays are malformed: {_DAMAGED}")
     return arrays
+
+
+def check_file(root: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what the root header says of the file that an archive was made of; None if it was made of arrays.
+
+    Raises
+    ------
+    CorruptFile
+        If it is malformed, or the feature is not named.
+    UnsafeFile
+        If a declared size is beyond the limits.
+    """
+    told = root.get("file")
+    if told is None and "file" not in root["features"]:
+        return None
+    if not isinstance(told, dict) or "file" not in root["features"]:
+        raise CorruptFile(f"the description of the original file is malformed: {_DAMAGED}")
+    texts, sizes = ("format", "name", "modified"), ("bytes", "kept")
+    digests = [told.get(key) for key in ("sha256", "digest")]
+    good = all(isinstance(told.get(key), str) for key in texts) and all(type(told.get(key)) is int for key in sizes)
+    good = good and all(isinstance(d, str) and len(d) == 64 and set(d) <= set("0123456789abcdef") for d in digests)
+    if not good or min(told[key] for key in sizes) < 0:
+        raise CorruptFile(f"the description of the original file is malformed: {_DAMAGED}")
+    if told["kept"] > SKELETON_LIMIT:
+        raise UnsafeFile(f"the file declares {told['kept']} bytes beside its arrays: do not trust this file")
+    return told
 
 
 @dataclass(frozen=True)

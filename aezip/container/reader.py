@@ -24,7 +24,7 @@ import numpy as np
 
 from aezip.core.errors import AezipError, CorruptFile, InvalidInput, UnsafeFile
 from aezip.core.sources import Source, opened
-from aezip.entropy.frames import content_size, unpack
+from aezip.entropy.frames import content_size, unpack, unpacked
 
 from . import header as rules
 
@@ -82,12 +82,15 @@ class Reader:
             raise
 
     def _open(self) -> None:
-        root = self._group_members(self._file, {"header", "digests"}, rules.MAX_ARRAYS + 2)
+        root = self._group_members(self._file, {"header", "digests", "file"}, rules.MAX_ARRAYS + 3)
         raw = self._small(self._file, "header", rules.MAX_HEADER)
         self.root = rules.parse(raw)
         arrays = rules.check_root(self.root)
         self.kind: str = self.root.get("kind", "archive")
-        if set(root) != {"header", "digests", *(a["group"] for a in arrays)}:
+        self.origin = rules.check_file(self.root)
+        self.file_bytes = root.get("file", 0)  # of what is no array
+        known = {"header", "digests", *(["file"] if self.origin else [])}
+        if set(root) != {*known, *(a["group"] for a in arrays)}:
             raise UnsafeFile("the file holds objects that no aezip file has: do not trust this file")
         self.names: list[str] = [a["name"] for a in arrays]
         self._groups = dict(zip(self.names, (a["group"] for a in arrays), strict=True))
@@ -192,6 +195,32 @@ class Reader:
     def _slice(dataset: h5py.Dataset, start: int, stop: int) -> bytes:
         raw: bytes = dataset[start:stop].tobytes()
         return raw
+
+    def skeleton(self) -> Iterator[bytes]:
+        """Yield the bytes of the original file without its arrays, piece by piece.
+
+        Raises
+        ------
+        CorruptFile
+            If they do not match their digest.
+        InvalidInput
+            If the archive was made of arrays.
+        """
+        self.check_open()
+        if self.origin is None:
+            raise InvalidInput("the archive was made of arrays, not of a file: there is no file to restore")
+        with self._lock:
+            frames = self._slice(self._file["file"], 0, self.file_bytes)
+        if hashlib.sha256(frames).hexdigest() != self.origin["digest"]:
+            raise CorruptFile("what the file holds beside its arrays does not match its digest: the file is damaged")
+        left, most = self.origin["kept"], rules.SKELETON_FRAME
+        for part in unpacked(frames, most):
+            left -= len(part)
+            if left < 0:
+                break
+            yield part
+        if left:
+            raise CorruptFile("what the file holds beside its arrays has another size than stated: the file is damaged")
 
     def header(self, name: str) -> dict[str, Any]:
         """Return the header of an array."""

@@ -11,7 +11,7 @@ import io
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +29,7 @@ from . import header as rules
 
 _COMPACT = 4096  # bytes up to which a dataset lies in its object header
 _COPY = 1 << 20
+_SMALL, _LEVEL_SMALL, _LEVEL_LARGE = 1 << 22, 19, 9  # what is no array is mostly short
 
 
 def _bytes_dataset(group: h5py.Group, name: str, data: bytes) -> None:
@@ -123,6 +124,7 @@ class Writer:
                 self.temp.path.unlink(missing_ok=True)
             raise
         self._arrays: list[dict[str, Any]] = []
+        self._told: dict[str, Any] = {}
         self._all = hashlib.sha256()
         self._streams: dict[str, _Spool] = {}
         self._chunks: list[bytes] = []
@@ -172,6 +174,26 @@ class Writer:
                 _bytes_dataset(group, name, data)
                 self._all.update(hashlib.sha256(data).digest())
 
+    def attach(self, told: dict[str, Any], parts: Iterable[bytes]) -> None:
+        """Add the file that the arrays are of: what is said of it, and its bytes without theirs, piece by piece.
+
+        Raises
+        ------
+        InvalidInput
+            If it holds too much beside its arrays.
+        """
+        spool, kept = _Spool(None if self.temp is None else self.temp.path.parent), 0
+        for part in parts:
+            for at in range(0, len(part), rules.SKELETON_FRAME):
+                piece = part[at : at + rules.SKELETON_FRAME]
+                kept += len(piece)
+                spool.add(pack(piece, _LEVEL_SMALL if len(piece) < _SMALL else _LEVEL_LARGE))
+        if kept > rules.SKELETON_LIMIT:
+            raise InvalidInput("the file holds too much that is no array of numbers: compress its data sets with --dataset")
+        self._told = {**told, "kept": kept, "digest": spool.digest.hexdigest()}
+        with _writing():
+            spool.copy(self._file, "file")
+
     def finish(self, kind: str = "", features: Sequence[str] = ()) -> None:
         """Write the root header and force everything to the disk; the file has no name yet.
 
@@ -185,9 +207,10 @@ class Writer:
         root = {
             "format": rules.FORMAT,
             "version": list(rules.VERSION),
-            "features": sorted(features),
+            "features": sorted([*features, *(["file"] if self._told else [])]),
             **({"kind": kind} if kind else {}),
             "software": f"aezip {__version__}",
+            **({"file": self._told} if self._told else {}),
             "arrays": self._arrays,
         }
         raw = rules.dump(root)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 
 import zstandard
 
@@ -60,3 +61,27 @@ def unpack(frame: bytes, size: int) -> bytes:
     if len(raw) != size:
         raise CorruptFile("a zstd frame is cut short: get another copy of the file")
     return raw
+
+
+def unpacked(frames: bytes, most: int) -> Iterator[bytes]:
+    """Yield the contents of frames that follow each other, each of at most `most` bytes.
+
+    Raises
+    ------
+    CorruptFile
+        If one is damaged, or declares more.
+    """
+    left = memoryview(frames)
+    while left:
+        size = content_size(bytes(left[:32]))
+        if size > most:
+            raise CorruptFile("a zstd frame declares too many bytes: the file is damaged")
+        decompressor = zstandard.ZstdDecompressor().decompressobj()
+        try:
+            raw = decompressor.decompress(left)
+        except zstandard.ZstdError as error:
+            raise CorruptFile("a zstd frame is damaged: get another copy of the file") from error
+        if not decompressor.eof or len(raw) != size:
+            raise CorruptFile("a zstd frame is cut short: get another copy of the file")
+        yield raw
+        left = left[len(left) - len(decompressor.unused_data) :]

@@ -12,6 +12,7 @@ MEANINGS = {
     "mask": "places of NaN, infinities, fill",
     "model": "decoder and tables",
     "recommender": "estimates of what was not rated",
+    "file": "what is no array of numbers",
     "container": "HDF5, headers, index, digests",
 }
 

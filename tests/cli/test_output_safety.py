@@ -209,7 +209,17 @@ def test_a_reader_that_goes_away_is_one_line(folder: Path) -> None:
 
 
 def test_names_of_the_package_for_files_are_the_documented_ones() -> None:
-    assert sorted(formats.__all__) == ["Inputs", "Source", "check_output", "file_format", "output_name", "read", "write"]
+    assert sorted(formats.__all__) == [
+        "Inputs",
+        "Source",
+        "check_output",
+        "check_source",
+        "file_format",
+        "output_name",
+        "read",
+        "takes_arrays",
+        "write",
+    ]
 
 
 def test_an_npz_cut_short_is_refused_and_leaves_no_file_open(folder: Path) -> None:

@@ -29,6 +29,7 @@ LAYERS = (
     ("codec",),
     ("apps",),
     ("archive",),
+    ("files",),
     ("tools",),
     ("cli",),
     ("integrations",),
@@ -92,7 +93,7 @@ def test_large_libraries_have_their_place(name: str) -> None:
     found = {word.partition(".")[0] for word in imports(MODULES[name], types=True)}
     assert "torch" not in found or trains(name)
     assert "ctypes" not in found or name in ("aezip.core.native", "aezip.tools.sandbox")
-    assert "h5py" not in found or name.startswith(("aezip.container.", "aezip.cli.formats."))
+    assert "h5py" not in found or name.startswith(("aezip.container.", "aezip.files.", "aezip.cli.formats."))
     assert not found & {"click", "rich"} or name.startswith("aezip.cli.")
 
 

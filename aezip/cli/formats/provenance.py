@@ -12,7 +12,6 @@ from typing import Any
 
 _KEY = "aezip lossy"
 _MOST = 60_000  # bytes of a comment; zip allows 65,535
-_QUANTIZED = ("_Quantize", "least_significant_digit", "lossy_compression")  # netCDF quantization, its older use, CF conventions
 
 
 def to_comment(bounds: Mapping[str, dict[str, Any]]) -> bytes:
@@ -40,9 +39,3 @@ def describe(bound: Any) -> str:
     """Return a bound in words, whatever a foreign file says it is."""
     words = [f"{key} {value}" for key, value in bound.items()] if isinstance(bound, dict) else [str(bound)]
     return ", ".join(words)[:100]
-
-
-def from_attributes(attributes: Iterable[str]) -> str:
-    """Return what the names of attributes say of a data set: a few words, or nothing."""
-    found = [name for name in attributes if name.startswith(_QUANTIZED)]
-    return f"attribute {found[0][:60]}" if found else ""

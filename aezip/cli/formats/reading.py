@@ -71,7 +71,7 @@ def read(
     PermissionError
         If it may not be read.
     """
-    _check_path(path)
+    check_source(path)
     if (dtype is None) != (shape is None):
         raise InvalidInput("raw binary needs both --dtype and --shape, for example --dtype f4 --shape 744,33,49")
     if dtype is not None and shape is not None:
@@ -94,7 +94,14 @@ def read(
     )
 
 
-def _check_path(path: str) -> None:
+def check_source(path: str) -> None:
+    """Check that an input is a file.
+
+    Raises
+    ------
+    InvalidInput
+        If it is not.
+    """
     if path == "-":
         return
     if not os.path.lexists(path):

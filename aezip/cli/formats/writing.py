@@ -54,6 +54,14 @@ def output_name(path: str, count: int) -> str:
     return stem if suffix in (".npy", ".npz") or _RAW.fullmatch(suffix) else f"{stem}.npy"
 
 
+def takes_arrays(path: str | None) -> bool:
+    """Tell whether a name is that of a file of arrays and nothing else, or standard output."""
+    if path is None:
+        return False
+    suffix = Path(path).suffix.lower()
+    return path == "-" or suffix in (".npy", ".npz") or _RAW.fullmatch(suffix) is not None
+
+
 def check_output(path: str, *, source: str, overwrite: bool) -> None:
     """Check that `path` may be written, before any work is done for it.
 

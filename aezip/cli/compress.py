@@ -1,0 +1,272 @@
+"""The command `compress`: arrays, and whole files of other formats, into archives; several inputs, one after the other."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from aezip.core.errors import FillWarning, InvalidInput, SlowWarning
+from aezip.plans.autoencoder import variants
+
+from . import arguments
+from . import interrupts as signals
+from . import train as modelcommand
+from .common import Batch, json_option, print_json, raw_options, say, skip_option, threads_option, warn_of
+
+if TYPE_CHECKING:
+    from aezip.archive.report import Report
+    from aezip.array.bounds import Bound
+
+    from .formats import Inputs
+
+_ARRAYS = (".npy", ".npz")  # what a folder is searched for, beside files that are taken whole
+
+
+@click.command()
+@click.argument("sources", metavar="IN...", nargs=-1, required=True)
+@click.option("-o", "--output", metavar="OUT.aez", help="Default: IN.aez; - for standard output.")
+@click.option("--output-dir", metavar="DIR", help="Put the archives there.")
+@click.option("-r", "--recursive", is_flag=True, help="IN may be folders: all files in them of a known name.")
+@arguments.bound_options
+@arguments.rule_options
+@click.option("--preset", type=click.Choice(["instant", "fast", "balanced", "best"]), default="balanced", show_default=True)
+@click.option("--variant", default="deep", show_default=True, metavar="NAME", help=arguments.VARIANT)
+@modelcommand.model_option
+@click.option("--embed-model/--no-embed-model", default=True, show_default=True, help="Put the model into OUT, or refer to it.")
+@click.option("--dataset", "datasets", multiple=True, metavar="PATH", help="Only this data set of an HDF5 file; repeatable.")
+@click.option("--drop", is_flag=True, help="Of a whole file, leave out what cannot be kept.")
+@arguments.missing_options
+@raw_options
+@click.option("--seed", type=int, default=0, show_default=True, help="Same input and seed, same file.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--codes", is_flag=True, help="Take a plan with codes (features) even where another is smaller.")
+@click.option("--width", type=click.IntRange(1, 255), metavar="N", help="Codes of a row; implies --codes.")
+@click.option("--recommend", is_flag=True, help="A ratings matrix, NaN = not rated: store a model of what was not rated.")
+@threads_option
+@click.option("--no-verify", is_flag=True, help="Do not decode and compare before the file gets its name.")
+@click.option("--rm/-k", "remove", default=False, help="Remove IN once OUT is verified, or keep it (default).")
+@click.option("-f", "--force", is_flag=True, help="Replace an existing output.")
+@skip_option
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+@click.option("-v", "--verbose", is_flag=True, help="Print the candidates that were tried, with the bytes expected of each.")
+@json_option
+@click.option("--no-progress", is_flag=True, help="No progress bar.")
+def compress(sources: tuple[str, ...], output: str | None, **options: Any) -> int:
+    """Compress each IN: .npy, .npz, raw binary; netCDF, HDF5 and safetensors files as a whole; - for standard input."""
+    options["rules"] = arguments.rules(options)
+    options["asked"] = arguments.bound(options)
+    places = _places(sources, output, options)
+    batch, made = Batch(list(places)), {}
+
+    def one(source: str) -> None:
+        made[source] = _one(source, places[source], options)
+
+    batch.each(one)
+    if options["as_json"] and len(places) == 1:
+        print_json(next(iter(made.values())))
+    elif options["as_json"]:
+        print_json({"files": list(made.values()), "failed": batch.failed})
+    elif len(places) > 1 and not options["quiet"]:
+        from . import show as render
+
+        raw, stored = (sum(told[key] for told in made.values()) for key in ("raw_bytes", "file_bytes"))
+        click.echo(render.all_in_one(len(made), len(batch.failed), raw, stored))
+    return batch.code
+
+
+def _places(sources: tuple[str, ...], output: str | None, options: dict[str, Any]) -> dict[str, str]:
+    """Return the output of each input; folders are searched."""
+    folder = options["output_dir"]
+    if output is not None and folder is not None:
+        raise InvalidInput("-o names one file, --output-dir a folder: give one of them")
+    found: dict[str, str] = {}
+    for source in sources:
+        for path in _searched(source) if options["recursive"] and os.path.isdir(source) else [source]:
+            inside = os.path.relpath(path, source) if path != source else os.path.basename(path)
+            beside = path if folder is None else os.path.join(folder, inside)
+            found[path] = "-" if path == "-" else f"{beside}.aez"
+    if output is not None and len(found) != 1:
+        raise InvalidInput(f"-o names one file, there are {len(found)} inputs: use --output-dir DIR")
+    if output is not None:
+        found = dict.fromkeys(found, output)
+    twice = [place for place in found.values() if list(found.values()).count(place) > 1]
+    if twice:
+        raise InvalidInput(f"two inputs would go to {twice[0]}: compress them one at a time, with -o")
+    for place in found.values() if folder is not None else ():
+        os.makedirs(os.path.dirname(place) or ".", exist_ok=True)
+    return found
+
+
+def _searched(folder: str) -> list[str]:
+    from aezip.files.whole import SUFFIXES
+
+    known = {*_ARRAYS, *SUFFIXES}
+    found = [str(p) for p in sorted(Path(folder).rglob("*")) if p.is_file() and p.suffix.lower() in known]
+    if not found:
+        raise InvalidInput(f"{folder} holds no file of a known name ({', '.join(sorted(known))}): name the files")
+    return found
+
+
+def _one(source: str, target: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Compress one file; return what --json says."""
+    _check(source, target, options)
+    if _is_whole(source, options):
+        return _whole(source, target, options)
+    return _arrays(source, target, options)
+
+
+def _is_whole(source: str, options: dict[str, Any]) -> bool:
+    from aezip.files import whole
+
+    return not options["datasets"] and options["dtype"] is None and whole.is_whole(source)
+
+
+def _arrays(source: str, target: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Compress the arrays of a file, and nothing else of it."""
+    from aezip.core import atomic
+
+    from . import formats
+    from . import show as render
+
+    kept = {name: options[name] for name in ("datasets", "dtype", "shape", "skip")}
+    inputs = formats.read(source, **kept)
+    if options["remove"] and not inputs.whole:
+        raise InvalidInput(f"--rm would lose {_left_out(source, inputs)}")
+    formats.check_output(target, source=source, overwrite=options["force"])
+    if not options["quiet"]:
+        warn_of(source, inputs)
+    fill, limits = arguments.fill_value(options["fill_values"]), arguments.valid_range(options["valid_range"])
+    settings = {
+        "bound": _bounds(source, inputs, options),
+        "fill_value": inputs.fills if fill is None else dict.fromkeys(inputs.arrays, fill),
+        "valid_range": inputs.valid if limits is None else dict.fromkeys(inputs.arrays, limits),
+        "recommend": options["recommend"],
+        "variant": options["variant"],
+        "embed_model": options["embed_model"],
+        "codes": options["width"] or options["codes"],
+        **_common(options),
+    }
+    with _told(quiet=options["quiet"]), render.progress(_showing(options)) as progress, atomic.sources(source):
+        report = _compress(inputs.arrays, target, options, progress=signals.watching(progress), **settings)
+    return _done(source, target, report, options, {"lossy_before": inputs.lossy, "skipped": inputs.skipped})
+
+
+def _bounds(source: str, inputs: Inputs, options: dict[str, Any]) -> Bound | dict[str, Bound]:
+    if not options["rules"]:
+        asked: Bound = options["asked"]
+        return asked
+    from aezip.files.bounds import assign
+    from aezip.files.parts import Parts
+
+    return assign(options["rules"], Parts(arrays=inputs.arrays), source)
+
+
+def _whole(source: str, target: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Compress a file as a whole."""
+    from aezip.array.bounds import Lossless
+    from aezip.core import atomic
+    from aezip.files import whole
+
+    from . import formats
+    from . import show as render
+
+    for option, words in (("recommend", "--recommend"), ("codes", "--codes"), ("width", "--width")):
+        if options[option]:
+            raise InvalidInput(f"{words} is for arrays, not for whole files: name the data set with --dataset")
+    if target == "-":
+        raise InvalidInput("a whole file goes into a file: name it with -o, or choose data sets with --dataset")
+    fill, limits = arguments.fill_value(options["fill_values"]), arguments.valid_range(options["valid_range"])
+    if fill is not None or limits is not None:
+        raise InvalidInput("a whole file says what is missing: leave --fill-value and --valid-range away, or use --dataset")
+    formats.check_source(source)
+    formats.check_output(target, source=source, overwrite=options["force"])
+    found: dict[str, Any] = {}
+
+    def told(taken: whole.Taken) -> None:
+        found.update({"lossy_before": taken.lossy, "dropped": taken.refused, "elsewhere": taken.elsewhere})
+        for line in () if options["quiet"] else render.taken(source, taken):
+            say(line, "warning")
+
+    asked = options["asked"]
+    rules = [*options["rules"], *([] if isinstance(asked, Lossless) else [("*", asked)])]
+    with _told(quiet=options["quiet"]), render.progress(_showing(options)) as progress, atomic.sources(source):
+        report = whole.compress_file(
+            source, target, bounds=rules, drop=options["drop"], overwrite=options["force"], told=told,
+            progress=signals.watching(progress), **_common(options),
+        )  # fmt: skip
+    return _done(source, target, report, options, found)
+
+
+def _common(options: dict[str, Any]) -> dict[str, Any]:
+    kept = {name: options[name] for name in ("preset", "seed", "device", "threads", "model")}
+    return {**kept, "verify": not options["no_verify"]}
+
+
+def _showing(options: dict[str, Any]) -> bool:
+    return not (options["quiet"] or options["no_progress"])
+
+
+def _done(source: str, target: str, report: Report, options: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
+    from . import show as render
+
+    if options["remove"]:
+        os.unlink(source)
+    if options["verbose"] and not options["quiet"]:
+        for line in render.tried(report):
+            click.echo(line, err=True)
+    if not options["as_json"] and not options["quiet"]:
+        unused = options["model"] if options["model"] is not None else ""
+        click.echo(render.summary(report, target) + render.unused(report, unused), err=target == "-")
+    return {"input": source, "output": target, **told, **report.to_json()}
+
+
+def _left_out(source: str, inputs: Inputs) -> str:
+    """Return what of a file is not compressed, and what to do about it."""
+    if inputs.skipped:
+        return f"{next(iter(inputs.skipped))!r} of {source}, which is left out: leave --rm away"
+    return f"the other data sets of {source}: leave it away, or name all with --dataset"
+
+
+@contextmanager
+def _told(*, quiet: bool) -> Iterator[None]:
+    """Say in one line each, in the end, what the library warns of."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("ignore")
+        for kind in (FillWarning, SlowWarning):
+            warnings.simplefilter("always", kind)
+        yield
+    for warning in () if quiet else caught:
+        say(str(warning.message), "warning")
+
+
+def _check(source: str, target: str, options: dict[str, Any]) -> None:
+    """Refuse what contradicts itself, before anything is read."""
+    variants.check(options["variant"])
+    if options["model"] is None and not options["embed_model"]:
+        raise InvalidInput("--no-embed-model goes with -m MODEL.aezm: train a model first")
+    if options["remove"] and (source == "-" or target == "-"):
+        raise InvalidInput("--rm is for a file that goes into a file: leave it away with standard input or output")
+    if options["remove"] and options["no_verify"]:
+        raise InvalidInput("--rm removes the input only after verified success: leave --no-verify away")
+    if options["as_json"] and target == "-":
+        raise InvalidInput("--json and the archive cannot both go to standard output: name a file with -o")
+
+
+def _compress(arrays: dict[str, Any], target: str, options: dict[str, Any], **settings: Any) -> Report:
+    from aezip.archive.writing import compress
+
+    if target != "-":
+        written: Report = compress(arrays, target, overwrite=options["force"], **settings)
+        return written
+    report: Report
+    data, report = compress(arrays, None, **settings)
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+    return report

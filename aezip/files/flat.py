@@ -1,0 +1,208 @@
+"""Files that are a header and runs of values at known places: taken apart and put together byte by byte.
+
+The skeleton is the file's bytes without the runs that are coded. It begins with the header, which tells the places again
+when the file is put together; so a file whose arrays are lossless comes back byte for byte.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from aezip.core.errors import CorruptFile, InvalidInput
+
+from .datasets import usable_fills, usable_range
+from .parts import LEAST, Decoded, Parts
+
+_COPY = 1 << 22
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where the values of an array lie: `count` records of `bytes` each, `stride` bytes apart; records are outer indices."""
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    offset: int
+    bytes: int
+    count: int = 1
+    stride: int = 0
+    attributes: dict[str, list[Any]] = field(default_factory=dict)  # of numbers
+
+    @property
+    def values(self) -> int:
+        """Number of values."""
+        return math.prod(self.shape)
+
+    def view(self, whole: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+        """Return the array inside the bytes of the file."""
+        strides = [math.prod(self.shape[axis + 1 :]) * self.dtype.itemsize for axis in range(len(self.shape))]
+        if self.count > 1:
+            strides[0] = self.stride
+        return np.ndarray(self.shape, self.dtype, whole, self.offset, tuple(strides))
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the beginning of a file tells.
+
+    Parameters
+    ----------
+    size
+        Bytes of the header.
+    runs
+        The arrays, by name.
+    coordinates
+        Names of what says where values are.
+    bits
+        Names of arrays whose integers stand for values of a type that NumPy has not.
+    others
+        What is no array of numbers: name and what it holds.
+    """
+
+    size: int
+    runs: dict[str, Run]
+    coordinates: frozenset[str] = frozenset()
+    bits: frozenset[str] = frozenset()
+    others: dict[str, str] = field(default_factory=dict)
+
+
+Parser = Callable[[bytes], Header | None]  # of the first bytes; None: more are needed
+
+
+def header(parser: Parser, read: Callable[[int], bytes], path: str) -> Header:
+    """Read a header from as many bytes as it takes.
+
+    Raises
+    ------
+    InvalidInput
+        If it is malformed.
+    """
+    size = 1 << 16
+    while True:
+        begin = read(size)
+        try:
+            found = parser(begin)
+        except (ValueError, IndexError, KeyError, TypeError, OverflowError, RecursionError) as error:
+            raise InvalidInput(f"{path} is no sound file of its format ({str(error)[:60]}): check the file") from error
+        if found is not None:
+            return found
+        if len(begin) < size:
+            raise InvalidInput(f"{path} is cut short: get another copy")
+        size *= 8
+
+
+def take_apart(path: str, parser: Parser) -> Parts:
+    """Take a file apart.
+
+    Raises
+    ------
+    InvalidInput
+        If it is malformed.
+    """
+    with open(path, "rb") as file:
+        found = header(parser, lambda size: (file.seek(0), file.read(size))[1], path)
+    size = os.path.getsize(path)
+    last = max((run.offset + (run.count - 1) * run.stride + run.bytes for run in found.runs.values()), default=0)
+    if last > size:
+        raise InvalidInput(f"{path} is cut short: it ends before its last array; get another copy")
+    whole = np.memmap(path, np.uint8, "r")
+    coded = {name: run for name, run in found.runs.items() if run.values * run.dtype.itemsize >= LEAST}
+    arrays = {name: run.view(whole) for name, run in coded.items()}
+    others = {**found.others, **dict.fromkeys(found.runs.keys() - coded, "")}
+    parts = Parts(arrays=arrays, coordinates=set(found.coordinates), bits=set(found.bits), others=others)
+    for name, run in coded.items():
+        fills = usable_fills((v for key in ("_FillValue", "missing_value") for v in run.attributes.get(key, ())), run.dtype)
+        limits = None if "_Unsigned" in run.attributes else usable_range(run.attributes, run.dtype)
+        parts.fills |= {name: fills} if fills else {}
+        parts.valid |= {name: limits} if limits is not None else {}
+    parts.rest = _gaps(whole, _cuts(coded.values(), size))
+    return parts
+
+
+def put_together(rest: Iterable[bytes], arrays: dict[str, Decoded], path: Path, parser: Parser, size: int) -> None:
+    """Write a file of `size` bytes from its skeleton and its arrays.
+
+    Raises
+    ------
+    CorruptFile
+        If they do not fit together.
+    """
+    place = path.with_name(path.name + ".rest")
+    try:
+        with open(place, "wb+") as kept:
+            for part in rest:
+                kept.write(part)
+            try:
+                found = header(parser, lambda most: (kept.seek(0), kept.read(most))[1], "the skeleton")
+            except InvalidInput as error:
+                raise CorruptFile("the skeleton of the file is malformed: get another copy") from error
+            coded = {name: found.runs[name] for name in arrays if name in found.runs}
+            if len(coded) != len(arrays):
+                raise CorruptFile("the arrays do not fit the skeleton of the file: get another copy")
+            with open(path, "wb") as out:
+                kept.seek(0)
+                for start, stop in _cuts(coded.values(), size):
+                    out.seek(start)
+                    _copy(kept, out, stop - start)
+                out.truncate(size)
+        if size:
+            whole = np.memmap(path, np.uint8, "r+")
+            for name, array in arrays.items():
+                _fill(coded[name].view(whole), array)
+            whole.flush()
+    finally:
+        place.unlink(missing_ok=True)
+
+
+def _copy(source: Any, target: Any, count: int) -> None:
+    while count:
+        part = source.read(min(count, _COPY))
+        if not part:
+            raise CorruptFile("the skeleton of the file is cut short: get another copy")
+        target.write(part)
+        count -= len(part)
+
+
+def _fill(out: npt.NDArray[Any], array: Decoded) -> None:
+    start = 0
+    for values in array.pieces():
+        if out.ndim:
+            out[start : start + len(values)] = values.view(out.dtype) if values.dtype != out.dtype else values
+            start += len(values)
+        else:
+            out[()] = values
+
+
+def _cuts(runs: Iterable[Run], size: int) -> list[tuple[int, int]]:
+    """Return where the file is kept, between the runs that are coded."""
+    taken = sorted((run.offset + number * run.stride, run.bytes) for run in runs for number in range(run.count))
+    found, at = [], 0
+    for start, length in taken:
+        if start < at:
+            raise InvalidInput("two arrays of the file share bytes: it is malformed, check it")
+        if start > at:
+            found.append((at, start))
+        at = start + length
+    return [*found, (at, size)] if at < size else found
+
+
+def _gaps(whole: npt.NDArray[np.uint8], cuts: list[tuple[int, int]]) -> Iterator[bytes]:
+    kept: list[bytes] = []
+    held = 0
+    for start, stop in cuts:
+        for at in range(start, stop, _COPY):
+            kept.append(whole[at : min(stop, at + _COPY)].tobytes())
+            held += len(kept[-1])
+            if held >= _COPY:
+                yield b"".join(kept)
+                kept, held = [], 0
+    if kept:
+        yield b"".join(kept)

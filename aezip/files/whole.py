@@ -1,0 +1,232 @@
+"""Whole files into archives and back: the formats, the original's name, time and digest, what a variable says of its loss."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from aezip import __version__
+from aezip.archive.models import AnyModel
+from aezip.archive.reading import Archive
+from aezip.archive.report import Report
+from aezip.archive.view import ArrayView
+from aezip.archive.writing import Origin, write_archive
+from aezip.array.bounds import Bound
+from aezip.core import atomic
+from aezip.core.errors import CorruptFile, InvalidInput
+from aezip.core.names import stored
+from aezip.core.sources import Source
+from aezip.core.surroundings import undisturbed
+
+from . import flat, hdf5, netcdf3, safetensors
+from .bounds import as_rules, assign
+from .parts import Decoded, Parts
+
+SUFFIXES = {
+    ".h5": "hdf5", ".hdf5": "hdf5", ".he5": "hdf5", ".hdf": "hdf5", ".nc": "hdf5", ".nc4": "hdf5", ".cdf": "netcdf3",
+    ".safetensors": "safetensors",
+}  # fmt: skip
+_PARSERS = {"netcdf3": netcdf3.parse, "safetensors": safetensors.parse}
+_READ = 1 << 22
+
+
+def format_of(path: str) -> str | None:
+    """Return the format of a file that may be taken as a whole, by its name and its first bytes; None: another file."""
+    found = SUFFIXES.get(Path(path).suffix.lower())
+    if found in ("hdf5", "netcdf3"):
+        with open(path, "rb") as file:
+            found = "netcdf3" if file.read(3) == b"CDF" else "hdf5"
+    return found
+
+
+def is_whole(path: str) -> bool:
+    """Tell whether a file is one that is taken as a whole, by its name."""
+    return Path(path).suffix.lower() in SUFFIXES
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What was said of a file that was taken whole: see `Parts`."""
+
+    lossy: dict[str, str]
+    refused: dict[str, str]
+    elsewhere: list[str]
+
+
+@undisturbed
+def compress_file(
+    path: str | os.PathLike[str],
+    target: str | os.PathLike[str] | None = None,
+    *,
+    bounds: Bound | Mapping[str, Bound] | Iterable[tuple[str, Bound]] | None = None,
+    drop: bool = False,
+    overwrite: bool = False,
+    told: Callable[[Taken], None] | None = None,
+    **options: Any,
+) -> Report:
+    """Compress a whole file, netCDF, HDF5 or safetensors, into an archive from which `decompress_file` makes an equivalent one.
+
+    Parameters
+    ----------
+    path
+        The file.
+    target
+        The archive; None: the file's name with `.aez`.
+    bounds
+        One bound for all variables; or a bound for each pattern (`fnmatch`) of names, the first that fits decides; what none
+        fits is lossless. Coordinates and integers are lossless unless named exactly.
+    drop
+        Leave out what cannot be kept, instead of refusing the file.
+    overwrite
+        Replace an existing archive.
+    told
+        Called with what is to be said of the file, before it is compressed.
+    options
+        preset, seed, fill_value, valid_range, model, device, threads, verify, progress: as in `aezip.compress`; fill values and
+        valid ranges that the file states count where none are given.
+
+    Raises
+    ------
+    InvalidInput
+        If the file, a bound or an option cannot be used, or the file changes meanwhile.
+    BoundViolated
+        If verification fails: nothing is written then.
+    """
+    source = os.fspath(path)
+    place = f"{source}.aez" if target is None else os.fspath(target)
+    if not Path(source).is_file():
+        raise InvalidInput(f"{source} does not exist or is no file: check the name")
+    kind = format_of(source)
+    if kind is None:
+        raise InvalidInput(f"{source} is no netCDF, HDF5 or safetensors file by its name: use aezip.compress for arrays")
+    atomic.check_target(Path(place), overwrite=overwrite)
+    state = _state(source)
+    origin = {"format": kind, "name": stored(os.path.basename(source)), "bytes": state[0]}
+    origin |= {"sha256": _sha256(source), "modified": _time(state[1])}
+
+    def unchanged() -> None:
+        if _state(source) != state:
+            raise InvalidInput(f"{source} changed while it was read: nothing was written, compress it when it is complete")
+
+    with tempfile.TemporaryDirectory(prefix="aezip-") as folder:
+        parts = hdf5.take_apart(source, folder) if kind == "hdf5" else flat.take_apart(source, _PARSERS[kind])
+        if parts.refused and not drop:
+            name, reason = next(iter(parts.refused.items()))
+            raise InvalidInput(f"{source}: {name} cannot be kept: it holds {reason}; leave it out with --drop (drop=True)")
+        chosen = assign(as_rules(bounds), parts, source)
+        if told is not None:
+            told(Taken(parts.lossy, parts.refused, parts.elsewhere))
+        options = _with_missing(parts, options)
+        given = Origin(origin, parts.rest, unchanged)
+        made = write_archive(parts.arrays, place, given, bound=chosen, overwrite=overwrite, **options)
+    assert isinstance(made, Report)
+    return made
+
+
+def _with_missing(parts: Parts, options: dict[str, Any]) -> dict[str, Any]:
+    fills, valid = options.get("fill_value"), options.get("valid_range")
+    return {
+        **options,
+        "fill_value": parts.fills if fills is None else fills,
+        "valid_range": parts.valid if valid is None else valid,
+    }
+
+
+def _state(path: str) -> tuple[int, int]:
+    found = os.stat(path)
+    return found.st_size, found.st_mtime_ns
+
+
+def _time(nanoseconds: int) -> str:
+    return datetime.fromtimestamp(nanoseconds // 10**9, UTC).isoformat().replace("+00:00", "Z")
+
+
+def _sha256(path: str | Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while part := file.read(_READ):
+            digest.update(part)
+    return digest.hexdigest()
+
+
+@undisturbed
+def decompress_file(
+    source: Source,
+    target: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    threads: int | None = None,
+    model: AnyModel = None,
+) -> None:
+    """Write the file that an archive was made of: equivalent, and with the same bytes where format and bounds allow.
+
+    Variables that lost anything say so in attributes: `lossy_compression`, `lossy_compression_bound` and
+    `lossy_compression_max_abs_error`.
+
+    Raises
+    ------
+    InvalidInput
+        If the archive was made of arrays, or the target may not be written.
+    CorruptFile, UnsafeFile, UnsupportedVersion
+        If the archive is damaged, hostile, or of a later format.
+    """
+    with Archive(source, threads=threads, model=model) as archive:
+        restore(archive, Path(os.fspath(target)), overwrite=overwrite)
+
+
+def restore(archive: Archive, target: Path, *, overwrite: bool) -> None:
+    """Write the file that an open archive was made of."""
+    told = archive.origin
+    if told is None:
+        raise InvalidInput("the archive was made of arrays, not of a file: decompress them to .npy or .npz")
+    arrays = {name: Decoded(_pieces(view), _loss(view)) for name, view in archive.items()}
+    atomic.check_target(target, overwrite=overwrite)
+    temp = atomic.Temporary(target)
+    try:
+        temp.create()
+        kind = str(told["format"])
+        if kind == "hdf5":
+            hdf5.put_together(archive.skeleton(), arrays, temp.path)
+        elif kind in _PARSERS:
+            flat.put_together(archive.skeleton(), arrays, temp.path, _PARSERS[kind], int(told["bytes"]))
+        else:
+            raise CorruptFile(f"the archive was made of a file of the format {kind[:40]!r}, unknown here: update aezip")
+        if kind in _PARSERS and not any(array.attributes for array in arrays.values()) and _sha256(temp.path) != told["sha256"]:
+            raise CorruptFile("the restored file is not the original: the archive is damaged, get another copy")
+        with open(temp.path, "rb") as file:
+            os.fsync(file.fileno())
+        atomic.publish(temp, overwrite=overwrite)
+    finally:
+        temp.path.unlink(missing_ok=True)
+
+
+def _pieces(view: ArrayView) -> Callable[[], Iterator[npt.NDArray[Any]]]:
+    def pieces() -> Iterator[npt.NDArray[Any]]:
+        if not view.shape:
+            yield np.asarray(view[...])
+            return
+        for _, _, values in view._parts():
+            yield view._filled(values)
+
+    return pieces
+
+
+def _loss(view: ArrayView) -> dict[str, Any]:
+    """Return the attributes that tell what a variable lost."""
+    bound, achieved = view._header["bound"], view._header.get("achieved", {})
+    if bound["kind"] == "lossless" or achieved.get("max_abs_error") == 0:
+        return {}
+    words = " ".join(str(word) for key, word in bound.items() if key != "per_feature")
+    found: dict[str, Any] = {"lossy_compression": f"aezip {__version__}", "lossy_compression_bound": words}
+    if achieved.get("max_abs_error") is not None:
+        found["lossy_compression_max_abs_error"] = float(achieved["max_abs_error"])
+    return found
