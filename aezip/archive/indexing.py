@@ -14,6 +14,8 @@ from aezip.core.errors import InvalidInput
 if TYPE_CHECKING:
     from aezip.codec.decoder import Decoder
 
+_BASIC = "only integers, slices and Ellipsis index an archive: use oindex for lists and masks, an axis each"
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -105,12 +107,52 @@ class Selection:
         return whole[::-1] if self.backwards else whole
 
 
+def orthogonal(key: Any, shape: tuple[int, ...]) -> tuple[list[npt.NDArray[np.intp]], tuple[Any, ...]]:
+    """Return the indices wanted along each axis, and the index that takes away the axes of single integers.
+
+    Raises
+    ------
+    InvalidInput
+        If the index is not made of integers, slices, one Ellipsis, and lists or arrays of integers or booleans, each
+        for one axis.
+    IndexError
+        If an integer is out of range.
+    """
+    keys = list(key) if isinstance(key, tuple) else [key]
+    if sum(k is Ellipsis for k in keys) > 1 or len(keys) - any(k is Ellipsis for k in keys) > len(shape):
+        raise InvalidInput(f"the index has too many axes: the array has {len(shape)}")
+    at = next((i for i, k in enumerate(keys) if k is Ellipsis), len(keys))
+    keys[at : at + 1] = [slice(None)] * (len(shape) - len(keys) + (at < len(keys)))
+    return [_indices(k, n) for k, n in zip(keys, shape, strict=True)], tuple(slice(None) if _spans(k) else 0 for k in keys)
+
+
+def _spans(key: Any) -> bool:
+    return isinstance(key, slice) or np.ndim(key) > 0
+
+
+def _indices(key: Any, size: int) -> npt.NDArray[np.intp]:
+    if isinstance(key, slice):
+        return np.arange(size)[key]
+    values = np.asarray(key)
+    if values.dtype == np.bool_ and values.shape == (size,):
+        return np.flatnonzero(values)
+    if (values.dtype.kind not in "iu" and values.size) or values.ndim > 1:
+        raise InvalidInput("an orthogonal index is made of integers, slices, and one list of integers or booleans for an axis")
+    found = np.atleast_1d(values).astype(np.intp)
+    wrong = found[(found < -size) | (found >= size)]
+    if len(wrong):
+        raise IndexError(f"index {wrong[0]} is out of range for an axis of {size}")
+    return np.where(found < 0, found + size, found)
+
+
 def _plain(key: Any) -> Any:
     if isinstance(key, slice) or key is Ellipsis:
         return key
     if key is None or isinstance(key, bool | np.bool_):
-        raise InvalidInput("only integers, slices and Ellipsis index an archive: decode first for anything else")
+        raise InvalidInput(_BASIC)
     try:
         return operator.index(key)
     except TypeError:
-        raise InvalidInput("only integers, slices and Ellipsis index an archive: decode first for anything else") from None
+        raise InvalidInput(
+            "only integers, slices and Ellipsis index an archive: use oindex for lists and masks, an axis each"
+        ) from None

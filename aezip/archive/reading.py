@@ -80,6 +80,14 @@ class Archive(Mapping[str, ArrayView]):
             raise InvalidInput(f"there is no array {name!r} in the file: it has {known}")
         return self._views[name]
 
+    def __contains__(self, name: object) -> bool:
+        """Tell whether there is an array of that name."""
+        return name in self._views
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return an array by its name, or the default."""
+        return self._views.get(name, default)
+
     def __iter__(self) -> Iterator[str]:
         """Iterate over the names."""
         return iter(self._views)

@@ -20,7 +20,7 @@ from aezip.core.parallel import ordered, within
 from aezip.core.surroundings import undisturbed
 from aezip.core.types import Array
 
-from .indexing import Selection
+from .indexing import Selection, orthogonal
 from .models import Model, stream_of
 
 if TYPE_CHECKING:  # reading alone needs none
@@ -28,6 +28,18 @@ if TYPE_CHECKING:  # reading alone needs none
     from aezip.apps.recommend.estimates import Recommender
 
     from .salvage import Lost
+
+
+class OrthogonalIndex:
+    """What `ArrayView.oindex` returns: to be indexed."""
+
+    def __init__(self, view: ArrayView) -> None:
+        self._view = view
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return the values at all combinations of the indices of each axis."""
+        part = self._view._orthogonal(key)
+        return part if part.ndim else part[()]
 
 
 class ArrayView:
@@ -65,6 +77,21 @@ class ArrayView:
     def dtype(self) -> np.dtype[Any]:
         """Type of the array, with its byte order."""
         return self._decoder.dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of values."""
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the array, decoded."""
+        return self.size * self.dtype.itemsize
 
     @property
     def bound(self) -> Bound:
@@ -279,6 +306,26 @@ class ArrayView:
             return np.asarray(whole[key] if self.shape else whole)
         parts = [selection.part(start, stop, values) for start, stop, values in self._parts(selection.chunks(self._decoder))]
         return np.asarray(selection.join(parts, self.dtype))
+
+    @property
+    def oindex(self) -> OrthogonalIndex:
+        """Orthogonal indexing, as Zarr has it: `view.oindex[[1, 5], :, mask]` takes lists and masks, one for each axis."""
+        return OrthogonalIndex(self)
+
+    @undisturbed
+    def _orthogonal(self, key: Any) -> Array:
+        indices, squeeze = orthogonal(key, self.shape)
+        if not self.shape:
+            return self._stored(...)
+        out = np.empty([len(found) for found in indices], self.dtype)
+        outer, decoder = indices[0], self._decoder
+        length = decoder.chunk_range(0)[1] if decoder.chunk_count else 1
+        if out.size:
+            for start, stop, values in self._parts(np.unique(outer // length).tolist()):
+                here = np.flatnonzero((outer >= start) & (outer < stop))
+                out[here] = values[np.ix_(outer[here] - start, *indices[1:])]
+        part = out[squeeze]
+        return part if decoder.masking is None else decoder.masking.masked_array(part)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         """Return the whole array."""

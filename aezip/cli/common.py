@@ -13,6 +13,7 @@ import click
 
 from aezip.core.errors import AezipError, InvalidInput
 from aezip.core.names import shown, stored
+from aezip.core.sources import is_url
 
 if TYPE_CHECKING:
     from aezip.archive.reading import Archive
@@ -145,6 +146,8 @@ def check_source(source: str) -> None:
     InvalidInput
         If not, or if it is a folder.
     """
+    if is_url(source):
+        return
     if source != "-" and not os.path.lexists(source):
         raise InvalidInput(f"{source} does not exist: check the name")
     if os.path.isdir(source):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aezip.core.errors import CorruptFile, InvalidInput
+from aezip.core.sources import base_name, is_url
 from aezip.tools import words
 
 from . import arguments
@@ -101,7 +102,8 @@ def _one(source: str, output: str | None, folder: str | None, options: dict[str,
             return 0, _whole(source, archive, output, folder, options)
         if not wanted:
             raise InvalidInput(f"{source} holds no arrays: there is nothing to write")
-        target = output or ("-" if source == "-" else _inside(folder, formats.output_name(source, len(wanted))))
+        local = base_name(source) if is_url(source) else source
+        target = output or ("-" if source == "-" else _inside(folder, formats.output_name(local, len(wanted))))
         if options["as_json"] and target == "-":
             raise InvalidInput("--json and the array cannot both go to standard output: name a file with -o")
         formats.check_output(target, source=source, overwrite=options["force"])
@@ -144,7 +146,8 @@ def _whole(source: str, archive: Archive, output: str | None, folder: str | None
     from . import formats
 
     assert archive.origin is not None
-    default = os.path.basename(str(archive.origin["name"])) if source == "-" else source.removesuffix(".aez")
+    local = base_name(source) if is_url(source) else source
+    default = os.path.basename(str(archive.origin["name"])) if source == "-" else local.removesuffix(".aez")
     target = output or _inside(folder, default)
     if target == "-":
         raise InvalidInput("a whole file goes into a file: name it with -o, or choose an array with --dataset")

@@ -14,19 +14,23 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import threading
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
 
 from aezip.core.errors import AezipError, CorruptFile, InvalidInput, UnsafeFile
-from aezip.core.sources import Source, opened
+from aezip.core.sources import Source, is_url, opened
 from aezip.entropy.frames import content_size, unpack, unpacked
 
 from . import header as rules
+
+if TYPE_CHECKING:
+    from aezip.core.remote import Remote
 
 _MAGIC = b"\x89HDF\r\n\x1a\n"
 _COPY = 1 << 20
@@ -54,32 +58,53 @@ class Reader:
 
     def __init__(self, source: Source) -> None:
         self._lock = threading.Lock()
-        source = opened(source)
         self.closed = False
-        self._data = source if isinstance(source, bytes) else None
-        if isinstance(source, bytes):
-            self.size = len(source)
-            head = source[:8]
-        else:
-            with open(source, "rb") as file:
-                head = file.read(8)
-        if head != _MAGIC:  # also refuses a user block
+        self._remote: Remote | None = None
+        if is_url(source):
+            from aezip.core.remote import Remote  # most files are none
+
+            self._remote = Remote(source)
+        source = source if self._remote is not None else opened(source)
+        given: Any = self._remote or (io.BytesIO(source) if isinstance(source, bytes) else source)
+        if self._head(given) != _MAGIC:  # also refuses a user block
             raise CorruptFile(_NOT_HDF5)
         try:
-            self._file = h5py.File(io.BytesIO(source) if isinstance(source, bytes) else source, "r")
-        except OSError as error:
+            self._file = h5py.File(given, "r")
+        except (OSError, RuntimeError) as error:
+            self._check_connection(error)
             raise CorruptFile("the file is cut short or damaged: get another copy") from error
-        if not isinstance(source, bytes):  # of what HDF5 has open: the name may mean another file by now
-            self.size = self._file.id.get_filesize()
+        # of what HDF5 has open: the name may mean another file by now
+        self.size = len(source) if isinstance(source, bytes) else self._file.id.get_filesize()
+        if self._remote is not None:
+            self.size = self._remote.size
         try:
             self._open()
         except BaseException as error:
             self._file.close()
+            self._check_connection(error)
             if isinstance(error, AezipError):
                 raise
             if isinstance(error, (*_FOREIGN, OSError)):
                 raise CorruptFile("the file's structure is damaged: get another copy") from error
             raise
+
+    def _head(self, given: Any) -> bytes:
+        """Return the first bytes."""
+        if isinstance(given, str | os.PathLike):
+            with open(given, "rb") as file:
+                return file.read(len(_MAGIC))
+        try:
+            head: bytes = given.read(len(_MAGIC))
+            given.seek(0)
+        except OSError as error:
+            self._check_connection(error)
+            raise
+        return head
+
+    def _check_connection(self, error: BaseException) -> None:
+        """Raise what is said where a connection broke, if that is what happened."""
+        if self._remote is not None and self._remote.failed:
+            raise self._remote.stopped() from error
 
     def _open(self) -> None:
         root = self._group_members(self._file, {"header", "digests", "file"}, rules.MAX_ARRAYS + 3)
@@ -239,6 +264,7 @@ class Reader:
             with self._lock:
                 frame = self._slice(self._file[self._groups[name]][stream], offset, offset + length)
         except (*_FOREIGN, OSError) as error:
+            self._check_connection(error)
             raise CorruptFile(f"the stream {stream!r} cannot be read: the file is damaged") from error
         return unpack(frame, content)
 
@@ -288,6 +314,8 @@ class Reader:
         """Close the file."""
         self.closed = True
         self._file.close()
+        if self._remote is not None:
+            self._remote.close()
 
     def check_open(self) -> None:
         """Raise InvalidInput if the file was closed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any, Protocol, TypeGuard
 
 from .errors import InvalidInput
@@ -42,6 +43,19 @@ def named(path: Any, what: str = "path") -> Path:
         raise InvalidInput(f"the {what} {str(text)[:40]!r} holds a NUL: correct it")
     found: Path = path
     return found
+
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+(::|://)")
+
+
+def is_url(source: Any) -> TypeGuard[str]:
+    """Tell whether a source is a URL, as fsspec has them: https, s3, memory and others, chained by "::"."""
+    return isinstance(source, str) and _URL.match(source) is not None
+
+
+def base_name(url: str) -> str:
+    """Return the name of the file behind a URL."""
+    return os.path.basename(re.split("[?#]", url)[0]) or "data"
 
 
 def opened(source: Any) -> Path | bytes:

@@ -209,6 +209,18 @@ def restore(archive: Archive, target: Path, *, overwrite: bool) -> None:
         temp.path.unlink(missing_ok=True)
 
 
+def write_skeleton(archive: Archive, path: Path) -> None:
+    """Write the file that an open archive was made of, without the values of its arrays: what is written is no copy of it."""
+    told = archive.origin
+    if told is None:
+        raise InvalidInput("the archive was made of arrays, not of a file: it has no variables")
+    nothing = {name: Decoded(lambda: iter(()), {}) for name in archive}
+    if told["format"] == "hdf5":
+        hdf5.put_together(archive.skeleton(), {}, path)
+    else:
+        flat.put_together(archive.skeleton(), nothing, path, _PARSERS[str(told["format"])], int(told["bytes"]))
+
+
 def _pieces(view: ArrayView) -> Callable[[], Iterator[npt.NDArray[Any]]]:
     def pieces() -> Iterator[npt.NDArray[Any]]:
         if not view.shape:

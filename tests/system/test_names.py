@@ -88,7 +88,7 @@ def test_data_sets_whose_names_are_no_text(folder: Path, capsys: pytest.CaptureF
         group = h5py.h5g.create(file.id, b"gr\xfc")
         h5py.h5d.create(group, b"\xe9", h5py.h5t.NATIVE_FLOAT, h5py.h5s.create_simple((3,)))
         file["n\n"] = X
-    assert cli.run(["compress", "t.h5"]) == 2
+    assert cli.run(["compress", "t.h5", "--dataset", "no"]) == 2
     assert "it has gr\\xfc/\\xe9, n\\n" in capsys.readouterr().err
     for name in (os.fsdecode(b"gr\xfc/\xe9"), "gr\\xfc/\\xe9"):
         assert cli.run(["compress", "t.h5", "--dataset", name, "--dataset", "n\n", "-f", *FAST]) == 0
@@ -97,6 +97,22 @@ def test_data_sets_whose_names_are_no_text(folder: Path, capsys: pytest.CaptureF
     assert cli.run(["decompress", "t.h5.aez", "-o", "all.npz", "-q"]) == 0
     with np.load("all.npz") as arrays:
         assert sorted(arrays.files) == ["gr\\xfc/\\xe9", "n\n"]
+
+
+def test_a_whole_file_keeps_names_that_are_no_text(folder: Path) -> None:
+    values = np.arange(4000, dtype="f4")
+    with h5py.File("t.h5", "w") as file:
+        group = h5py.h5g.create(file.id, b"gr\xfc")
+        space = h5py.h5s.create_simple(values.shape)
+        h5py.h5d.create(group, b"\xe9", h5py.h5t.NATIVE_FLOAT, space).write(h5py.h5s.ALL, h5py.h5s.ALL, values)
+        h5py.h5d.create(group, b"\xe8", h5py.h5t.NATIVE_FLOAT, h5py.h5s.create_simple((3,)))
+    assert cli.run(["compress", "t.h5", "--preset", "instant", "-q"]) == 0
+    assert cli.run(["decompress", "t.h5.aez", "-o", "u.h5", "-q"]) == 0
+    with h5py.File("u.h5") as file:
+        back = np.empty_like(values)
+        h5py.h5d.open(file.id, b"gr\xfc/\xe9").read(h5py.h5s.ALL, h5py.h5s.ALL, back)
+        assert h5py.h5d.open(file.id, b"gr\xfc/\xe8").shape == (3,)
+    np.testing.assert_array_equal(back, values)
 
 
 @pytest.mark.train

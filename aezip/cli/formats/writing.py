@@ -20,6 +20,7 @@ import numpy.typing as npt
 from aezip.core.atomic import check_target, replacing
 from aezip.core.errors import InvalidInput
 from aezip.core.names import stored
+from aezip.core.sources import is_url
 
 from .provenance import to_comment
 
@@ -78,7 +79,7 @@ def check_output(path: str, *, source: str, overwrite: bool) -> None:
     if target.exists() and not target.is_file() and not target.is_dir():
         raise InvalidInput(f"{path} is not a regular file: name another with -o, or use -o - for standard output")
     check_target(target, overwrite=overwrite)
-    if source != "-" and target.exists() and os.path.samefile(source, path):
+    if source != "-" and not is_url(source) and target.exists() and os.path.samefile(source, path):
         raise InvalidInput(f"{path} is the input itself: name another file with -o")
 
 
