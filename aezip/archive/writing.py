@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypedDict, Unpack, overload
+from typing import Any, Protocol, TypedDict, Unpack, overload
 
 from aezip.apps.recommend.train import train
 from aezip.array.bounds import Bound, Lossless
@@ -29,7 +29,23 @@ from .report import Report, report
 DESCRIBED = 1700  # bytes of a header that leave a file within 4 KiB of the raw bytes
 
 
-def _chunks(encoder: Encoder, writer: Writer, name: str, threads: int, progress: Progress) -> int:
+class Taking(Protocol):
+    """What takes the chunks of arrays, a `Writer` among others."""
+
+    def begin(self, name: str) -> None:
+        """Start an array."""
+
+    def drop(self) -> None:
+        """Forget the array begun last."""
+
+    def add_chunk(self, segments: dict[str, bytes], digest: bytes) -> None:
+        """Take the segments of a chunk and the sha256 of what they decode to."""
+
+    def end(self, header: dict[str, Any], shared: dict[str, bytes]) -> None:
+        """Finish an array."""
+
+
+def _chunks(encoder: Encoder, writer: Taking, name: str, threads: int, progress: Progress) -> int:
     """Encode and write the chunks of an array; return their bytes."""
     size, count = 0, encoder.chunk_count
     for index, chunk in enumerate(ordered(encoder.encode_chunk, range(count), threads)):
@@ -39,7 +55,7 @@ def _chunks(encoder: Encoder, writer: Writer, name: str, threads: int, progress:
     return size
 
 
-def _encode(encoder: Encoder, writer: Writer, name: str, threads: int, progress: Progress) -> None:
+def encode(encoder: Encoder, writer: Taking, name: str, threads: int, progress: Progress) -> None:
     """Encode an array; where that does not pay after all, store its bytes."""
     encoder.prepare()
     while True:
@@ -124,7 +140,7 @@ def _write(
         own: dict[str, Any] = {"fill_value": fills.get(n), "valid_range": ranges.get(n), "bound": bounds.get(n) or Lossless()}
         encoders[n] = Encoder(array, name=n, threads=threads, **own, **options)
     for name, encoder in encoders.items():
-        _encode(encoder, writer, name, threads, progress)
+        encode(encoder, writer, name, threads, progress)
         encoder.release()
     if origin is not None:
         writer.attach(origin.told, origin.parts)

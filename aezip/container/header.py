@@ -21,6 +21,7 @@ VERSION = (1, 0)
 FEATURES = frozenset({"file", "model", "model-reference"})
 KINDS = ("archive", "model")
 STREAMS = ("codes", "data", "encoder", "outliers", "mask", "model", "recommender", "residual")
+STREAMS_SORTED = tuple(sorted(STREAMS))
 SHARED = ("encoder", "model", "recommender")
 MAX_HEADER = 16 << 20
 MAX_ARRAYS = 1 << 16

@@ -110,6 +110,11 @@ class Plan(ABC):
         """Whether the networks make sense on steps of any size: they see values in steps."""
         return False
 
+    @property
+    def any_extent(self) -> bool:
+        """Whether its networks serve arrays of any length along all axes, not along the outer one only."""
+        return False
+
     def with_codes(self) -> Any:
         """Return the plan (a `NetworkPlan`) whose codes the chunks hold: itself, the one that a network refines, or None."""
         return None

@@ -52,7 +52,8 @@ class Trained:
             If it is of other features, another type or another kind of bound.
         """
         wanted, features = parse_dtype(self.header["dtype"]), tuple(self.header["shape"][1:])
-        if not shape or len(shape) != len(features) + 1 or shape[1:] != features:
+        free = self.plan.any_extent and _of_no_column(self.header["grid"])
+        if not shape or len(shape) != len(features) + 1 or (shape[1:] != features and not free):
             raise ModelMismatch(
                 f"the model is for arrays of shape (n{''.join(f', {n}' for n in features)}), the array has {shape}: {REMEDY}"
             )
@@ -61,6 +62,14 @@ class Trained:
         asked = Lossless() if lossless_only else bound
         if _kind(asked) != _kind(self.bound):
             raise ModelMismatch(f"the model is for the bound {_kind(self.bound)}, asked is {_kind(asked)}: {REMEDY}")
+
+
+def _of_no_column(grid: Any) -> bool:
+    """Tell whether a grid is the same for all columns."""
+    lattice = grid.get("lattice") if isinstance(grid, dict) else None
+    if isinstance(lattice, dict):
+        return lattice.get("kind") in ("integer", "digits", "ordered", "log")
+    return isinstance(grid, dict) and isinstance(grid.get("step"), float | int) and isinstance(grid.get("offset"), float | int)
 
 
 def _kind(bound: Bound) -> str:

@@ -137,6 +137,20 @@ def to_json(number: int) -> dict[str, Any]:
     return {"number": number, "sha256": BUILTINS[number - 1].sha256}
 
 
+def by_number(plan: dict[str, Any]) -> dict[str, Any]:
+    """Return a plan as in a header, its built-in network named by the number alone, as frames have it."""
+    found = plan.get("builtin")
+    return {**plan, "builtin": found["number"]} if isinstance(found, dict) else plan
+
+
+def by_name(plan: Any) -> Any:
+    """Return a plan with its built-in network named by number and digest: the inverse of `by_number`."""
+    found = plan.get("builtin") if isinstance(plan, dict) else None
+    if type(found) is not int or not 1 <= found <= len(BUILTINS):
+        return plan
+    return {**plan, "builtin": to_json(found)}
+
+
 def from_json(value: Any) -> int:
     """Return the number of the network that a header names.
 

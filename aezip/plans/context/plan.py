@@ -87,6 +87,11 @@ class ContextPlan(Plan):
         """Whether there is no autoencoder, whose codes are of one step."""
         return self.base is None
 
+    @property
+    def any_extent(self) -> bool:
+        """Whether values are predicted from neighbours alone, wherever they lie."""
+        return self.base is None and self.series is None
+
     def with_codes(self) -> NetworkPlan | None:
         """Return the autoencoder below, if there is one."""
         return None if self.base is None else self.base.with_codes()
