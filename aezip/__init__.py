@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         UnsupportedVersion,
     )
     from .core.progress import ProgressEvent
-    from .files.whole import compress_file, decompress_file
+    from .files.whole import compress_file, decompress_file, read_table
 
 __version__ = "0.1.0"
 
@@ -54,7 +54,7 @@ _PLACES = {
         "UnsupportedVersion",
     ),
     "core.progress": ("ProgressEvent",),
-    "files.whole": ("compress_file", "decompress_file"),
+    "files.whole": ("compress_file", "decompress_file", "read_table"),
 }
 _MODULES = {name: module for module, names in _PLACES.items() for name in names}
 
@@ -86,6 +86,7 @@ __all__ = [
     "decompress",
     "decompress_file",
     "open",
+    "read_table",
     "train",
     "verify",
 ]

@@ -42,6 +42,7 @@ _ARRAYS = (".npy", ".npz")  # what a folder is searched for, beside files that a
 @click.option("--embed-model/--no-embed-model", default=True, show_default=True, help="Put the model into OUT, or refer to it.")
 @click.option("--dataset", "datasets", multiple=True, metavar="PATH", help="Only this data set of an HDF5 file; repeatable.")
 @click.option("--drop", is_flag=True, help="Of a whole file, leave out what cannot be kept.")
+@click.option("--exact-text", is_flag=True, help="Of a CSV file: the very text comes back, not equal values only.")
 @arguments.missing_options
 @raw_options
 @click.option("--seed", type=int, default=0, show_default=True, help="Same input and seed, same file.")
@@ -105,10 +106,11 @@ def _places(sources: tuple[str, ...], output: str | None, options: dict[str, Any
 
 
 def _searched(folder: str) -> list[str]:
+    from aezip.files import tables
     from aezip.files.whole import SUFFIXES
 
-    known = {*_ARRAYS, *SUFFIXES}
-    found = [str(p) for p in sorted(Path(folder).rglob("*")) if p.is_file() and p.suffix.lower() in known]
+    known = (*_ARRAYS, *SUFFIXES, *tables.SUFFIXES)
+    found = [str(p) for p in sorted(Path(folder).rglob("*")) if p.is_file() and p.name.lower().endswith(known)]
     if not found:
         raise InvalidInput(f"{folder} holds no file of a known name ({', '.join(sorted(known))}): name the files")
     return found
@@ -198,7 +200,8 @@ def _whole(source: str, target: str, options: dict[str, Any]) -> dict[str, Any]:
     rules = [*options["rules"], *([] if isinstance(asked, Lossless) else [("*", asked)])]
     with _told(quiet=options["quiet"]), render.progress(_showing(options)) as progress, atomic.sources(source):
         report = whole.compress_file(
-            source, target, bounds=rules, drop=options["drop"], overwrite=options["force"], told=told,
+            source, target, bounds=rules, drop=options["drop"], exact_text=options["exact_text"],
+            overwrite=options["force"], told=told,
             progress=signals.watching(progress), **_common(options),
         )  # fmt: skip
     return _done(source, target, report, options, found)

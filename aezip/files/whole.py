@@ -27,7 +27,7 @@ from aezip.core.names import stored
 from aezip.core.sources import Source
 from aezip.core.surroundings import undisturbed
 
-from . import flat, hdf5, netcdf3, safetensors
+from . import flat, hdf5, netcdf3, safetensors, tables
 from .bounds import as_rules, assign
 from .parts import Decoded, Parts
 
@@ -41,6 +41,8 @@ _READ = 1 << 22
 
 def format_of(path: str) -> str | None:
     """Return the format of a file that may be taken as a whole, by its name and its first bytes; None: another file."""
+    if tables.suffix_of(path):
+        return tables.SUFFIXES[tables.suffix_of(path)]
     found = SUFFIXES.get(Path(path).suffix.lower())
     if found in ("hdf5", "netcdf3"):
         with open(path, "rb") as file:
@@ -50,7 +52,7 @@ def format_of(path: str) -> str | None:
 
 def is_whole(path: str) -> bool:
     """Tell whether a file is one that is taken as a whole, by its name."""
-    return Path(path).suffix.lower() in SUFFIXES
+    return Path(path).suffix.lower() in SUFFIXES or bool(tables.suffix_of(path))
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ def compress_file(
     *,
     bounds: Bound | Mapping[str, Bound] | Iterable[tuple[str, Bound]] | None = None,
     drop: bool = False,
+    exact_text: bool = False,
     overwrite: bool = False,
     told: Callable[[Taken], None] | None = None,
     **options: Any,
@@ -86,6 +89,8 @@ def compress_file(
         fits is lossless. Coordinates and integers are lossless unless named exactly.
     drop
         Leave out what cannot be kept, instead of refusing the file.
+    exact_text
+        Of a CSV file: its very text comes back, not equal values only.
     overwrite
         Replace an existing archive.
     told
@@ -118,18 +123,37 @@ def compress_file(
             raise InvalidInput(f"{source} changed while it was read: nothing was written, compress it when it is complete")
 
     with tempfile.TemporaryDirectory(prefix="aezip-") as folder:
-        parts = hdf5.take_apart(source, folder) if kind == "hdf5" else flat.take_apart(source, _PARSERS[kind])
+        parts, table = _taken_apart(source, kind, folder, exact_text=exact_text)
         if parts.refused and not drop:
             name, reason = next(iter(parts.refused.items()))
             raise InvalidInput(f"{source}: {name} cannot be kept: it holds {reason}; leave it out with --drop (drop=True)")
         chosen = assign(as_rules(bounds), parts, source)
         if told is not None:
             told(Taken(parts.lossy, parts.refused, parts.elsewhere))
+        if table is not None:
+            parts, chosen = _side_by_side(table, parts, chosen)
         options = _with_missing(parts, options)
         given = Origin(origin, parts.rest, unchanged)
         made = write_archive(parts.arrays, place, given, bound=chosen, overwrite=overwrite, **options)
     assert isinstance(made, Report)
     return made
+
+
+def _taken_apart(path: str, kind: str, folder: str, *, exact_text: bool) -> tuple[Parts, Any]:
+    """Return the parts of a file; of a table also the table, with the decimals of its columns if its text is to come back."""
+    if exact_text and kind != "csv":
+        raise InvalidInput(f"{path} is no CSV file: leave --exact-text (exact_text=) away")
+    if kind in ("csv", "parquet"):
+        found = tables.exact(path) if exact_text else (tables.read_file(path), None)
+        return tables.columns(found[0]), found
+    return hdf5.take_apart(path, folder) if kind == "hdf5" else flat.take_apart(path, _PARSERS[kind]), None
+
+
+def _side_by_side(table: Any, parts: Parts, chosen: dict[str, Bound]) -> tuple[Parts, dict[str, Bound]]:
+    if table[1] is not None and chosen:
+        raise InvalidInput("a bound changes the text: leave the bound or --exact-text (exact_text=) away")
+    made = tables.grouped(table[0], parts, chosen, table[1])
+    return Parts(arrays=made.arrays, rest=[made.rest]), made.bounds
 
 
 def _with_missing(parts: Parts, options: dict[str, Any]) -> dict[str, Any]:
@@ -196,6 +220,8 @@ def restore(archive: Archive, target: Path, *, overwrite: bool) -> None:
         kind = str(told["format"])
         if kind == "hdf5":
             hdf5.put_together(archive.skeleton(), arrays, temp.path)
+        elif kind in ("csv", "parquet"):
+            tables.write_file(*_table(archive, arrays, temp.path))
         elif kind in _PARSERS:
             flat.put_together(archive.skeleton(), arrays, temp.path, _PARSERS[kind], int(told["bytes"]))
         else:
@@ -207,6 +233,47 @@ def restore(archive: Archive, target: Path, *, overwrite: bool) -> None:
         atomic.publish(temp, overwrite=overwrite)
     finally:
         temp.path.unlink(missing_ok=True)
+
+
+def _table(archive: Archive, arrays: dict[str, Decoded], path: Path) -> tuple[Any, Path, str, Any]:
+    """Return what `tables.write_file` takes."""
+    assert archive.origin is not None
+    table, decimals = tables.rebuilt(archive.skeleton(), arrays)
+    return table, path, str(archive.origin["name"]), decimals
+
+
+@undisturbed
+def read_table(
+    source: Source, columns: Iterable[str] | None = None, *, threads: int | None = None, model: AnyModel = None
+) -> Any:
+    """Return a table, or columns of it, from the archive of a CSV or Parquet file.
+
+    Parameters
+    ----------
+    source
+        The archive.
+    columns
+        Names of the columns wanted; None: all. Others are not decoded, but for those of the same type and bound.
+    threads
+        None: one for each core.
+    model
+        As in `aezip.open`.
+
+    Returns
+    -------
+    pyarrow.Table
+        `.to_pandas()` makes a frame of it.
+
+    Raises
+    ------
+    InvalidInput
+        If the archive is of another file, there is no such column, or pyarrow is not installed.
+    """
+    with Archive(source, threads=threads, model=model) as archive:
+        if archive.origin is None or archive.origin["format"] not in ("csv", "parquet"):
+            raise InvalidInput("the archive is of no table: read its arrays with aezip.open or aezip.decompress")
+        arrays = {name: Decoded(_pieces(view), {}) for name, view in archive.items()}
+        return tables.rebuilt(archive.skeleton(), arrays, columns)[0]
 
 
 def write_skeleton(archive: Archive, path: Path) -> None:
