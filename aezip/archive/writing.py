@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypedDict, Unpack, overload
 
 from aezip.apps.recommend.train import train
 from aezip.array.bounds import Bound, Lossless
-from aezip.codec.encoder import Encoder, PlanFailed
+from aezip.codec.encoder import EncodedChunk, Encoder, PlanFailed
 from aezip.container.header import dump
 from aezip.container.reader import Reader
 from aezip.container.writer import Writer
@@ -45,23 +45,33 @@ class Taking(Protocol):
         """Finish an array."""
 
 
-def _chunks(encoder: Encoder, writer: Taking, name: str, threads: int, progress: Progress) -> int:
+Through = Callable[[Encoder], Iterable[EncodedChunk]]
+
+
+def _chunks(encoder: Encoder, writer: Taking, name: str, progress: Progress, through: Through) -> int:
     """Encode and write the chunks of an array; return their bytes."""
     size, count = 0, encoder.chunk_count
-    for index, chunk in enumerate(ordered(encoder.encode_chunk, range(count), threads)):
+    for index, chunk in enumerate(through(encoder)):
         writer.add_chunk(chunk.segments, chunk.digest)
         size += sum(map(len, chunk.segments.values()))
         progress("encode", index + 1, count, encoder.raw_bytes * (index + 1) / count / max(1, size), name)
     return size
 
 
-def encode(encoder: Encoder, writer: Taking, name: str, threads: int, progress: Progress) -> None:
-    """Encode an array; where that does not pay after all, store its bytes."""
+def encode(encoder: Encoder, writer: Taking, name: str, threads: int, progress: Progress, through: Through | None = None) -> None:
+    """Encode an array; where that does not pay after all, store its bytes.
+
+    Parameters
+    ----------
+    through
+        Gives the chunks of a prepared encoder, in order; None: on threads of this process.
+    """
     encoder.prepare()
+    way = through or (lambda own: ordered(own.encode_chunk, range(own.chunk_count), threads))
     while True:
         writer.begin(name)
         try:
-            size = _chunks(encoder, writer, name, threads, progress) + sum(map(len, encoder.shared.values()))
+            size = _chunks(encoder, writer, name, progress, way) + sum(map(len, encoder.shared.values()))
         except PlanFailed as failure:
             if failure.__cause__ is None or not encoder.fall_back(failure.__cause__):
                 raise (failure.__cause__ or failure) from None

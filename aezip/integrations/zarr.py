@@ -39,13 +39,18 @@ class Aezip(ArrayBytesCodec):  # type: ignore[misc,unused-ignore]
     bound: Bound
     preset: str
     model: str | None = field(repr=False)
+    fill_value: Any
 
     def __init__(
-        self, bound: Bound | Mapping[str, Any] | None = None, preset: str = "instant", model: Model | str | None = None
+        self,
+        bound: Bound | Mapping[str, Any] | None = None,
+        preset: str = "instant",
+        model: Model | str | None = None,
+        fill_value: Any = None,
     ) -> None:
         asked = as_bound(bound)
         check_bound(asked)
-        for name, value in (("bound", asked), ("preset", preset), ("model", as_text(model))):
+        for name, value in (("bound", asked), ("preset", preset), ("model", as_text(model)), ("fill_value", fill_value)):
             object.__setattr__(self, name, value)
 
     @classmethod
@@ -57,7 +62,8 @@ class Aezip(ArrayBytesCodec):  # type: ignore[misc,unused-ignore]
     def to_dict(self) -> dict[str, Any]:
         """Return the metadata of the codec."""
         config = {"bound": self.bound.to_json(), "preset": self.preset}
-        return {"name": _NAME, "configuration": config if self.model is None else {**config, "model": self.model}}
+        given = {"model": self.model, "fill_value": self.fill_value}
+        return {"name": _NAME, "configuration": {**config, **{key: value for key, value in given.items() if value is not None}}}
 
     @cached_property
     def _loaded(self) -> Model | None:
@@ -76,7 +82,7 @@ class Aezip(ArrayBytesCodec):  # type: ignore[misc,unused-ignore]
             raise InvalidInput(f"values of type {native} are no numbers: choose another codec for them")
 
     def _encoded(self, values: np.ndarray[Any, Any]) -> bytes:
-        return encode_frame(values, self.bound, preset=self.preset, model=self._loaded)
+        return encode_frame(values, self.bound, preset=self.preset, model=self._loaded, fill_value=self.fill_value)
 
     def _decoded(self, data: bytes, spec: Any) -> np.ndarray[Any, Any]:
         array = decode_frame(data, model=self._loaded)
@@ -112,4 +118,4 @@ def train(sample: Any, bound: Bound | None = None, **options: Any) -> Aezip:
         If no network pays on the sample: `Aezip(bound)` then does without.
     """
     found, model = trained(sample, bound, **options)
-    return Aezip(found, model=model)
+    return Aezip(found, model=model, fill_value=options.get("fill_value"))
