@@ -210,7 +210,8 @@ class _Copy:
         """Copy the attributes of an object."""
         names: list[bytes] = []
         tracked = _tracks_attributes(source)
-        h5a.iterate(source, lambda name, *_: names.append(name), index_type=h5.INDEX_CRT_ORDER if tracked else h5.INDEX_NAME)
+        order = {"index_type": h5.INDEX_CRT_ORDER} if tracked else {"index_type": h5.INDEX_NAME, "order": h5.ITER_NATIVE}
+        h5a.iterate(source, lambda name, *_: names.append(name), **order)
         for name in names:
             attribute = h5a.open(source, name)
             kind = attribute.get_type()
