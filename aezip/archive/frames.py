@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from aezip.array.bounds import Bound, Lossless
-from aezip.codec.decoder import Decoder
+from aezip.codec.decoder import Decoder, digest_of
 from aezip.codec.encoder import Encoder
 from aezip.container.frame import DIGEST, Frame, build
 from aezip.core.errors import CorruptFile, InvalidInput, ModelMismatch, meaningful
@@ -132,7 +131,6 @@ def decode_frame(data: bytes, *, model: Model | None = None) -> npt.NDArray[Any]
 def _chunk(decoder: Decoder, frame: Frame, number: int) -> npt.NDArray[Any]:
     with meaningful(f"chunk {number}"):
         out = decoder.decode_chunk(number, frame.segments(number))
-    digest = hashlib.sha256(np.ascontiguousarray(out).reshape(-1).view(np.uint8).data).digest()
-    if digest[:DIGEST] != frame.digests[number]:
+    if digest_of(out)[:DIGEST] != frame.digests[number]:
         raise CorruptFile("the frame does not match its digest: it is damaged, or was made with another model")
     return out

@@ -153,6 +153,4 @@ def _plain(key: Any) -> Any:
     try:
         return operator.index(key)
     except TypeError:
-        raise InvalidInput(
-            "only integers, slices and Ellipsis index an archive: use oindex for lists and masks, an axis each"
-        ) from None
+        raise InvalidInput(_BASIC) from None

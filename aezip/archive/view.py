@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterable, Iterator
 from functools import cached_property
@@ -12,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aezip.array.bounds import Bound, bound_from_json
-from aezip.codec.decoder import Decoder
+from aezip.codec.decoder import Decoder, digest_of
 from aezip.container.reader import Reader
 from aezip.core import memory as limits
 from aezip.core.errors import AezipError, CorruptFile, InvalidInput, meaningful
@@ -125,8 +124,7 @@ class ArrayView:
         # damaged streams may overflow any arithmetic: their digest tells
         with meaningful(f"chunk {index}"):
             out = self._decoder.decode_chunk(index, self._reader.segments(self.name, index))
-        digest = hashlib.sha256(np.ascontiguousarray(out).reshape(-1).view(np.uint8).data).digest()
-        if digest != self._reader.digest(self.name, index):
+        if digest_of(out) != self._reader.digest(self.name, index):
             raise CorruptFile(f"chunk {index} of {self.name!r} does not match its digest: the file is damaged")
         return out
 
@@ -162,6 +160,18 @@ class ArrayView:
         decode = self._chunk if self._lost is None else self._salvaged
         for number, out in zip(numbers, ordered(decode, numbers, self._threads), strict=True):
             yield (*self._decoder.chunk_range(number), out)
+
+    def pieces(self) -> Iterator[Array]:
+        """Yield the values chunk by chunk, the fill value where elements are masked."""
+        for _, _, values in self._parts():
+            yield self._filled(values)
+
+    @property
+    def lost_within(self) -> dict[str, Any] | None:
+        """The bound, as in the header, within which values were lost; None where all are as they were."""
+        bound: dict[str, Any] = self._header["bound"]
+        exact = self._header.get("achieved", {}).get("max_abs_error") == 0
+        return None if exact or bound["kind"] == "lossless" else bound
 
     @undisturbed
     def read(self, out: Array | None = None) -> Array:

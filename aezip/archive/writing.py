@@ -294,8 +294,8 @@ def compress(
 
 
 def write_archive(
-    arrays: Mapping[str, Any], path: str | os.PathLike[str] | None, origin: Origin, *, overwrite: bool = False, **options: Any
-) -> Report | tuple[bytes, Report]:
+    arrays: Mapping[str, Any], path: str | os.PathLike[str], origin: Origin, *, overwrite: bool = False, **options: Any
+) -> Report:
     """Compress the arrays of a file, with the rest of it, into an archive; `options` as in `compress`."""
     given: dict[str, Any] = {
         "fill_value": None,
@@ -310,8 +310,7 @@ def write_archive(
     given |= options
     given["model"] = as_model(given["model"])
     with Writer(path, overwrite=overwrite) as writer:
-        made = _write(arrays, writer, given, threads, verify=verify, origin=origin)
-    return made if path is not None else (writer.getvalue(), made)
+        return _write(arrays, writer, given, threads, verify=verify, origin=origin)
 
 
 class Codec:

@@ -10,8 +10,8 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from collections.abc import Sequence
+from typing import NoReturn
 
 from aezip.core.names import shown
 
@@ -39,11 +39,6 @@ from .common import json_option as _json_option
 from .common import open_archive as _open
 from .common import print_json as _print_json
 from .common import threads_option as _threads_option
-
-if TYPE_CHECKING:
-    pass
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def main() -> NoReturn:

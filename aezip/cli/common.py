@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,7 +12,7 @@ import click
 
 from aezip.core.errors import AezipError, InvalidInput
 from aezip.core.names import shown, stored
-from aezip.core.sources import is_url
+from aezip.core.sources import check_file, is_url
 
 if TYPE_CHECKING:
     from aezip.archive.reading import Archive
@@ -139,19 +138,15 @@ def open_archive(source: str, threads: int | None = None, model: str | None = No
 
 
 def check_source(source: str) -> None:
-    """Check that a file is there.
+    """Check that an archive is there; a URL tells when it is opened.
 
     Raises
     ------
     InvalidInput
-        If not, or if it is a folder.
+        If there is none, or it is a folder.
     """
-    if is_url(source):
-        return
-    if source != "-" and not os.path.lexists(source):
-        raise InvalidInput(f"{source} does not exist: check the name")
-    if os.path.isdir(source):
-        raise InvalidInput(f"{source} is a folder: name a file")
+    if not is_url(source):
+        check_file(source)
 
 
 def read_original(

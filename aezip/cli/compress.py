@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aezip.core.errors import FillWarning, InvalidInput, SlowWarning
+from aezip.core.sources import check_file
 from aezip.plans.autoencoder import variants
 
 from . import arguments
@@ -187,7 +188,7 @@ def _whole(source: str, target: str, options: dict[str, Any]) -> dict[str, Any]:
     fill, limits = arguments.fill_value(options["fill_values"]), arguments.valid_range(options["valid_range"])
     if fill is not None or limits is not None:
         raise InvalidInput("a whole file says what is missing: leave --fill-value and --valid-range away, or use --dataset")
-    formats.check_source(source)
+    check_file(source)
     formats.check_output(target, source=source, overwrite=options["force"])
     found: dict[str, Any] = {}
 

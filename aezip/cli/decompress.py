@@ -28,13 +28,12 @@ class _Whole:
     """A whole array of an archive, decoded while it is written."""
 
     def __init__(self, view: ArrayView) -> None:
-        self.shape, self.dtype, self.lossy = view.shape, view.dtype, _lossy(view)
+        self.shape, self.dtype, self.lossy = view.shape, view.dtype, view.lost_within
         self._view = view
 
     def pieces(self) -> Iterator[npt.NDArray[Any]]:
         """Yield the chunks."""
-        for _, _, values in self._view._parts():
-            yield self._view._filled(values)
+        yield from self._view.pieces()
         if self._view._lost and len(self._view._lost) == self._view._decoder.chunk_count:
             raise CorruptFile(f"nothing of {self._view.name!r} can be restored: get another copy of the file")
 
@@ -46,17 +45,11 @@ class _Part:
         import numpy as np
 
         self._values = view._filled(np.asarray(view._stored(key), view.dtype))
-        self.shape, self.dtype, self.lossy = self._values.shape, view.dtype, _lossy(view)
+        self.shape, self.dtype, self.lossy = self._values.shape, view.dtype, view.lost_within
 
     def pieces(self) -> Iterator[npt.NDArray[Any]]:
         """Yield the values."""
         yield self._values
-
-
-def _lossy(view: ArrayView) -> dict[str, Any] | None:
-    """Return the bound of an array if anything was lost."""
-    exact = view._header.get("achieved", {}).get("max_abs_error") == 0
-    return None if exact or view._header["bound"]["kind"] == "lossless" else view._header["bound"]
 
 
 @click.command()

@@ -40,7 +40,7 @@ def summary(report: Report, path: str) -> str:
 def all_in_one(count: int, failed: int, raw: int, stored: int) -> str:
     """Return one line on several compressed files."""
     ratio = f", ratio {raw / max(1, stored):.2f}" if count else ""
-    return f"{count} files: {size(raw)} -> {size(stored)}{ratio}" + (f"; {failed} failed" if failed else "")
+    return f"{count} file{'s' * (count != 1)}: {size(raw)} -> {size(stored)}{ratio}" + (f"; {failed} failed" if failed else "")
 
 
 def taken(source: str, told: Taken) -> Iterator[str]:

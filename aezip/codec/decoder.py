@@ -5,6 +5,7 @@ streams -> plan (rANS, networks) -> numbers of the grid -> values, cast -> speci
 
 from __future__ import annotations
 
+import hashlib
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -177,6 +178,11 @@ class Decoder:
             self._specials.restore(classes, out)
         outliers.restore(streams["outliers"], out)
         return out
+
+
+def digest_of(chunk: npt.NDArray[Any]) -> bytes:
+    """Return the sha256 of a decoded chunk: of its bytes in the array's type and byte order, C order."""
+    return hashlib.sha256(np.ascontiguousarray(chunk).reshape(-1).view(np.uint8).data).digest()
 
 
 def _work(shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[tuple[int, ...], np.dtype[Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -49,8 +49,7 @@ def portable(encoder: Encoder) -> Encoder:
     """Return a prepared encoder without what cannot, or need not, travel: values, locks, models beside the one chosen."""
     made = copy.copy(encoder)
     made.values = np.empty(0)
-    made._admitted = copy.copy(encoder._admitted)
-    object.__setattr__(made._admitted, "values", made.values)
+    made._admitted = replace(encoder._admitted, values=made.values)
     made._trained = made._from = made._recommend = None
     made._progress, made.shared, made.tried = Progress(None), {}, []
     made._errors, made._ideal = {}, {}

@@ -10,7 +10,6 @@ chunk -> specials -> mask            -> zstd
 from __future__ import annotations
 
 import gc
-import hashlib
 import math
 import threading
 import warnings
@@ -49,7 +48,7 @@ from aezip.search.sample import Sample, dropped_out
 from aezip.search.with_codes import parse_codes
 
 from . import outliers
-from .decoder import restored_chunk
+from .decoder import digest_of, restored_chunk
 from .mask import pack_mask
 
 CHUNK_VALUES = 1 << 20
@@ -413,10 +412,10 @@ class Encoder:
             self._errors[index] = errors
             self._ideal[index] = ideal
             self._outliers += int(wrong.sum())
-        digest = hashlib.sha256(restored_chunk(decoded, self._admitted.shape, self._admitted.dtype).tobytes())
+        digest = digest_of(restored_chunk(decoded, self._admitted.shape, self._admitted.dtype))
         level = 3 if self.plan.packed else PRESETS[self.preset].zstd
         segments = {name: pack(data, level) if data else b"" for name, data in raw.items()}
-        return EncodedChunk(segments, digest.digest())
+        return EncodedChunk(segments, digest)
 
     def _code(self, x: npt.NDArray[Any], classes: npt.NDArray[np.uint8], start: int) -> Coded:
         """Return a chunk's raw streams, the chunk as decoded, and the bytes an ideal entropy coder would need."""

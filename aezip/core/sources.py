@@ -58,6 +58,20 @@ def base_name(url: str) -> str:
     return os.path.basename(re.split("[?#]", url)[0]) or "data"
 
 
+def check_file(path: str) -> None:
+    """Check that a path on the command line, where "-" is standard input, is a file.
+
+    Raises
+    ------
+    InvalidInput
+        If there is none, or it is a folder.
+    """
+    if path != "-" and not os.path.lexists(path):
+        raise InvalidInput(f"{path} does not exist: check the name")
+    if os.path.isdir(path):
+        raise InvalidInput(f"{path} is a folder: name a file")
+
+
 def opened(source: Any) -> Path | bytes:
     """Return a path as it is; of anything else the bytes it holds, from where it stands on.
 

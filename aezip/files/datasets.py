@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 
 import h5py
 import numpy as np
@@ -132,6 +132,26 @@ def _numbers(dataset: h5py.Dataset, name: str) -> list[Any]:
         return []
     value = np.asarray(dataset.attrs[name]).reshape(-1)
     return value.tolist() if value.dtype.kind in "fiu" else []
+
+
+class Told(Protocol):
+    """What is said of data sets, by name."""
+
+    fills: dict[str, Any]
+    valid: dict[str, tuple[Any, Any]]
+    lossy: dict[str, str]
+
+
+def note(dataset: h5py.Dataset, name: str, told: Told) -> None:
+    """Note fill values, valid range and what a data set went through before, whatever it states."""
+    fills, limits = fill_values(dataset), valid_range(dataset)
+    words = lossy_before(stored(key) for key in dataset.attrs)
+    if fills:
+        told.fills[name] = fills
+    if limits is not None:
+        told.valid[name] = limits
+    if words:
+        told.lossy[name] = words
 
 
 def lossy_before(attributes: Iterable[str]) -> str:

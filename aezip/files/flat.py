@@ -174,11 +174,8 @@ def _copy(source: Any, target: Any, count: int) -> None:
 def _fill(out: npt.NDArray[Any], array: Decoded) -> None:
     start = 0
     for values in array.pieces():
-        if out.ndim:
-            out[start : start + len(values)] = values.view(out.dtype) if values.dtype != out.dtype else values
-            start += len(values)
-        else:
-            out[()] = values
+        out[start : start + len(values)] = values
+        start += len(values)
 
 
 def _cuts(runs: Iterable[Run], size: int) -> list[tuple[int, int]]:

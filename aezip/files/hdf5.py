@@ -21,7 +21,7 @@ from aezip.core.errors import InvalidInput
 from aezip.core.names import stored
 
 from . import skeleton
-from .datasets import fill_values, lossy_before, mapped, names, opened, unreadable, unsuited, valid_range
+from .datasets import mapped, names, note, opened, unreadable, unsuited
 from .parts import LEAST, Decoded, Parts, scratch_array
 
 _COORDINATE_UNITS = ("degrees_north", "degrees_east", "degree_north", "degree_east")
@@ -101,11 +101,8 @@ def put_together(rest: Iterable[bytes], arrays: dict[str, Decoded], path: Path) 
 def _fill(dataset: h5py.Dataset, array: Decoded) -> None:
     start = 0
     for values in array.pieces():
-        if dataset.ndim:
-            dataset[start : start + len(values)] = values
-            start += len(values)
-        else:
-            dataset[()] = values
+        dataset[start : start + len(values)] = values
+        start += len(values)
 
 
 def _read(path: str) -> Iterator[bytes]:
@@ -149,20 +146,10 @@ def _take(path: str, dataset: h5py.Dataset, name: str, found: Parts, folder: str
         except OSError as error:
             raise unreadable(path, name, error) from error
     found.arrays[name] = values
-    fills, limits = fill_values(dataset), valid_range(dataset)
-    if fills:
-        found.fills[name] = fills
-    if limits is not None:
-        found.valid[name] = limits
-    words = lossy_before(stored(key) for key in dataset.attrs)
-    if words:
-        found.lossy[name] = words
+    note(dataset, name, found)
 
 
 def _load(dataset: h5py.Dataset, out: npt.NDArray[Any]) -> None:
-    if not dataset.ndim:
-        out[()] = dataset[()]
-        return
     inner = max(1, dataset.size // max(1, dataset.shape[0]) * dataset.dtype.itemsize)
     step = max(1, (1 << 26) // inner)
     if dataset.chunks:

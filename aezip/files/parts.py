@@ -42,7 +42,7 @@ class Parts:
     """
 
     arrays: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
-    fills: dict[str, list[Any]] = field(default_factory=dict)
+    fills: dict[str, Any] = field(default_factory=dict)
     valid: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     lossy: dict[str, str] = field(default_factory=dict)
     coordinates: set[str] = field(default_factory=set)

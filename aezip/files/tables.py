@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SUFFIXES = {".csv": "csv", ".csv.gz": "csv", ".csv.zst": "csv", ".parquet": "parquet", ".pq": "parquet"}
+FORMATS = frozenset(SUFFIXES.values())
 _NUMBERS = 256  # rows from which on columns are coded
 _MOST_DECIMALS = 17
 

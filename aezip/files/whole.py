@@ -5,14 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from aezip import __version__
 from aezip.archive.models import AnyModel
@@ -22,7 +19,7 @@ from aezip.archive.view import ArrayView
 from aezip.archive.writing import Origin, write_archive
 from aezip.array.bounds import Bound
 from aezip.core import atomic
-from aezip.core.errors import CorruptFile, InvalidInput
+from aezip.core.errors import CorruptFile, InvalidInput, meaningful
 from aezip.core.names import stored
 from aezip.core.sources import Source
 from aezip.core.surroundings import undisturbed
@@ -36,7 +33,6 @@ SUFFIXES = {
     ".safetensors": "safetensors",
 }  # fmt: skip
 _PARSERS = {"netcdf3": netcdf3.parse, "safetensors": safetensors.parse}
-_READ = 1 << 22
 
 
 def format_of(path: str) -> str | None:
@@ -134,16 +130,14 @@ def compress_file(
             parts, chosen = _side_by_side(table, parts, chosen)
         options = _with_missing(parts, options)
         given = Origin(origin, parts.rest, unchanged)
-        made = write_archive(parts.arrays, place, given, bound=chosen, overwrite=overwrite, **options)
-    assert isinstance(made, Report)
-    return made
+        return write_archive(parts.arrays, place, given, bound=chosen, overwrite=overwrite, **options)
 
 
 def _taken_apart(path: str, kind: str, folder: str, *, exact_text: bool) -> tuple[Parts, Any]:
     """Return the parts of a file; of a table also the table, with the decimals of its columns if its text is to come back."""
     if exact_text and kind != "csv":
         raise InvalidInput(f"{path} is no CSV file: leave --exact-text (exact_text=) away")
-    if kind in ("csv", "parquet"):
+    if kind in tables.FORMATS:
         found = tables.exact(path) if exact_text else (tables.read_file(path), None)
         return tables.columns(found[0]), found
     return hdf5.take_apart(path, folder) if kind == "hdf5" else flat.take_apart(path, _PARSERS[kind]), None
@@ -175,11 +169,8 @@ def _time(nanoseconds: int) -> str:
 
 
 def _sha256(path: str | Path) -> str:
-    digest = hashlib.sha256()
     with open(path, "rb") as file:
-        while part := file.read(_READ):
-            digest.update(part)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @undisturbed
@@ -212,34 +203,29 @@ def restore(archive: Archive, target: Path, *, overwrite: bool) -> None:
     told = archive.origin
     if told is None:
         raise InvalidInput("the archive was made of arrays, not of a file: decompress them to .npy or .npz")
-    arrays = {name: Decoded(_pieces(view), _loss(view)) for name, view in archive.items()}
-    atomic.check_target(target, overwrite=overwrite)
-    temp = atomic.Temporary(target)
-    try:
-        temp.create()
-        kind = str(told["format"])
-        if kind == "hdf5":
-            hdf5.put_together(archive.skeleton(), arrays, temp.path)
-        elif kind in ("csv", "parquet"):
-            tables.write_file(*_table(archive, arrays, temp.path))
-        elif kind in _PARSERS:
-            flat.put_together(archive.skeleton(), arrays, temp.path, _PARSERS[kind], int(told["bytes"]))
-        else:
-            raise CorruptFile(f"the archive was made of a file of the format {kind[:40]!r}, unknown here: update aezip")
-        if kind in _PARSERS and not any(array.attributes for array in arrays.values()) and _sha256(temp.path) != told["sha256"]:
+    arrays = {name: Decoded(view.pieces, _loss(view)) for name, view in archive.items()}
+    with atomic.replacing(target, overwrite=overwrite) as file, meaningful("the skeleton of the file"):
+        path = Path(file.name)
+        _put_together(archive, arrays, path)
+        exact = told["format"] in _PARSERS and not any(array.attributes for array in arrays.values())
+        if exact and _sha256(path) != told["sha256"]:
             raise CorruptFile("the restored file is not the original: the archive is damaged, get another copy")
-        with open(temp.path, "rb") as file:
-            os.fsync(file.fileno())
-        atomic.publish(temp, overwrite=overwrite)
-    finally:
-        temp.path.unlink(missing_ok=True)
 
 
-def _table(archive: Archive, arrays: dict[str, Decoded], path: Path) -> tuple[Any, Path, str, Any]:
-    """Return what `tables.write_file` takes."""
-    assert archive.origin is not None
-    table, decimals = tables.rebuilt(archive.skeleton(), arrays)
-    return table, path, str(archive.origin["name"]), decimals
+def _put_together(archive: Archive, arrays: dict[str, Decoded], path: Path) -> None:
+    """Write the file that an archive was made of, with these of its arrays."""
+    told, rest = archive.origin, archive.skeleton()
+    assert told is not None
+    kind = str(told["format"])
+    if kind == "hdf5":
+        hdf5.put_together(rest, arrays, path)
+    elif kind in tables.FORMATS:
+        table, decimals = tables.rebuilt(rest, arrays)
+        tables.write_file(table, path, str(told["name"]), decimals)
+    elif kind in _PARSERS:
+        flat.put_together(rest, arrays, path, _PARSERS[kind], int(told["bytes"]))
+    else:
+        raise CorruptFile(f"the archive was made of a file of the format {kind[:40]!r}, unknown here: update aezip")
 
 
 @undisturbed
@@ -270,9 +256,9 @@ def read_table(
         If the archive is of another file, there is no such column, or pyarrow is not installed.
     """
     with Archive(source, threads=threads, model=model) as archive:
-        if archive.origin is None or archive.origin["format"] not in ("csv", "parquet"):
+        if archive.origin is None or archive.origin["format"] not in tables.FORMATS:
             raise InvalidInput("the archive is of no table: read its arrays with aezip.open or aezip.decompress")
-        arrays = {name: Decoded(_pieces(view), {}) for name, view in archive.items()}
+        arrays = {name: Decoded(view.pieces, {}) for name, view in archive.items()}
         return tables.rebuilt(archive.skeleton(), arrays, columns)[0]
 
 
@@ -281,31 +267,17 @@ def write_skeleton(archive: Archive, path: Path) -> None:
     told = archive.origin
     if told is None:
         raise InvalidInput("the archive was made of arrays, not of a file: it has no variables")
-    nothing = {name: Decoded(lambda: iter(()), {}) for name in archive}
-    if told["format"] == "hdf5":
-        hdf5.put_together(archive.skeleton(), {}, path)
-    else:
-        flat.put_together(archive.skeleton(), nothing, path, _PARSERS[str(told["format"])], int(told["bytes"]))
-
-
-def _pieces(view: ArrayView) -> Callable[[], Iterator[npt.NDArray[Any]]]:
-    def pieces() -> Iterator[npt.NDArray[Any]]:
-        if not view.shape:
-            yield np.asarray(view[...])
-            return
-        for _, _, values in view._parts():
-            yield view._filled(values)
-
-    return pieces
+    if told["format"] in tables.FORMATS:
+        raise InvalidInput("the archive is of a table, which has no variables: read it with aezip.read_table")
+    _put_together(archive, {name: Decoded(lambda: iter(()), {}) for name in archive}, path)
 
 
 def _loss(view: ArrayView) -> dict[str, Any]:
     """Return the attributes that tell what a variable lost."""
-    bound, achieved = view._header["bound"], view._header.get("achieved", {})
-    if bound["kind"] == "lossless" or achieved.get("max_abs_error") == 0:
+    bound = view.lost_within
+    if bound is None:
         return {}
     words = " ".join(str(word) for key, word in bound.items() if key != "per_feature")
     found: dict[str, Any] = {"lossy_compression": f"aezip {__version__}", "lossy_compression_bound": words}
-    if achieved.get("max_abs_error") is not None:
-        found["lossy_compression_max_abs_error"] = float(achieved["max_abs_error"])
-    return found
+    most = view._header.get("achieved", {}).get("max_abs_error")
+    return found if most is None else {**found, "lossy_compression_max_abs_error": float(most)}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -149,8 +150,7 @@ def _encoder(array: da.Array, bound: Bound, model: Any, preset: str, seed: int, 
         empty, bound, name=_NAME, preset=preset, seed=seed, fill_value=fill_value, valid_range=valid_range, **trained
     )  # fmt: skip
     made.values = _Values(array)  # type: ignore[assignment]
-    object.__setattr__(made._admitted, "shape", array.shape)
-    object.__setattr__(made._admitted, "values", made.values)
+    made._admitted = replace(made._admitted, shape=array.shape, values=made.values)
     return made
 
 

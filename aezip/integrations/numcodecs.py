@@ -69,8 +69,7 @@ class Aezip(Codec):  # type: ignore[misc,unused-ignore]
     def encode(self, buf: Any) -> bytes:
         """Return a chunk as a frame."""
         array = ensure_ndarray(buf)
-        if not admissible(array.dtype):
-            raise InvalidInput(f"values of type {array.dtype} are no numbers: choose another codec for them")
+        check_numbers(array.dtype)
         return encode_frame(
             np.ascontiguousarray(array), self.bound, preset=self.preset, model=self._model, fill_value=self.fill_value
         )
@@ -106,6 +105,18 @@ class Aezip(Codec):  # type: ignore[misc,unused-ignore]
     def __getstate__(self) -> dict[str, Any]:
         """Return the configuration: a loaded model does not travel."""
         return {key: value for key, value in vars(self).items() if key != "_model"}
+
+
+def check_numbers(dtype: np.dtype[Any]) -> None:
+    """Check that values are numbers.
+
+    Raises
+    ------
+    InvalidInput
+        If not.
+    """
+    if not admissible(dtype):
+        raise InvalidInput(f"values of type {dtype} are no numbers: choose another codec for them")
 
 
 def as_bound(given: Bound | Mapping[str, Any] | None) -> Bound:

@@ -17,10 +17,9 @@ from zarr.core.common import parse_named_configuration
 
 from aezip.archive.frames import check_bound, decode_frame, encode_frame
 from aezip.archive.models import Model
-from aezip.array.admission import admissible
-from aezip.core.errors import CorruptFile, InvalidInput
+from aezip.core.errors import CorruptFile
 
-from .numcodecs import as_bound, as_text, from_text, trained
+from .numcodecs import as_bound, as_text, check_numbers, from_text, trained
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,9 +76,7 @@ class Aezip(ArrayBytesCodec):  # type: ignore[misc,unused-ignore]
         InvalidInput
             If not.
         """
-        native = dtype.to_native_dtype() if hasattr(dtype, "to_native_dtype") else dtype
-        if not admissible(np.dtype(native)):
-            raise InvalidInput(f"values of type {native} are no numbers: choose another codec for them")
+        check_numbers(np.dtype(dtype.to_native_dtype() if hasattr(dtype, "to_native_dtype") else dtype))
 
     def _encoded(self, values: np.ndarray[Any, Any]) -> bytes:
         return encode_frame(values, self.bound, preset=self.preset, model=self._loaded, fill_value=self.fill_value)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from aezip.core.errors import InvalidInput
 from aezip.core.names import stored
-from aezip.files.datasets import fill_values, lossy_before, mapped, names, opened, unreadable, unsuited, valid_range
+from aezip.files.datasets import mapped, names, note, opened, unreadable, unsuited
 
 LISTED = 20
 
@@ -65,22 +65,11 @@ def read(path: str, wanted: tuple[str, ...], *, skip: bool = False) -> Found:
                     "--skip-unsupported"
                 )
             else:
-                _take(path, file, dataset, key, found)
+                found.arrays[key] = _values(path, file, dataset, key)
+                note(dataset, key, found)
     if not found.arrays:
         raise InvalidInput(f"{path}: the data sets named hold no numbers: nothing to compress")
     return found
-
-
-def _take(path: str, file: h5py.File, dataset: h5py.Dataset, key: str, found: Found) -> None:
-    found.arrays[key] = _values(path, file, dataset, key)
-    words = lossy_before(stored(name) for name in dataset.attrs)
-    if words:
-        found.lossy[key] = words
-    fills, limits = fill_values(dataset), valid_range(dataset)
-    if fills:
-        found.fills[key] = fills
-    if limits is not None:
-        found.valid[key] = limits
 
 
 def _values(path: str, file: h5py.File, dataset: h5py.Dataset, name: str) -> npt.NDArray[Any]:

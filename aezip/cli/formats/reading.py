@@ -16,6 +16,7 @@ import numpy.typing as npt
 from aezip.array.admission import check_shape
 from aezip.core.errors import InvalidInput
 from aezip.core.names import stored
+from aezip.core.sources import check_file
 
 from .npy import check_npy, load_npy, read_npz
 from .provenance import from_comment
@@ -71,7 +72,7 @@ def read(
     PermissionError
         If it may not be read.
     """
-    check_source(path)
+    check_file(path)
     if (dtype is None) != (shape is None):
         raise InvalidInput("raw binary needs both --dtype and --shape, for example --dtype f4 --shape 744,33,49")
     if dtype is not None and shape is not None:
@@ -92,22 +93,6 @@ def read(
     raise InvalidInput(
         f"{path}: the format is not known by its name: use .npy, .npz, HDF5 with --dataset, or --dtype and --shape for raw binary"
     )
-
-
-def check_source(path: str) -> None:
-    """Check that an input is a file.
-
-    Raises
-    ------
-    InvalidInput
-        If it is not.
-    """
-    if path == "-":
-        return
-    if not os.path.lexists(path):
-        raise InvalidInput(f"{path} does not exist: check the name")
-    if Path(path).is_dir():
-        raise InvalidInput(f"{path} is a folder: name a file")
 
 
 def _stem(path: str) -> str:
