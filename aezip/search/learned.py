@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from aezip.array.layout import Layout
 from aezip.plans.autoencoder.difference import Difference
 from aezip.plans.autoencoder.networks import Sizes
 from aezip.plans.autoencoder.plan import NetworkPlan
@@ -33,8 +34,9 @@ class Autoencoders(Family):
 
     def short(self, sample: Sample, found: Found, wish: Wish) -> None:
         """Try layouts and sizes; of images, convolutions too."""
-        shared = found.context is None or linear.estimate(sample) < FAR * found.context_size
-        learned = search(sample, found.spiked, found.context_size * WORTH, rows=shared)
+        linearly = linear.estimate(sample)
+        shared = found.context is None or linearly.size < FAR * found.context_size
+        learned = search(sample, found.spiked, found.context_size * WORTH, rows=shared, widths=linearly.widths)
         if learned is not None and is_image(learned.plan.layout) and learned.size < found.context_size * PROMISING:
             learned = convolved(sample, learned, found.context_size * PROMISING_COLUMNS)
         found.learned = learned
@@ -48,11 +50,21 @@ class Autoencoders(Family):
         return [finish(sample, learned)] if learned.size < found.context_size * promise else []
 
 
-def search(sample: Sample, spiked: Sequence[Grid] = (), hopeless: float = math.inf, *, rows: bool = True) -> Learned | None:
-    """Return the best autoencoder (if `rows`), or columns, of short trainings; no sizes are searched from `hopeless` bytes on."""
+def search(
+    sample: Sample,
+    spiked: Sequence[Grid] = (),
+    hopeless: float = math.inf,
+    *,
+    rows: bool = True,
+    widths: Mapping[Layout, int] | None = None,
+) -> Learned | None:
+    """Return the best autoencoder (if `rows`), or columns, of short trainings; no sizes are searched from `hopeless` bytes on.
+
+    `widths`: those to begin with, of layouts.
+    """
     left = sample.preset.trials
     done: list[Learned] = []
-    for plan, grid in _starts(sample, spiked, rows=rows):
+    for plan, grid in _starts(sample, spiked, widths or {}, rows=rows):
         done.append(train(sample, plan, grid, sample.preset.trial_steps))
         if min(c.size for c in done) > (1.5 if len(done) == 1 else 1.0) * hopeless and len(done) <= 2:
             break
@@ -64,16 +76,19 @@ def search(sample: Sample, spiked: Sequence[Grid] = (), hopeless: float = math.i
     return _other_hidden(sample, best) if len(best.plan.sizes.groups) > 1 else _climb(sample, best, left - len(done))
 
 
-def _starts(sample: Sample, spiked: Sequence[Grid], *, rows: bool) -> list[tuple[NetworkPlan, Grid]]:
+def _starts(
+    sample: Sample, spiked: Sequence[Grid], widths: Mapping[Layout, int], *, rows: bool
+) -> list[tuple[NetworkPlan, Grid]]:
     """Return layouts, differences and groups to begin with; without `rows`, groups alone."""
     transforms = differences(sample)
     tops = transforms[:1] + [t for t in transforms[1:4] if t[1] is not None and t[1].columns is None][:1]
     starts: list[tuple[NetworkPlan, Grid]] = []
     for layout in candidates(sample.shape)[:4]:
+        width = max(4, widths.get(layout, 4))
         if sample.fine is not None:
-            starts.append((NetworkPlan(layout, None, network_sizes(layout, 4, 32, sample.fine)), sample.fine))
+            starts.append((NetworkPlan(layout, None, network_sizes(layout, width, 32, sample.fine)), sample.fine))
         grid, difference = transforms[0]
-        starts.append((NetworkPlan(layout, difference, network_sizes(layout, 4, 32, grid)), grid))
+        starts.append((NetworkPlan(layout, difference, network_sizes(layout, width, 32, grid)), grid))
     for grid in spiked[:1]:
         layout = candidates(sample.shape)[0]
         sizes = replace(network_sizes(layout, 2, 4, grid), spiked=True)
