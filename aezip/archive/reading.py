@@ -20,7 +20,7 @@ from aezip.core.sources import Source
 from aezip.core.surroundings import undisturbed
 
 from .models import AnyModel, as_model
-from .view import ArrayView
+from .view import ArrayView, Before
 
 if TYPE_CHECKING:
     from aezip.apps import codes as features
@@ -57,7 +57,10 @@ class Archive(Mapping[str, ArrayView]):
         if self._reader.kind != "archive":
             self._reader.close()
             raise InvalidInput("this is a model, not an archive: compress and decompress take it with -m (model=)")
-        self._views = {name: ArrayView(self._reader, name, self._threads, given) for name in self._reader.names}
+        self._views: dict[str, ArrayView] = {}
+        before = Before(self._views)
+        for name in self._reader.names:
+            self._views[name] = ArrayView(self._reader, name, self._threads, given, before)
 
     @property
     def origin(self) -> dict[str, Any] | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import threading
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +31,9 @@ if TYPE_CHECKING:  # reading alone needs none
     from .salvage import Lost
 
 
+KEPT = 1 << 28  # bytes of chunks that stay: an array that several are predicted from is decoded once
+
+
 class OrthogonalIndex:
     """What `ArrayView.oindex` returns: to be indexed."""
 
@@ -41,11 +46,37 @@ class OrthogonalIndex:
         return part if part.ndim else part[()]
 
 
+class Before:
+    """The arrays of a file, and chunks of those that others are predicted from: a few stay, the last ones asked for."""
+
+    def __init__(self, views: dict[str, ArrayView]) -> None:
+        self.views = views
+        self._lock = threading.Lock()
+        self._chunks: OrderedDict[tuple[str, int], Array] = OrderedDict()
+        self._most = min(KEPT, limits.memory() // 16)
+
+    def chunk(self, view: ArrayView, index: int) -> Array:
+        """Return a chunk of an array."""
+        key = view.name, index
+        with self._lock:
+            found = self._chunks.get(key)
+            if found is not None:
+                self._chunks.move_to_end(key)
+                return found
+        found = view._chunk(index)
+        with self._lock:
+            self._chunks[key] = found
+            while len(self._chunks) > 1 and sum(part.nbytes for part in self._chunks.values()) > self._most:
+                self._chunks.popitem(last=False)
+        return found
+
+
 class ArrayView:
     """One array of an archive; indexing decodes the chunks it touches and no others."""
 
-    def __init__(self, reader: Reader, name: str, threads: int, model: Model | None = None) -> None:
+    def __init__(self, reader: Reader, name: str, threads: int, model: Model | None = None, before: Before | None = None) -> None:
         self._reader, self.name, self._threads, self._given = reader, name, threads, model
+        self._before = before
         self._header = reader.header(name)
         self._made: Decoder | None = None
         self._lost: dict[int, Lost] | None = None  # by chunk; None: damage is an error
@@ -62,10 +93,34 @@ class ArrayView:
                 decoder = Decoder(self._header, streams)
             if decoder.chunk_count != self._reader.chunk_count(self.name):
                 raise CorruptFile("the chunks do not fit the header: the file is damaged")
+            if decoder.companions:
+                decoder.others = partial(self._others, self._before or Before({}))
+                for other in decoder.companions:
+                    self._other(self._before or Before({}), other, decoder)
             decoder.workers = within(self._threads, decoder.chunk_count)
             self._threads = limits.threads(self._threads, decoder.chunk_shape, decoder.dtype.itemsize)
             self._made = decoder
         return self._made
+
+    def _other(self, before: Before, name: str, decoder: Decoder) -> ArrayView:
+        """Return an array of the file that this one is predicted from."""
+        order = list(before.views)
+        other = before.views.get(name)
+        if other is None or order.index(name) >= order.index(self.name) or other._decoder.masking is not None:
+            raise CorruptFile(f"{self.name!r} needs the array {name[:40]!r}, which does not come before it: the file is damaged")
+        if other._decoder.shape != decoder.shape or other.dtype.kind not in "iuf":
+            raise CorruptFile(f"{self.name!r} needs the array {name[:40]!r}, which does not suit it: the file is damaged")
+        return other
+
+    def _others(self, before: Before, name: str, start: int, stop: int) -> tuple[Array, Array | None]:
+        """Return a run of the outer axis of an array that this one is predicted from, and its fill values."""
+        other = before.views[name]
+        decoder = other._decoder
+        found = [i for i in range(decoder.chunk_count) if decoder.chunk_range(i)[0] < stop and decoder.chunk_range(i)[1] > start]
+        parts = [before.chunk(other, i) for i in found]
+        first = decoder.chunk_range(found[0])[0]
+        joined = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return joined[start - first : stop - first], decoder.fill
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypedDict, Unpack, overload
 
 from aezip.apps.recommend.train import train
 from aezip.array.bounds import Bound, Lossless
+from aezip.codec import companions
 from aezip.codec.encoder import EncodedChunk, Encoder, PlanFailed
 from aezip.container.header import dump
 from aezip.container.reader import Reader
@@ -141,7 +142,7 @@ def _write(
     progress = Progress(options["progress"])
     named = by_name(data)
     model: Model | None = options.pop("model")
-    embed = options.pop("embed_model")
+    embed, separate = options.pop("embed_model"), options.pop("separate")
     if model is not None:
         options |= {"trained": model.trained, "reference": model.reference(embedded=embed)}
     fills, ranges, bounds = (_for_each(options.pop(option), named) for option in ("fill_value", "valid_range", "bound"))
@@ -149,8 +150,14 @@ def _write(
     for n, array in named.items():
         own: dict[str, Any] = {"fill_value": fills.get(n), "valid_range": ranges.get(n), "bound": bounds.get(n) or Lossless()}
         encoders[n] = Encoder(array, name=n, threads=threads, **own, **options)
+    if not separate:
+        companions.kept_together(encoders.values())
+    known: list[companions.Known] = []
     for name, encoder in encoders.items():
+        encoder.place_beside(companions.suited(encoder, known))
         encode(encoder, writer, name, threads, progress)
+        done = encoder.known()
+        known += [] if done is None else [done]
         encoder.release()
     if origin is not None:
         writer.attach(origin.told, origin.parts)
@@ -179,6 +186,7 @@ class Options(TypedDict, total=False):
     device: str
     model: AnyModel
     embed_model: bool
+    separate: bool
     verify: bool
     overwrite: bool
     threads: int | None
@@ -205,6 +213,7 @@ def compress(
     device: str = "auto",
     model: AnyModel = None,
     embed_model: bool = True,
+    separate: bool = False,
     verify: bool = True,
     overwrite: bool = False,
     threads: int | None = None,
@@ -247,6 +256,9 @@ def compress(
         A `Model`, or the path of its file: used in place of training.
     embed_model
         Put the model into the file; otherwise decoding needs it beside the file.
+    separate
+        Code each array alone. Else arrays of one shape may be predicted from those before them, where that is smaller: to read
+        one, those it is predicted from are decoded too.
     verify
         Decode the file and compare every value before it gets its name.
     overwrite
@@ -281,6 +293,7 @@ def compress(
         "device": device,
         "model": as_model(model),
         "embed_model": embed_model,
+        "separate": separate,
         "progress": progress,
     }
     given = path is None or is_writable(path)
@@ -305,7 +318,7 @@ def write_archive(
         "variant": "deep",
         "codes": False,
     }
-    given |= {"device": "auto", "model": None, "embed_model": True, "progress": None, "recommend": None}
+    given |= {"device": "auto", "model": None, "embed_model": True, "separate": False, "progress": None, "recommend": None}
     verify, threads = options.pop("verify", True), thread_count(options.pop("threads", None))
     given |= options
     given["model"] = as_model(given["model"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -120,6 +120,12 @@ class Piece:
     x: npt.NDArray[Any]
     masked: npt.NDArray[np.bool_] | None
     start: int  # outer index of its first row
+    beside: tuple[npt.NDArray[Any], ...] = ()  # the same places of arrays that are known
+
+    def part(self, index: tuple[slice, ...], start: int) -> Piece:
+        """Return a part of it."""
+        masked = None if self.masked is None else self.masked[index]
+        return Piece(self.x[index], masked, start, tuple(other[index] for other in self.beside))
 
 
 def activity(x: npt.NDArray[Any], masked: npt.NDArray[np.bool_] | None) -> float:
@@ -140,30 +146,27 @@ def crop(piece: Piece, most: int) -> Piece:
 
     The longest axis is halved again and again, and the half kept in which values change more.
     """
-    x, masked, start = piece.x, piece.masked, piece.start
-    while x.size > most:
-        axis = max(range(max(1, x.ndim - 1)), key=lambda a: x.shape[a])
-        length = x.shape[axis]
+    while piece.x.size > most:
+        axis = max(range(max(1, piece.x.ndim - 1)), key=lambda a: piece.x.shape[a])
+        length = piece.x.shape[axis]
         if length < 2:
             break
         halves = [(slice(None),) * axis + (part,) for part in (slice(0, -(-length // 2)), slice(length // 2, length))]
-        cuts = [(x[h], None if masked is None else masked[h]) for h in halves]
-        best = int(activity(*cuts[1]) > activity(*cuts[0]))
-        x, masked = cuts[best]
-        start += length // 2 if best and axis == 0 else 0
-    return Piece(np.ascontiguousarray(x), masked, start)
+        first, second = (piece.part(half, piece.start) for half in halves)
+        best = activity(second.x, second.masked) > activity(first.x, first.masked)
+        piece = replace(second, start=piece.start + length // 2 * (axis == 0)) if best else first
+    return replace(piece, x=np.ascontiguousarray(piece.x))
 
 
 def central(piece: Piece, most: int) -> Piece:
     """Return the middle of a piece, of at most about `most` values: cut along the outer axes; the last axis stays whole."""
-    x, masked, start = piece.x, piece.masked, piece.start
-    for axis in range(max(1, x.ndim - 1)):
-        inner = max(1, math.prod(x.shape[:axis]) * math.prod(x.shape[axis + 1 :]))
-        length = max(1, min(x.shape[axis], most // inner))
-        first = (x.shape[axis] - length) // 2
-        index = (slice(None),) * axis + (slice(first, first + length),)
-        x, masked, start = x[index], None if masked is None else masked[index], start + first * (axis == 0)
-    return Piece(np.ascontiguousarray(x), masked, start)
+    for axis in range(max(1, piece.x.ndim - 1)):
+        shape = piece.x.shape
+        inner = max(1, math.prod(shape[:axis]) * math.prod(shape[axis + 1 :]))
+        length = max(1, min(shape[axis], most // inner))
+        first = (shape[axis] - length) // 2
+        piece = piece.part((slice(None),) * axis + (slice(first, first + length),), piece.start + first * (axis == 0))
+    return replace(piece, x=np.ascontiguousarray(piece.x))
 
 
 def cut(shape: tuple[int, ...], block_outer: int, target: int) -> Chunks:

@@ -40,6 +40,7 @@ _ARRAYS = (".npy", ".npz")  # what a folder is searched for, beside files that a
 @click.option("--preset", type=click.Choice(["instant", "fast", "balanced", "best"]), default="balanced", show_default=True)
 @click.option("--variant", default="deep", show_default=True, metavar="NAME", help=arguments.VARIANT)
 @modelcommand.model_option
+@click.option("--separate", is_flag=True, help="Code each array alone: none is predicted from others of the file.")
 @click.option("--embed-model/--no-embed-model", default=True, show_default=True, help="Put the model into OUT, or refer to it.")
 @click.option("--dataset", "datasets", multiple=True, metavar="PATH", help="Only this data set of an HDF5 file; repeatable.")
 @click.option("--drop", is_flag=True, help="Of a whole file, leave out what cannot be kept.")
@@ -209,7 +210,7 @@ def _whole(source: str, target: str, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _common(options: dict[str, Any]) -> dict[str, Any]:
-    kept = {name: options[name] for name in ("preset", "seed", "device", "threads", "model")}
+    kept = {name: options[name] for name in ("preset", "seed", "device", "threads", "model", "separate")}
     return {**kept, "verify": not options["no_verify"]}
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +27,8 @@ from .mask import unpack_mask
 
 if TYPE_CHECKING:
     from aezip.array.masked import Masking
+
+Others = Callable[[str, int, int], tuple[npt.NDArray[Any], npt.NDArray[Any] | None]]  # values of a run, and fill values
 
 
 def restored_chunk(values: npt.NDArray[Any], shape: tuple[int, ...], dtype: str) -> npt.NDArray[Any]:
@@ -79,6 +82,7 @@ class Decoder:
         self._specials = Specials.from_json(specials, self._work_dtype)
         self.masking = _masking(header, self.dtype)
         self.workers = 1  # threads within a chunk
+        self.others: Others | None = None
         self._networks: Any = None
         self._grid: Grid | None = None
         self._read_plan(kind, header, shared)
@@ -163,13 +167,25 @@ class Decoder:
             raise CorruptFile(f"chunk {index} does not make sense: the file is damaged") from error
         return restored_chunk(out, self.shape, self._dtype_text)
 
+    @property
+    def companions(self) -> tuple[str, ...]:
+        """Names of the arrays that have to be decoded first."""
+        return tuple(companion.name for companion in self._plan.companions)
+
+    def _beside(self, start: int, stop: int) -> list[npt.NDArray[np.float64]]:
+        """Return what companions count in a run of the outer axis."""
+        if self.others is None:
+            raise CorruptFile("the array needs others of its file: the file is damaged, or was taken apart")
+        return [companion.numbers(*self.others(companion.name, start, stop)) for companion in self._plan.companions]
+
     def _decoded(self, streams: dict[str, bytes], start: int, shape: tuple[int, ...]) -> npt.NDArray[Any]:
         """Return a chunk as native plain values."""
         plan, grid, dtype = self._plan, self._grid, self._work_dtype
         classes = unpack_mask(streams["mask"], shape)
         masked = None if classes is None else classes != 0
         at = None if grid is None else grid.at(start)
-        out = plan.decode(at, self._networks, streams, shape, dtype, masked, self.workers)
+        networks = plan.among(self._networks, self._beside(start, start + shape[0])) if plan.companions else self._networks
+        out = plan.decode(at, networks, streams, shape, dtype, masked, self.workers)
         if plan.gridless:
             return out
         if self._specials.apart:

@@ -53,6 +53,7 @@ def portable(encoder: Encoder) -> Encoder:
     made._trained = made._from = made._recommend = None
     made._progress, made.shared, made.tried = Progress(None), {}, []
     made._errors, made._ideal = {}, {}
+    made._beside, made._companions, made._kept = [], {}, None
     made._lock = None  # type: ignore[assignment]
     made.threads = 1
     return made

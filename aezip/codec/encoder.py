@@ -13,7 +13,7 @@ import gc
 import math
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -36,6 +36,7 @@ from aezip.entropy.frames import pack
 from aezip.plans.autoencoder import variants
 from aezip.plans.base import FRAMES, PLAIN, ROWS, Coded, Plan
 from aezip.plans.bytes import BytesPlan
+from aezip.plans.context.channels import Companion
 from aezip.plans.trained import Trained
 from aezip.quantize.choose_grids import grids_for, native_steps
 from aezip.quantize.grid import Grid, LinearGrid
@@ -48,6 +49,7 @@ from aezip.search.sample import Sample, dropped_out
 from aezip.search.with_codes import parse_codes
 
 from . import outliers
+from .companions import Known, numbers
 from .decoder import digest_of, restored_chunk
 from .mask import pack_mask
 
@@ -163,6 +165,33 @@ class Encoder:
         self._shrink = 0.998  # of the step for a PSNR, which is an average: rounding errors fluctuate
         self._tightened = 0
         self.shared: dict[str, bytes] = {}
+        self._beside: list[Known] = []
+        self._companions: dict[Companion, Known] = {}
+        self._kept: Array | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether the values are numbers that other arrays may be predicted from, and from others."""
+        own = parse_dtype(self._admitted.dtype)
+        good = own.kind in "iuf" and self._admitted.masking is None and self.values.shape == self._admitted.shape
+        return good and self._trained is None and self._from is None and not self.codes and not variants.insisted(self.variant)
+
+    def keep(self) -> None:
+        """Keep what the chunks decode to."""
+        self._kept = np.empty(self.values.shape, self.values.dtype.newbyteorder("="))
+
+    def known(self) -> Known | None:
+        """Return what was kept, once all chunks are encoded; it is let go of here."""
+        values, self._kept = self._kept, None
+        patterns = self._specials.patterns[: self._specials.fills]
+        fills = np.frombuffer(b"".join(patterns), self.values.dtype.newbyteorder("<")) if patterns else None
+        return None if values is None else Known(self.name, values, fills)
+
+    def place_beside(self, known: Sequence[Known]) -> None:
+        """Take arrays that are decoded before this one."""
+        made = {one.companion(): one for one in known}
+        self._companions = {companion: one for companion, one in made.items() if companion is not None}
+        self._beside = list(self._companions.values())
 
     def prepare(self) -> None:
         """Scan the array, choose and train the plan."""
@@ -262,7 +291,9 @@ class Encoder:
     def _sample_on(self, pieces: list[Piece], fine: Grid | None, wholes: list[Grid]) -> Sample:
         share = self.values.size / max(1, sum(p.x.size for p in pieces))
         preset, contexts = PRESETS[self.preset], self._context_sample()
-        return Sample(pieces, share, contexts, fine, wholes, preset, self.seed, self.device, self._progress, threads=self.threads)
+        about: dict[str, Any] = {"threads": self.threads, "companions": tuple(self._companions)}
+        about["any_extent"] = self._shared or self._from is not None
+        return Sample(pieces, share, contexts, fine, wholes, preset, self.seed, self.device, self._progress, **about)
 
     def _select(self, fine: Grid | None, wholes: list[Grid]) -> Choice[Plan]:
         pieces = self._sample()
@@ -307,7 +338,8 @@ class Encoder:
     def _piece(self, start: int, stop: int) -> Piece:
         x = native(self.values[start:stop])
         classes = self._specials.classify(x)
-        return Piece(x, classes != 0 if classes.any() else None, start)
+        beside = numbers(self._companions, self._beside, start, stop)
+        return Piece(x, classes != 0 if classes.any() else None, start, beside)
 
     def _cut(self, plan: Plan) -> None:
         """Cut the array into chunks that suit the plan."""
@@ -372,6 +404,7 @@ class Encoder:
     def release(self) -> None:
         """Let go of what only encoding needs."""
         self._choice = Choice(self._choice.plan, None, self._choice.size)
+        self._beside, self._companions = [], {}
 
     def count_wrong(self, index: int, decoded: npt.NDArray[Any]) -> int:
         """Return how many values of a decoded chunk break the bound."""
@@ -412,6 +445,8 @@ class Encoder:
             self._errors[index] = errors
             self._ideal[index] = ideal
             self._outliers += int(wrong.sum())
+        if self._kept is not None:
+            self._kept[start:stop] = decoded
         digest = digest_of(restored_chunk(decoded, self._admitted.shape, self._admitted.dtype))
         level = 3 if self.plan.packed else PRESETS[self.preset].zstd
         segments = {name: pack(data, level) if data else b"" for name, data in raw.items()}
@@ -421,7 +456,8 @@ class Encoder:
         """Return a chunk's raw streams, the chunk as decoded, and the bytes an ideal entropy coder would need."""
         grid = None if self.grid is None or self.plan.gridless else self.grid.at(start)
         masked, workers = classes != 0 if classes.any() else None, within(self.threads, self.chunk_count)
-        return self.plan.encode(grid, self._model, self._choice.encoder, x, masked, workers)
+        beside = numbers(self.plan.companions, self._beside, start, start + len(x))
+        return self.plan.encode(grid, self.plan.among(self._model, beside), self._choice.encoder, x, masked, workers)
 
     def _reported(self, ideal: float) -> dict[str, float | int]:
         """Return what the header says of the errors; the largest one exactly, means to nine digits."""

@@ -115,6 +115,16 @@ class Plan(ABC):
         """Whether its networks serve arrays of any length along all axes, not along the outer one only."""
         return False
 
+    @property
+    def companions(self) -> tuple[Any, ...]:
+        """Arrays of the same file and shape that have to be decoded first (`Companion`)."""
+        return ()
+
+    @staticmethod
+    def among(networks: Any, beside: Sequence[Array]) -> Any:
+        """Return the networks for a chunk, given what the companions count there, each of its shape."""
+        return networks
+
     def with_codes(self) -> Any:
         """Return the plan (a `NetworkPlan`) whose codes the chunks hold: itself, the one that a network refines, or None."""
         return None

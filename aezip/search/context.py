@@ -24,6 +24,7 @@ from aezip.plans.autoencoder.plan import NetworkPlan
 from aezip.plans.context import builtin as builtins
 from aezip.plans.context import plan as contextplan
 from aezip.plans.context.bisection import Order
+from aezip.plans.context.channels import Channels, Mixing
 from aezip.plans.context.net import BITS, ContextNet, ContextSizes
 from aezip.plans.context.plan import ContextPlan
 from aezip.plans.context.raster import Axes
@@ -33,12 +34,14 @@ from aezip.plans.context.signal import Series
 from aezip.plans.context.walk import Offset
 from aezip.quantize.grid import Grid
 
+from . import channels as by_channels
 from .choice import Choice, Refined
 
 LONG = 1000  # steps from which a built-in network's neighbours are refreshed as often as others'
 WORTH_FITTING = 20_000  # bytes from which better linear parts may be worth theirs
 MOST_FITTED = 120_000  # rows they are fitted to
 ADAPTED = 1.5e-3  # learning rate of built-in networks
+MOST_LOOPED = 1 << 20  # values of channels that are coded for that
 WIDE = 20  # precision where float32 cannot hold the contexts
 NARROW_RANGE = 1 << 21  # largest distance from the origin, in 1/64 step, that float32 contexts hold with room to spare
 
@@ -94,6 +97,28 @@ class Prepared:
     codes: list[npt.NDArray[np.int64]]
 
 
+def _given(grid: Grid, pieces: list[Piece]) -> list[by_channels.Given]:
+    given = []
+    for piece in pieces:
+        target, whole = contextplan.targets(grid.at(piece.start), piece.x, piece.masked)
+        if whole is not None and piece.masked is not None:
+            target[piece.masked] = 0.0
+        given.append(by_channels.Given(target, whole, piece.masked, piece.beside))
+    return given
+
+
+def mixed(grid: Grid, pieces: list[Piece], share: float, channels: Channels, *, scan: bool, seed: int, thorough: bool) -> Mixing:
+    """Fit the sums of channels to sampled chunks; other parameters as in `train`."""
+    return by_channels.fit(channels, _given(grid, pieces), share, scan=scan, seed=seed, thorough=thorough)
+
+
+def _of_channels(grid: Grid, pieces: list[Piece], mixing: Mixing, seed: int = 0, most: float = math.inf) -> Prepared:
+    """Return sampled chunks as channels, each relative to its sum of those before."""
+    samples = by_channels.samples(_given(grid, pieces), mixing, seed, most)
+    reach = max((float(np.abs(s.target * 2.0**FRACTION_BITS - s.base).max(initial=0.0)) for s in samples), default=0.0)
+    return Prepared(grid.whole, 0, BITS if reach < NARROW_RANGE else WIDE, samples, [])
+
+
 def _samples(grid: Grid, pieces: list[Piece], below: Below | None, series: Series | None) -> Prepared:
     parts, codes = [], []
     low, high = math.inf, -math.inf
@@ -133,6 +158,7 @@ def train(
     below: Below | None = None,
     series: Series | None = None,
     scan: Axes = (),
+    mixing: Mixing | None = None,
     spike: int | None = None,
     final: bool = True,
     resumed: tuple[ContextPlan, ContextNet] | None = None,
@@ -148,6 +174,8 @@ def train(
         Values of the array over values sampled.
     final
         Refresh the neighbours by coding the sample while training.
+    mixing
+        The sums, where channels are decoded one after the other.
     resumed
         Train this network on, with the sizes and the origin of its plan.
     builtin
@@ -158,7 +186,8 @@ def train(
     with restored():
         from aezip.plans.context.training import fit as refining  # torch is needed here alone
 
-    ready = _samples(grid, pieces, below, series)
+    ready = _samples(grid, pieces, below, series) if mixing is None else _of_channels(grid, pieces, mixing, seed)
+    channels = None if mixing is None else mixing.channels
     columns = 0 if series is None else series.count(pieces[0].x.shape)
     sizes = ContextSizes(order, hidden, ready.precision, columns, spike, scan)
     origin, net = ready.origin, None
@@ -179,11 +208,11 @@ def train(
         adapt=bool(builtin),
         learning_rate=ADAPTED if builtin else 4e-3,
     )
-    plan = ContextPlan(sizes, grid.whole, origin, None if below is None else below.plan, series)
+    plan = ContextPlan(sizes, grid.whole, origin, None if below is None else below.plan, series, channels=channels)
     if builtin:
         changes = replace(plan, builtin=builtin)
         plan = min((plan, changes), key=lambda p: len(pack(contextplan.net_bytes(p, fitted.net), 19)))
-    return _count(plan, grid, pieces, share, fitted.net, below, threads, fitted.rate)
+    return _count(plan, grid, pieces, share, fitted.net, below, threads, fitted.rate, mixing)
 
 
 def use(
@@ -194,6 +223,7 @@ def use(
     *,
     series: Series | None = None,
     scan: Axes = (),
+    mixing: Mixing | None = None,
     fit: bool = False,
     threads: int = 1,
 ) -> Refined | None:
@@ -205,10 +235,18 @@ def use(
     number = builtins.number_for(ContextSizes(order, builtins.HIDDEN, BITS, columns, None, scan), whole=grid.whole)
     if not number:
         return None
-    ready = _samples(grid, pieces, None, series)
+    if mixing is None:
+        channels, ready = None, _samples(grid, pieces, None, series)
+    else:  # built-in networks do not know what to make of levels
+        channels = replace(mixing.channels, levels=False)
+        mixing = replace(mixing, channels=channels)
+        ready = _of_channels(grid, pieces, mixing, most=MOST_LOOPED)
     sizes = ContextSizes(order, builtins.HIDDEN, ready.precision, columns, None, scan)
-    plan = ContextPlan(sizes, grid.whole, ready.origin, None, series, number)
-    looped = loop(builtins.load(number, sizes), ready.samples, threads, keep=True)
+    plan = ContextPlan(sizes, grid.whole, ready.origin, None, series, number, channels)
+    net = builtins.load(number, sizes)
+    if mixing is not None:
+        return _use_mixed(plan, grid, pieces, share, net, mixing, ready.samples, fit=fit, threads=threads)
+    looped = loop(net, ready.samples, threads, keep=True)
     found = _counted(plan, grid, pieces, share, looped)
     if not fit or found.size < WORTH_FITTING:
         return found
@@ -217,6 +255,28 @@ def use(
     if fitted.net is looped.net:
         return found
     return min(found, _counted(plan, grid, pieces, share, fitted), key=lambda r: r.size)
+
+
+def _use_mixed(
+    plan: ContextPlan,
+    grid: Grid,
+    pieces: list[Piece],
+    share: float,
+    net: ContextNet,
+    mixing: Mixing,
+    samples: list[Sample],
+    *,
+    fit: bool,
+    threads: int,
+) -> Refined:
+    """Code sampled chunks of channels with a built-in network, with linear parts fitted where that pays."""
+    found = _count(plan, grid, pieces, share, net, None, threads, mixing=mixing)
+    if not fit or found.size < WORTH_FITTING:
+        return found
+    fitted, _ = refitted(loop(net, samples, threads), samples, 0, threads, MOST_FITTED)
+    if fitted.net is net:
+        return found
+    return min(found, _count(plan, grid, pieces, share, fitted.net, None, threads, mixing=mixing), key=lambda r: r.size)
 
 
 def _counted(plan: ContextPlan, grid: Grid, pieces: list[Piece], share: float, looped: Looped) -> Refined:
@@ -234,6 +294,7 @@ def _count(
     below: Below | None,
     threads: int,
     rate: float = 0.0,
+    mixing: Mixing | None = None,
 ) -> Refined:
     """Code the sample with a frozen network and count the bytes, the model's included."""
     encoder = None if below is None else below.encoder
@@ -241,9 +302,12 @@ def _count(
 
     def code(piece: Piece) -> Coded:
         workers = within(threads, len(pieces))
-        return contextplan.code(plan, grid.at(piece.start), net, base, encoder, piece.x, piece.masked, workers)
+        return contextplan.code(
+            plan, grid.at(piece.start), net, base, encoder, piece.x, piece.masked, workers, mixing, piece.beside
+        )
 
-    return _sized(plan, grid, pieces, share, net, below, list(ordered(code, pieces, min(threads, len(pieces)))), rate)
+    coded = list(ordered(code, pieces, min(threads, len(pieces))))
+    return _sized(plan, grid, pieces, share, net, below, coded, rate, mixing)
 
 
 def _sized(
@@ -255,13 +319,14 @@ def _sized(
     below: Below | None,
     coded: list[Coded],
     rate: float = 0.0,
+    mixing: Mixing | None = None,
 ) -> Refined:
     encoder = None if below is None else below.encoder
     counts = TableCounts(plan.tables)
     for part in coded:
         for split in part.residual:
             counts.add(split.symbols, split.contexts)
-    data = contextplan.model_to_bytes(plan, b"" if below is None else below.model_bytes, net, counts)
+    data = contextplan.model_to_bytes(plan, b"" if below is None else below.model_bytes, net, counts, mixing)
     model = contextplan.model_from_bytes(data, plan, len(pieces[0].x.shape))
     size = sum(len(residual.encode(model.residual_tables, c.residual)) for c in coded)
     if model.base is not None:

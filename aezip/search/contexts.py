@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -12,6 +13,7 @@ from aezip.array.layout import Piece
 from aezip.core.parallel import ordered
 from aezip.plans.context import builtin as builtins
 from aezip.plans.context.bisection import Order
+from aezip.plans.context.channels import MOST_CHANNELS, Channels, Mixing
 from aezip.plans.context.plan import way_name
 from aezip.plans.context.raster import Axes, scans
 from aezip.plans.context.signal import Series, series_for
@@ -19,13 +21,15 @@ from aezip.quantize.grid import Grid
 
 from . import context
 from .below import WORTH, belows
+from .channels import related
 from .choice import Choice, Found, Refined, Wish, smallest
 from .context import Below
 from .family import Family
 from .sample import Part, Sample
 
 CLOSE = 1.25  # of built-in networks: how much larger one may be on a small crop to be the best
-FITTED, FITTED_UNTRAINED = 5, 2  # ways whose linear parts are fitted
+CLOSE_UNTRAINED, FEW_UNTRAINED = 1.12, 3  # the same where nothing is trained, and how many are looked at then
+FITTED, FITTED_UNTRAINED = 5, 3  # ways whose linear parts are fitted
 CLOSER = 1.08  # how much larger one may be there to be compared with linear parts fitted, and after some training
 CLOSER_UNTRAINED = 1.03  # the same where nothing is trained
 RACE, RACERS = 1000, 3  # steps from which networks race after some training, and how many
@@ -33,6 +37,8 @@ STUCK, STUCK_SOON = 0.93, 0.97  # of the bytes of a network as it is, after trai
 HOPEFUL = 0.9  # of the bytes of plans without a network: there is much to find
 AS_IS = 1.05  # how much larger a network may be as it is, on a part, to be measured on all
 GOES_ON = 0.7  # what part of the bytes that some training saved the rest will save
+FEW, MANY = 256, 4096  # channels, and values of each, from which each may have a sum of its own
+TELLING = 0.1  # bits a value that one channel must tell of the next
 LEAST = 600  # bytes that a plan takes for a built-in network to be looked at
 CLOSE_PLAIN = 1.3  # how much larger than a plan without a network one may seem on a part of the sample to be tried on all
 SMALL_NETWORK = 40_000  # bytes up to which a small network of its own may be better than a built-in one trained on
@@ -42,12 +48,17 @@ HIDDEN = ((15_000, 8), (200_000, 16), (4_000_000, 32))  # bytes up to which a co
 class Way(NamedTuple):
     """How a context network goes over an array: groups of axes bisected, or axes scanned; neither: along a signal.
 
-    `beside`: columns of the signal are side by side, and none sees another.
+    `beside`: columns of the signal are side by side, and none sees another. `channels`: an axis whose entries are decoded one
+    after the other, `alike` if one sum serves all; order and scan are of the other axes. `companions`: arrays that are known
+    are seen.
     """
 
     order: Order
     scan: Axes = ()
     beside: bool = False
+    channels: int | None = None
+    alike: bool = False
+    companions: bool = False
 
     def series(self, shape: tuple[int, ...]) -> Series | None:
         """Return the signal of chunks of `shape`; None if it is none."""
@@ -59,7 +70,9 @@ class Way(NamedTuple):
     @property
     def name(self) -> str:
         """Return a short name."""
-        return way_name(self.order, self.scan) or f"along a signal{', columns apart' * self.beside}"
+        name = way_name(self.order, self.scan) or f"along a signal{', columns apart' * self.beside}"
+        name += "" if self.channels is None else f" of channels along {self.channels}{', alike' * self.alike}"
+        return name + ", beside others" * self.companions
 
 
 class Contexts(Family):
@@ -75,7 +88,8 @@ class Contexts(Family):
         best = look(untrained)
         if best is None or best.size > found.plain.size * CLOSE_PLAIN:
             return []
-        made = as_it_is(untrained, best.placed, way_of(best), Part.MIDDLE, fit=True)
+        part = Part.MIDDLE if best.plan.channels is None else Part.ALL  # sums are fitted to all that is sampled
+        made = as_it_is(untrained, best.placed, way_of(best), part, fit=True)
         return [] if made is None else [made]
 
     def short(self, sample: Sample, found: Found, wish: Wish) -> None:
@@ -94,7 +108,9 @@ class Contexts(Family):
 def way_of(choice: Refined) -> Way:
     """Return how a context network goes over an array."""
     sizes, series = choice.plan.sizes, choice.plan.series
-    return Way(sizes.order, sizes.scan, series is not None and series.columns is None)
+    found = choice.plan.channels
+    along = (None, False) if found is None else (found.axis, found.alike)
+    return Way(sizes.order, sizes.scan, series is not None and series.columns is None, *along, bool(choice.plan.companions))
 
 
 def look(sample: Sample) -> Refined | None:
@@ -120,7 +136,34 @@ def _ways(sample: Sample) -> list[Way]:
     ways = [Way(order) for order in context.orders(sample.context_pieces[0].x.shape)[: sample.preset.context_trials]]
     ways += [Way((), scan) for scan in scans(sample.crop.x.shape)]
     signals = series_for(sample.crop.x.shape)
+    ways += _by_channels(sample)
     return ways + [Way((), (), beside) for s in signals for beside in ((False, True) if s.columns is not None else (True,))]
+
+
+def _by_channels(sample: Sample) -> list[Way]:
+    """Return ways over channels: arrays that are known beside the array, and the axis whose entries tell most of each other."""
+    piece, out = sample.crop, list[Way]()
+    shape = piece.x.shape
+    if sample.any_extent:
+        return out
+    if sample.companions:
+        out += [Way(order, companions=True) for order in context.orders(shape)[: 1 + sample.preset.trains]]
+        out += [Way((), scan, companions=True) for scan in scans(shape)[:1]]
+    whole = sample.context_pieces[0].x
+    few = [axis for axis, count in enumerate(whole.shape) if 2 <= count <= MOST_CHANNELS and shape[axis] >= 2]
+    tells = {axis: related(sample.grids[0], piece, axis) for axis in few}
+    axis = max(tells, key=tells.__getitem__, default=0)
+    if tells.get(axis, 0.0) <= TELLING:
+        return out
+    rest = (*shape[:axis], *shape[axis + 1 :])
+    each = (
+        whole.shape[axis] <= FEW and whole.size >= MANY * whole.shape[axis] and (axis > 0 or whole.size == round(sample.values))
+    )
+    kinds = [True, False] if each else [True]
+    for alike, companions in itertools.product(kinds, (False, True)[: 1 + bool(sample.companions)]):
+        out += [Way(order, (), False, axis, alike, companions) for order in context.orders(rest)[: 1 + sample.preset.trains]]
+        out += [Way((), scan, False, axis, alike, companions) for scan in scans(rest)[:1]]
+    return out
 
 
 def _sure(sample: Sample, done: list[Refined]) -> Refined | None:
@@ -129,10 +172,11 @@ def _sure(sample: Sample, done: list[Refined]) -> Refined | None:
     On a small crop, on the middle of a chunk, with linear parts fitted, and, if there is time, after some training on.
     """
     ranked = sorted(done, key=lambda r: r.size)
-    close = [r for r in ranked if r.plan.builtin and r.size < CLOSE * ranked[0].size][: sample.preset.context_trials]
+    trains = sample.preset.trains
+    factor, most = (CLOSE, sample.preset.context_trials) if trains else (CLOSE_UNTRAINED, FEW_UNTRAINED)
+    close = [r for r in ranked if r.plan.builtin and r.size < factor * ranked[0].size][:most]
     if len(close) < 2 or close[0] is not ranked[0]:
         return ranked[0] if ranked else None
-    trains = sample.preset.trains
     as_is = _compared(sample, close, fit=False)
     fitted = _compared(sample, _within(as_is, *((CLOSER, FITTED) if trains else (CLOSER_UNTRAINED, FITTED_UNTRAINED))), fit=True)
     race = _within(fitted, CLOSER, RACERS if sample.preset.adapt_steps >= RACE else 1)
@@ -193,7 +237,23 @@ def as_it_is(sample: Sample, grid: Grid, way: Way, part: Part, *, fit: bool = Fa
 def _used(sample: Sample, grid: Grid, way: Way, part: Part, fit: bool, threads: int) -> Refined | None:
     pieces, share = sample.part(part)
     series = way.series(pieces[0].x.shape)
-    return context.use(grid, pieces, share, way.order, series=series, scan=way.scan, fit=fit, threads=threads)
+    mixing = _mixed(sample, grid, way, part)
+    return context.use(grid, pieces, share, way.order, series=series, scan=way.scan, mixing=mixing, fit=fit, threads=threads)
+
+
+def _mixed(sample: Sample, grid: Grid, way: Way, part: Part) -> Mixing | None:
+    """Return the sums of channels, fitted to a part of the sample; None where the way has no channels."""
+    if way.channels is None and not way.companions:
+        return None
+    key = "mixed", id(grid), way.channels, way.alike, way.companions, bool(way.scan), part
+    if key not in sample.memo:
+        pieces, share = sample.part(part)
+        count = 1 if way.channels is None else pieces[0].x.shape[way.channels]
+        channels = Channels(way.channels, count, True, way.alike, sample.companions if way.companions else ())
+        thorough = part is Part.ALL and sample.preset.trains
+        sample.memo[key] = context.mixed(grid, pieces, share, channels, scan=bool(way.scan), seed=sample.seed, thorough=thorough)
+    found: Mixing = sample.memo[key]
+    return found
 
 
 def _side_by_side(sample: Sample, asked: list[tuple[Grid, Way]], part: Part, *, fit: bool) -> None:
@@ -209,6 +269,8 @@ def _side_by_side(sample: Sample, asked: list[tuple[Grid, Way]], part: Part, *, 
             return error
 
     sample.part(part)  # makes the crop, once
+    for grid, way in wanted:
+        sample.attempt(f"channels, {way.name}", partial(_mixed, sample, grid, way, part), None)  # and what several ways share
     for (grid, way), made in zip(wanted, ordered(used, wanted, min(sample.threads, len(wanted))), strict=True):
         sample.memo["begun", "built in", id(grid), way, part, fit] = made
 
@@ -239,11 +301,12 @@ def train(
     """Train a context network, code the sample (`final`) or the part for trials, count bytes; None if that fails."""
 
     def make() -> Refined:
-        pieces, share = sample.part(Part.ALL if final else Part.CROP)
+        part = Part.ALL if final else Part.CROP
+        pieces, share = sample.part(part)
         made = context.train(
             grid, pieces, share, way.order, hidden, steps, sample.seed, below=below, series=way.series(pieces[0].x.shape),
-            scan=way.scan, spike=spike, final=final or longer, builtin=builtin, threads=sample.threads,
-            report=reporter(sample, pieces[0], final=final, name=way.name),
+            scan=way.scan, mixing=_mixed(sample, grid, way, part), spike=spike, final=final or longer, builtin=builtin,
+            threads=sample.threads, report=reporter(sample, pieces[0], final=final, name=way.name),
         )  # fmt: skip
         return sample.note(made)
 
@@ -272,7 +335,7 @@ def refined(sample: Sample, best: Refined, learned: Choice[Any], least: float) -
         return _made([train(sample, grid, way, hidden, sample.preset.context_steps, below=below, spike=spike, final=True)])
 
     few = partial(train, sample, grid, way, 16, 3 * sample.preset.context_trial, spike=spike, final=True)
-    lower = belows(sample, learned, best) if best.plan.series is None else []
+    lower = belows(sample, learned, best) if best.plan.series is None and best.plan.channels is None else []
     trials = [(trial, below) for trial, below in ((few(below=below), below) for below in lower) if trial is not None]
     out: list[Refined] = []
     with_codes, chosen = min(trials, key=lambda t: t[0].size, default=(None, None))

@@ -55,6 +55,10 @@ class Sample:
         On which a trained network codes the sample: the bytes do not depend on them.
     faithful
         Codes are wanted as features.
+    companions
+        Arrays that are known (`Companion`).
+    any_extent
+        The networks are to serve other arrays too, of any extent.
     """
 
     pieces: list[Piece]
@@ -69,6 +73,8 @@ class Sample:
     tried: list[tuple[str, float]] = field(default_factory=list)
     threads: int = 1
     faithful: bool = False
+    companions: tuple[Any, ...] = ()  # whose values lie beside those of the pieces
+    any_extent: bool = False
     memo: dict[Any, Any] = field(default_factory=dict)  # what was measured before
 
     @property
@@ -151,8 +157,7 @@ class Sample:
         for piece in self.pieces:
             inner = max(1, piece.x.size // piece.x.shape[0])
             stop = max(1, min(piece.x.shape[0], each // inner))
-            masked = None if piece.masked is None else piece.masked[:stop]
-            out.append(Piece(piece.x[:stop], masked, piece.start))
+            out.append(piece.part((slice(0, stop),), piece.start))
         return out
 
     def reduced(self, values: int) -> Sample:

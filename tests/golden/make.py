@@ -149,6 +149,9 @@ CASES |= {
 
 
 CASES |= {
+    "context_channels": (waves((20, 24, 22)), aezip.RangeRelative(1e-3), "context channels 0 (0,) (1,)"),
+    "context_channels_holes": (with_holes(waves((20, 24, 8))), aezip.Absolute(0.1), "context channels 2 scan (0, 1)"),
+    "context_channels_whole": (waves((20, 24, 22)).astype("i4"), aezip.Lossless(), "context channels 0 built in alike (0, 1)"),
     "context_builtin": (waves((20, 24, 22)), aezip.RangeRelative(1e-3), "context built in (0,) (1, 2)"),
     "context_builtin_whole": (waves((20, 24, 22)).astype("i4"), aezip.Lossless(), "context built in (0,) (1, 2)"),
     "context_builtin_changed": (waves((20, 24, 22)), aezip.RangeRelative(1e-3), "context changed (0,) (1, 2)"),
@@ -208,6 +211,8 @@ def refining(kind: str, sample: Sample, order: list[tuple[int, ...]]) -> Choice[
         below = below_of(sample, replace(inner, grid=trial.grid), trial)
         assert below is not None
     way = Way((), order[0]) if "scan" in kind else Way(tuple(order))
+    if "channels" in kind:
+        way = way._replace(channels=int(kind.split()[2]), alike="alike" in kind)
     if "built in" in kind or "changed" in kind:
         found = contexts.as_it_is(sample, grid, way, Part.ALL)
         assert found is not None

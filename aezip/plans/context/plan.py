@@ -8,8 +8,9 @@ Knows nothing of files.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -20,7 +21,7 @@ from aezip.core import native as kernels
 from aezip.core.errors import CorruptFile
 from aezip.core.fixed import FLAG_BINS, FRACTION_BITS
 from aezip.core.planes import Cursor
-from aezip.core.types import Array, Int64, Mask
+from aezip.core.types import Array, Float64, Int64, Mask
 from aezip.entropy import ans, residual
 from aezip.entropy.residual import CONTEXTS_WHOLE, TABLE_LEVELS, TableCounts, tables_from_bytes
 from aezip.plans.autoencoder import chunk as network
@@ -41,6 +42,8 @@ from .walk import Base, Offset
 if TYPE_CHECKING:
     from aezip.plans.autoencoder.encoder import FloatEncoder
 
+    from .channels import Channels, Companion, Mixing
+
 
 @dataclass(frozen=True)
 class ContextPlan(Plan):
@@ -58,6 +61,9 @@ class ContextPlan(Plan):
         The autoencoder, or None.
     series
         The signal, if axes are not refined but decoded in order; or None.
+    channels
+        The axis whose entries are decoded one after the other, each relative to a sum of those before; or None. The order of
+        `sizes` is of the other axes.
     builtin
         Number of the built-in network that it uses, as it is or with changes; 0: the network is all its own.
     """
@@ -68,6 +74,7 @@ class ContextPlan(Plan):
     base: NetworkPlan | None
     series: Series | None = None
     builtin: int = 0
+    channels: Channels | None = None
 
     kinds: ClassVar[tuple[str, ...]] = ("context",)
     streams: ClassVar[tuple[str, ...]] = ("codes", "residual")
@@ -90,7 +97,7 @@ class ContextPlan(Plan):
     @property
     def any_extent(self) -> bool:
         """Whether values are predicted from neighbours alone, wherever they lie."""
-        return self.base is None and self.series is None
+        return self.base is None and self.series is None and self.channels is None
 
     def with_codes(self) -> NetworkPlan | None:
         """Return the autoencoder below, if there is one."""
@@ -116,7 +123,7 @@ class ContextPlan(Plan):
         """Return the streams of a chunk."""
         assert grid is not None
         model: ContextNetworks = networks
-        coded = code(self, grid, model.net, model.base, encoder, x, masked, workers)
+        coded = code(self, grid, model.net, model.base, encoder, x, masked, workers, model.mixing, model.beside)
         streams, ideal = network.written(model.residual_tables, model.base, coded)
         return Chunk(streams, coded.decoded, ideal)
 
@@ -137,6 +144,8 @@ class ContextPlan(Plan):
     @property
     def block(self) -> int:
         """Indices of the outer axis that stay together."""
+        if self.channels is not None and self.channels.axis == 0:
+            return self.channels.count
         return 1 if self.base is None else self.base.layout.block[0]
 
     @property
@@ -157,6 +166,7 @@ class ContextPlan(Plan):
             "spike": self.sizes.spike,
             "series": None if self.series is None else self.series.to_json(),
             **({"scan": list(self.sizes.scan)} if self.sizes.scan else {}),
+            **({} if self.channels is None else {"channels": self.channels.to_json()}),
             **_named(self.builtin),
         }
 
@@ -166,9 +176,33 @@ class ContextPlan(Plan):
             return f"signal along {self.series.axis}, {self.sizes.columns} columns, {self.sizes.hidden} hidden"
         way = way_name(self.sizes.order, self.sizes.scan)
         name = f"context {way}, {self.sizes.hidden} hidden"
+        if self.channels is not None:
+            name = f"{self._channels}, {name}"
         if self.sizes.spike is not None:
             name += f", {self.sizes.spike} apart"
         return name if self.base is None else f"{self.base.describe()}; {name}"
+
+    @property
+    def _channels(self) -> str:
+        assert self.channels is not None
+        beside = ", ".join(c.name for c in self.channels.companions)
+        own = (
+            f"{self.channels.count} {'alike ' * self.channels.alike}channels along {self.channels.axis}"
+            if self.channels.axis is not None
+            else ""
+        )
+        return " ".join(part for part in (own, f"beside {beside}" if beside else "") if part)
+
+    @property
+    def companions(self) -> tuple[Companion, ...]:
+        """Arrays whose values are known before."""
+        return () if self.channels is None else self.channels.companions
+
+    @staticmethod
+    def among(networks: Any, beside: Sequence[Float64]) -> ContextNetworks:
+        """Return the networks with what companions count."""
+        made: ContextNetworks = replace(networks, beside=tuple(beside))
+        return made
 
     @classmethod
     def from_json(cls, value: Any, shape: tuple[int, ...], *, whole: bool) -> Self:
@@ -187,10 +221,13 @@ class ContextPlan(Plan):
             scan = tuple(value.get("scan", ()))
         except (KeyError, TypeError) as error:
             raise damaged from error
+        channels = _by_channels().Channels.from_json(value["channels"], shape) if "channels" in value else None
+        axes_left = len(shape) - (channels is not None and channels.axis is not None)
         flat = [axis for axes in (*order, scan) for axis in axes]
-        good = all(type(a) is int and 0 <= a < len(shape) for a in flat) and len(set(flat)) == len(flat)
+        good = all(type(a) is int and 0 <= a < axes_left for a in flat) and len(set(flat)) == len(flat)
         series = None if signal is None else Series.from_json(signal, shape)
         good = good and [bool(order), series is not None, bool(scan)].count(True) == 1 and not (series and base)
+        good = good and (channels is None or (series is None and base is None and not numbers[2]))
         good = good and (not scan or 2 <= len(scan) <= MOST_AXES)
         good = good and all(1 <= len(axes) <= 4 for axes in order) and kinds(order) <= MOST_KINDS
         good = good and (spike is None or (whole and type(spike) is int and abs(spike) < 1 << 60))
@@ -212,7 +249,14 @@ class ContextPlan(Plan):
             number = builtins.from_json(value["builtin"])
             if plan is not None:
                 raise damaged
-        return cls(sizes, whole, origin, plan, series, number)
+        return cls(sizes, whole, origin, plan, series, number, channels)
+
+
+def _by_channels() -> ModuleType:
+    """Return the module that few files need."""
+    from . import channels
+
+    return channels
 
 
 def _named(number: int) -> dict[str, Any]:
@@ -238,6 +282,8 @@ class ContextNetworks:
     net: ContextNet
     residual_tables: ans.Tables
     base: Networks | None
+    mixing: Mixing | None = None
+    beside: tuple[Float64, ...] = ()
 
     @property
     def below(self) -> Networks | None:
@@ -245,12 +291,13 @@ class ContextNetworks:
         return self.base
 
 
-def model_to_bytes(plan: ContextPlan, base: bytes, net: ContextNet, counts: TableCounts) -> bytes:
-    """Serialize: length of the autoencoder's model, uint32; that model; network; tables of the residual.
+def model_to_bytes(plan: ContextPlan, base: bytes, net: ContextNet, counts: TableCounts, mixing: Mixing | None = None) -> bytes:
+    """Serialize: length of the autoencoder's model, uint32; that model; sums of channels; network; tables of the residual.
 
     In place of a network that was trained on from a built-in one: a byte, 0 as it is, 1 with the changes that follow.
     """
-    return len(base).to_bytes(4, "little") + base + net_bytes(plan, net) + counts.to_bytes()
+    sums = b"" if mixing is None else mixing.to_bytes()
+    return len(base).to_bytes(4, "little") + base + sums + net_bytes(plan, net) + counts.to_bytes()
 
 
 def net_bytes(plan: ContextPlan, net: ContextNet) -> bytes:
@@ -290,11 +337,16 @@ def model_from_bytes(data: bytes, plan: ContextPlan, axes: int) -> ContextNetwor
     if bool(size) != (plan.base is not None):
         raise CorruptFile("the model does not fit the plan: the file is damaged")
     base = None if plan.base is None else from_bytes(head, plan.base.sizes, axes)
+    mixing = (
+        None
+        if plan.channels is None
+        else _by_channels().Mixing.from_bytes(cursor, plan.channels, axes - (plan.channels.axis is not None))
+    )
     net = _net(plan, cursor)
     tables, used = tables_from_bytes(data[cursor.at :], plan.tables)
     if cursor.at + used != len(data):
         raise CorruptFile("the model has bytes left over: the file is damaged")
-    return ContextNetworks(net, tables, base)
+    return ContextNetworks(net, tables, base, mixing)
 
 
 def autoencoder_base(plan: NetworkPlan, model: Networks, codes: Int64, shape: tuple[int, ...]) -> Base:
@@ -329,6 +381,8 @@ def code(
     x: npt.NDArray[Any],
     masked: Mask | None,
     workers: int = 1,
+    mixing: Mixing | None = None,
+    beside: Sequence[Float64] = (),
 ) -> Coded:
     """Encode a chunk up to entropy coding, and decode it."""
     codes = np.zeros((0, 0), np.int64)
@@ -343,6 +397,10 @@ def code(
     target, whole, ignore = arranged(plan.series, target, whole, masked)
     if whole is not None:  # they are coded, the shape is all that is asked of the target
         target = np.broadcast_to(np.float64(0.0), whole.shape)
+    if plan.channels is not None:
+        assert mixing is not None
+        parts, value = _by_channels().code(net, mixing, target, whole, ignore, beside, workers)
+        return Coded(codes, parts, _values(grid, value, x.dtype))
     refined = refinement.code(net, target, whole, ignore, offset, workers)
     value = refined.value if plan.series is None else plan.series.join(refined.value, x.shape)
     return Coded(codes, refined.residual, _values(grid, value, x.dtype))
@@ -390,7 +448,11 @@ def decode(
         codes = model.base.book.decode(model.base.code_tables, streams["codes"], plan.base.layout.grid(shape))
         offset = autoencoder_base(plan.base, model.base, codes, shape)
     reader = residual.Decoder(model.residual_tables, streams["residual"], fast=kernels.available(math.prod(shape)))
-    if plan.series is None:
+    if plan.channels is not None:
+        assert model.mixing is not None
+        about = reader, shape, masked, model.beside
+        value = _by_channels().decode(model.net, model.mixing, *about, whole=grid.whole, workers=workers)
+    elif plan.series is None:
         value = refinement.decode(model.net, reader, shape, masked, offset, whole=grid.whole, workers=workers)
     else:
         others = math.prod(shape) // (shape[plan.series.axis] * plan.series.count(shape))

@@ -293,11 +293,25 @@ def decode(
     workers: int = 1,
 ) -> Int64:
     """Return the decoded values of a chunk in 1/64 step; the mirror of `code`."""
+    value, _ = walked(net, reader, shape, ignore, offset, whole=whole, workers=workers)
+    reader.finish()
+    return value
+
+
+def walked(
+    net: ContextNet,
+    reader: residual.Decoder,
+    shape: tuple[int, ...],
+    ignore: Mask | None,
+    offset: Offset,
+    *,
+    whole: bool,
+    workers: int = 1,
+) -> tuple[Int64, Float]:
+    """Return the decoded values in 1/64 step and the magnitudes of the residual; the stream may go on behind them."""
     walk = Walk(net.sizes, shape, offset)
     if (chunk := walk.compiled(net, ignore, whole=whole)) is not None:
-        value = chunk.decode(net, reader, workers)
-        reader.finish()
-        return value
+        return chunk.decode(net, reader, workers), walk.errors
     value = np.empty(shape, np.int64)
     for tile, (mean, level, bins) in walk.predictions(net, workers):
         total = mean + walk.base(tile)
@@ -315,5 +329,4 @@ def decode(
         else:
             q[kept] = reader.decode(level[kept], table[kept])
         _finish(walk, tile, total, q, value, whole=whole)
-    reader.finish()
-    return value
+    return value, walk.errors
