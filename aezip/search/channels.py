@@ -28,10 +28,10 @@ from aezip.plans.context.walk import Base
 from aezip.quantize.grid import Grid
 
 UNIT = float(1 << FRACTION_BITS)
-LOOKED_AT = 800_000, 2_000_000  # values of which sums are fitted: quickly, thoroughly
-FEWEST, MOST = 512, (4_000, 30_000)  # places of a channel
-POOLED = 12_000, 40_000  # values for a sum that serves all channels
-NEAR, LIKE = (8, 16), (8, 24)  # channels that are tried for a sum: the ones before, the most alike
+LOOKED_AT = 300_000, 800_000, 2_000_000  # values of which sums are fitted, by effort
+FEWEST, MOST = 512, (2_000, 4_000, 30_000)  # places of a channel
+POOLED = 6_000, 12_000, 40_000  # values for a sum that serves all channels
+NEAR, LIKE = (6, 8, 16), (4, 8, 24)  # channels that are tried for a sum: the ones before, the most alike
 FARTHEST = 96  # channels before one, where one sum serves all
 AROUND, AROUND_ALL = 2, 4  # of those taken, tried at the places next to it too; where one sum serves all
 PLACES, PAIRS = 256, 8  # of a channel, to tell what others tell of it; channels that are asked
@@ -69,7 +69,7 @@ class _Part:
         return int(self.exact[0].size)
 
 
-def fit(channels: Channels, given: list[Given], share: float, *, scan: bool, seed: int, thorough: bool) -> Mixing:
+def fit(channels: Channels, given: list[Given], share: float, *, scan: bool, seed: int, effort: int) -> Mixing:
     """Return the sums for an array of which `given` is sampled.
 
     Parameters
@@ -78,17 +78,17 @@ def fit(channels: Channels, given: list[Given], share: float, *, scan: bool, see
         Values of the array over values sampled.
     scan
         Whether channels are scanned: then values see those before them alone.
-    thorough
-        Look at more values and at more channels.
+    effort
+        0 to 2: at how many values and channels to look.
     """
     whole = [one for one in given if channels.axis is None or one.target.shape[channels.axis] == channels.count]
     parts = _parts(channels, whole, seed)
     values = sum(one.target.size for one in given) / channels.count * share  # of a channel of the whole array
     if channels.alike:
-        pooled = _Rows(parts, _pooled(channels, parts, POOLED[thorough], seed), scan=scan)
-        sums = [_Sum.fitted(pooled, _lags(channels, pooled, thorough), channels, values * channels.count)]
+        pooled = _Rows(parts, _pooled(channels, parts, POOLED[effort], seed), scan=scan)
+        sums = [_Sum.fitted(pooled, _lags(channels, pooled, effort), channels, values * channels.count)]
     else:
-        sums = list(_each(channels, parts, values, scan=scan, seed=seed, thorough=thorough))
+        sums = list(_each(channels, parts, values, scan=scan, seed=seed, effort=effort))
     return Mixing(
         channels,
         tuple(one.taps for one in sums),
@@ -304,25 +304,25 @@ class _Sum(NamedTuple):
         return cls(taps, rounded, exponent, round(float(np.clip(left.mean(), -TOP, TOP))))
 
 
-def _each(channels: Channels, parts: list[_Part], values: float, *, scan: bool, seed: int, thorough: bool) -> Iterator[_Sum]:
+def _each(channels: Channels, parts: list[_Part], values: float, *, scan: bool, seed: int, effort: int) -> Iterator[_Sum]:
     """Yield a sum for each channel."""
     before, count = channels.before, channels.before + channels.count
-    wanted = min(MOST[thorough], max(FEWEST, LOOKED_AT[thorough] // count))
+    wanted = min(MOST[effort], max(FEWEST, LOOKED_AT[effort] // count))
     each = sum(p.places for p in parts)
     places = [_chosen(p, wanted * p.places / each, seed + i) for i, p in enumerate(parts)]
     rows: dict[tuple[int, ...], list[Int64]] = {}
-    left: list[Float64] = []  # of each channel: what is not told by the values around
+    left = np.zeros((count, sum(map(len, places))))  # of each channel: what is not told by the values around
     for channel in range(-before, channels.count):
         own = _Rows(parts, [(np.full(len(p), channel), p) for p in places], scan=scan) if channel >= 0 else None
         on = own or _Rows(parts, [(np.zeros(len(p), np.int64), p) for p in places], scan=scan)
         on.index = rows  # the same places of all channels
-        left.append(_told(on, 0 if channel >= 0 else -channel))
+        at = before + channel
+        left[at] = _told(on, 0 if channel >= 0 else -channel)
         if own is None:
             continue
-        at = before + channel
         same = range(channel % channels.count, before, channels.count)
-        near = [*reversed(range(max(before, at - NEAR[thorough]), at)), *same]
-        yield _Sum.fitted(own, [at - c for c in (*near, *_like(left, near, LIKE[thorough]))], channels, values)
+        near = [*reversed(range(max(before, at - NEAR[effort]), at)), *same]
+        yield _Sum.fitted(own, [at - c for c in (*near, *_like(left[: at + 1], near, LIKE[effort]))], channels, values)
 
 
 def _told(rows: _Rows, back: int) -> Float64:
@@ -334,23 +334,30 @@ def _told(rows: _Rows, back: int) -> Float64:
     return _missed(around, target, _fitted(around, target))
 
 
-def _like(left: list[Float64], but: Sequence[int], most: int) -> list[int]:
-    """Return the channels whose rest is most like that of the last one."""
-    mine, others = left[-1], [c for c in range(len(left) - 1) if c not in but]
-    likeness = {c: abs(float(mine @ left[c])) / (math.sqrt(float(left[c] @ left[c])) + 1e-9) for c in others}
-    return sorted(others, key=lambda c: -likeness[c])[:most]
+def _like(left: Float64, but: Sequence[int], most: int) -> list[int]:
+    """Return the channels whose rest, of mean 0, is most like that of the last one."""
+    likeness = _likeness(left[-1], left[:-1])
+    likeness[[*but]] = -1.0
+    order = np.argsort(-likeness, kind="stable")[:most]
+    return [int(c) for c in order if likeness[c] >= 0.0]
 
 
-def _lags(channels: Channels, rows: _Rows, thorough: bool) -> list[int]:
+def _likeness(mine: Float64, others: Float64) -> Float64:
+    """Return how like one row of mean 0 is to others: more is more."""
+    product = by_rows(others, mine[:, None])[:, 0]
+    return np.asarray(np.abs(product) / (np.sqrt(np.square(others).sum(axis=1)) + 1e-9), np.float64)
+
+
+def _lags(channels: Channels, rows: _Rows, effort: int) -> list[int]:
     """Return how far back channels are worth trying, where one sum serves all: the last ones, those most alike, companions."""
     farthest = min(FARTHEST, channels.count // 2)
-    near = range(1, min(NEAR[thorough], farthest) + 1)
+    near = range(1, min(NEAR[effort], farthest) + 1)
     rows.share(_fitted(rows.own(), rows.target))
-    mine, likeness = _centered(rows.filtered_target()), dict[int, float]()
-    for back in range(len(near) + 1, farthest + 1):
-        other = _centered(rows.filtered(Tap(back, 0)))
-        likeness[back] = abs(float(mine @ other)) / (math.sqrt(float(other @ other)) + 1e-9)
-    like = sorted(likeness, key=lambda b: -likeness[b])[: LIKE[thorough]]
+    like = list(range(len(near) + 1, farthest + 1))
+    if like:
+        others = _centered(rows.columns([Tap(back, 0) for back in like]))
+        likeness = _likeness(_centered(rows.filtered_target()), np.ascontiguousarray(others.T))
+        like = [like[i] for i in np.argsort(-likeness, kind="stable")[: LIKE[effort]]]
     beside = [k * channels.count + b for k in range(1, len(channels.companions) + 1) for b in (0, 1)[: min(2, channels.count)]]
     return [*near, *beside, *like]
 

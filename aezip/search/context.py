@@ -107,9 +107,9 @@ def _given(grid: Grid, pieces: list[Piece]) -> list[by_channels.Given]:
     return given
 
 
-def mixed(grid: Grid, pieces: list[Piece], share: float, channels: Channels, *, scan: bool, seed: int, thorough: bool) -> Mixing:
+def mixed(grid: Grid, pieces: list[Piece], share: float, channels: Channels, *, scan: bool, seed: int, effort: int) -> Mixing:
     """Fit the sums of channels to sampled chunks; other parameters as in `train`."""
-    return by_channels.fit(channels, _given(grid, pieces), share, scan=scan, seed=seed, thorough=thorough)
+    return by_channels.fit(channels, _given(grid, pieces), share, scan=scan, seed=seed, effort=effort)
 
 
 def _of_channels(grid: Grid, pieces: list[Piece], mixing: Mixing, seed: int = 0, most: float = math.inf) -> Prepared:
@@ -270,13 +270,10 @@ def _use_mixed(
     threads: int,
 ) -> Refined:
     """Code sampled chunks of channels with a built-in network, with linear parts fitted where that pays."""
-    found = _count(plan, grid, pieces, share, net, None, threads, mixing=mixing)
-    if not fit or found.size < WORTH_FITTING:
-        return found
-    fitted, _ = refitted(loop(net, samples, threads), samples, 0, threads, MOST_FITTED)
-    if fitted.net is net:
-        return found
-    return min(found, _count(plan, grid, pieces, share, fitted.net, None, threads, mixing=mixing), key=lambda r: r.size)
+    if fit and math.prod(pieces[0].x.shape) * share >= WORTH_FITTING:  # about a byte a value, as long as none was coded
+        fitted, _ = refitted(loop(net, samples, threads), samples, 0, threads, MOST_FITTED)
+        net = fitted.net
+    return _count(plan, grid, pieces, share, net, None, threads, mixing=mixing)
 
 
 def _counted(plan: ContextPlan, grid: Grid, pieces: list[Piece], share: float, looped: Looped) -> Refined:

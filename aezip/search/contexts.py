@@ -38,6 +38,7 @@ HOPEFUL = 0.9  # of the bytes of plans without a network: there is much to find
 AS_IS = 1.05  # how much larger a network may be as it is, on a part, to be measured on all
 GOES_ON = 0.7  # what part of the bytes that some training saved the rest will save
 FEW, MANY = 256, 4096  # channels, and values of each, from which each may have a sum of its own
+WORTH_TIME = 0.93  # of the bytes of others: where nothing is trained, channels take twice the time
 TELLING = 0.1  # bits a value that one channel must tell of the next
 LEAST = 600  # bytes that a plan takes for a built-in network to be looked at
 CLOSE_PLAIN = 1.3  # how much larger than a plan without a network one may seem on a part of the sample to be tried on all
@@ -88,7 +89,8 @@ class Contexts(Family):
         best = look(untrained)
         if best is None or best.size > found.plain.size * CLOSE_PLAIN:
             return []
-        part = Part.MIDDLE if best.plan.channels is None else Part.ALL  # sums are fitted to all that is sampled
+        whole = best.plan.channels is not None and sample.part(Part.MIDDLE)[0] is not sample.context_pieces
+        part = Part.ALL if whole else Part.MIDDLE  # sums are fitted to all that is sampled
         made = as_it_is(untrained, best.placed, way_of(best), part, fit=True)
         return [] if made is None else [made]
 
@@ -174,6 +176,8 @@ def _sure(sample: Sample, done: list[Refined]) -> Refined | None:
     ranked = sorted(done, key=lambda r: r.size)
     trains = sample.preset.trains
     factor, most = (CLOSE, sample.preset.context_trials) if trains else (CLOSE_UNTRAINED, FEW_UNTRAINED)
+    if not trains:
+        ranked = sorted(_worth_time(ranked), key=lambda r: r.size)
     close = [r for r in ranked if r.plan.builtin and r.size < factor * ranked[0].size][:most]
     if len(close) < 2 or close[0] is not ranked[0]:
         return ranked[0] if ranked else None
@@ -184,6 +188,19 @@ def _sure(sample: Sample, done: list[Refined]) -> Refined | None:
         return race[0] if race else ranked[0]
     racers = [(made, r) for made, r in fitted if any(r is one for one in race)]
     return min(_raced(sample, racers), key=lambda pair: pair[0])[1]
+
+
+def _worth_time(ranked: list[Refined]) -> list[Refined]:
+    """Return plans without those of channels, slow as they are, unless the best of them is much smaller than others."""
+    others = [r for r in ranked if way_of(r).channels is None]
+    with_channels = [r for r in ranked if way_of(r).channels is not None]
+    if not others or (with_channels and with_channels[0].size < WORTH_TIME * others[0].size):
+        return [*_first(with_channels, scan=False), *_first(with_channels, scan=True)] or others
+    return others
+
+
+def _first(ranked: list[Refined], *, scan: bool) -> list[Refined]:
+    return [r for r in ranked if bool(way_of(r).scan) == scan][:1]
 
 
 def _compared(sample: Sample, close: list[Refined], *, fit: bool) -> list[tuple[Refined, Refined]]:
@@ -250,8 +267,8 @@ def _mixed(sample: Sample, grid: Grid, way: Way, part: Part) -> Mixing | None:
         pieces, share = sample.part(part)
         count = 1 if way.channels is None else pieces[0].x.shape[way.channels]
         channels = Channels(way.channels, count, True, way.alike, sample.companions if way.companions else ())
-        thorough = part is Part.ALL and sample.preset.trains
-        sample.memo[key] = context.mixed(grid, pieces, share, channels, scan=bool(way.scan), seed=sample.seed, thorough=thorough)
+        effort = 0 if part is Part.CROP else 1 + (part is Part.ALL and sample.preset.trains)
+        sample.memo[key] = context.mixed(grid, pieces, share, channels, scan=bool(way.scan), seed=sample.seed, effort=effort)
     found: Mixing = sample.memo[key]
     return found
 

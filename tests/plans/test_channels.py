@@ -164,7 +164,7 @@ def test_moved_values_end_at_the_edge() -> None:
 def test_weights_find_how_bands_are_mixed() -> None:
     cube = np.moveaxis(spectra(), -1, 0).astype("f8")
     given = [fitting.Given(cube, None, None)]
-    made = fitting.fit(Channels(0, 12, True, False), given, 1.0, scan=False, seed=0, thorough=True)
+    made = fitting.fit(Channels(0, 12, True, False), given, 1.0, scan=False, seed=0, effort=2)
     known = [band * 64.0 for band in cube]
     left = [float(np.std(band - made.mean(i, known, band.shape))) for i, band in enumerate(known)]
     assert max(left[4:]) < 0.1 * min(float(np.std(band)) for band in known)

@@ -12,6 +12,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,6 +35,7 @@ MOST_TAPS = 255  # of a channel
 UNIT = float(1 << FRACTION_BITS)
 TOP = 2.0**52  # of a prediction, in 1/64 step
 SQUARE = 2.0**-12  # unit of products: a standard deviation of a companion counts 2**12
+TOGETHER = 1 << 13  # values of a channel from which several threads pay
 LOUD = 16  # level of errors of one step
 _LEVELS = np.array(sorted({round(2 ** (i / 4)) for i in range(56)}), np.int64)  # sums of errors from which levels rise
 
@@ -211,14 +213,21 @@ class Mixing:
 
     def terms(self, channel: int) -> list[Term]:
         """Return what a channel is predicted from; where too few are before it, the first one of the same array."""
-        at = 0 if self.channels.alike else channel
-        unit, out = math.ldexp(1.0, -int(self.exponents[at])), []
-        for tap, weight in zip(self.taps[at], self.weights[at], strict=True):
-            source = self._source(channel, tap.back)
-            other = self._source(channel, tap.other) if tap.other else None
-            if source < self.before + channel:
-                out.append(Term(source, tap.place, other, float(weight) * unit))
-        return out
+        if channel not in self._made:
+            at = 0 if self.channels.alike else channel
+            unit, out = math.ldexp(1.0, -int(self.exponents[at])), []
+            for tap, weight in zip(self.taps[at], self.weights[at].tolist(), strict=True):
+                source = self._source(channel, tap.back)
+                other = self._source(channel, tap.other) if tap.other else None
+                if source < self.before + channel:
+                    out.append(Term(source, tap.place, other, weight * unit))
+            self._made[channel] = out
+        return self._made[channel]
+
+    @cached_property
+    def _made(self) -> dict[int, list[Term]]:
+        """The terms of channels that were asked for."""
+        return {}
 
     def _source(self, channel: int, back: int) -> int:
         """Return the number of the channel that lies so many before one."""
@@ -334,6 +343,7 @@ def code(
     `beside`: what companions count, of the chunk's shape.
     """
     known, parts, values = _Known(mixing, target.shape, beside), list[residual.Split](), list[Int64]()
+    workers = workers if math.prod(known.slab) >= TOGETHER else 1
     channels = mixing.channels
     targets, wholes = channels.split(target), None if whole is None else channels.split(whole)
     ignored = None if ignore is None else channels.split(ignore)
@@ -359,6 +369,7 @@ def decode(
 ) -> Int64:
     """Return the decoded values of a chunk in 1/64 step; the mirror of `code`."""
     known, values, channels = _Known(mixing, shape, beside), list[Int64](), mixing.channels
+    workers = workers if math.prod(known.slab) >= TOGETHER else 1
     ignored = None if ignore is None else channels.split(ignore)
     for at in range(known.mixing.count):
         left_out = None if ignored is None else ignored[at]
