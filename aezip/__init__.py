@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .archive.report import Report
     from .archive.train import train
     from .archive.writing import Codec, compress
-    from .array.bounds import PSNR, Absolute, Bound, Lossless, PointRelative, RangeRelative
+    from .array.bounds import NRMSE, PSNR, Absolute, Bound, Lossless, PointRelative, RangeRelative
     from .core.errors import (
         AezipError,
         BoundViolated,
@@ -40,7 +40,7 @@ _PLACES = {
     "archive.report": ("Report",),
     "archive.train": ("train",),
     "archive.writing": ("Codec", "compress"),
-    "array.bounds": ("Absolute", "Bound", "Lossless", "PSNR", "PointRelative", "RangeRelative"),
+    "array.bounds": ("Absolute", "Bound", "Lossless", "NRMSE", "PSNR", "PointRelative", "RangeRelative"),
     "core.errors": (
         "AezipError",
         "BoundViolated",
@@ -59,6 +59,7 @@ _PLACES = {
 _MODULES = {name: module for module, names in _PLACES.items() for name in names}
 
 __all__ = [
+    "NRMSE",
     "PSNR",
     "Absolute",
     "AezipError",

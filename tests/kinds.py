@@ -80,6 +80,7 @@ def bound(r: np.random.Generator, x: np.ndarray[Any, Any]) -> aezip.Bound:
     options: list[aezip.Bound] = [
         aezip.Lossless(), aezip.Absolute(max(scale * amount, 1e-300)), aezip.RangeRelative(amount),
         aezip.RangeRelative(amount, per_feature=True), aezip.PointRelative(amount), aezip.PSNR(10.0 * int(r.integers(1, 13))),
+        aezip.NRMSE(amount),
     ]  # fmt: skip
     return options[int(r.integers(len(options)))]
 
@@ -107,6 +108,9 @@ def broken(x: np.ndarray[Any, Any], y: np.ndarray[Any, Any], asked: aezip.Bound,
     if isinstance(asked, aezip.PSNR):
         mean = sum((gap[where] ** 2).tolist(), Fraction(0)) / int(where.sum())
         return "" if mean * Fraction(10) ** round(asked.db / 10) <= spread**2 else "the PSNR is missed"
+    if isinstance(asked, aezip.NRMSE):
+        mean = sum((gap[where] ** 2).tolist(), Fraction(0)) / int(where.sum())
+        return "" if mean <= (Fraction(asked.value) * spread) ** 2 else "the NRMSE is missed"
     if isinstance(asked, aezip.Absolute):
         limit: Any = Fraction(asked.value)
     elif isinstance(asked, aezip.PointRelative):

@@ -229,7 +229,7 @@ def compress(
     path
         The file, or one open for writing in binary mode; None: the archive is returned as bytes.
     bound
-        `Absolute`, `RangeRelative`, `PointRelative`, `PSNR` or `Lossless` (default). A mapping: for each array its own,
+        `Absolute`, `RangeRelative`, `PointRelative`, `PSNR`, `NRMSE` or `Lossless` (default). A mapping: for each array its own,
         those that are not named are lossless.
     fill_value
         Masked: exact on return, kept out of the value range and of training; no other value comes back as it. Several: a

@@ -158,6 +158,32 @@ class PSNR(Bound):
 
 
 @dataclass(frozen=True)
+class NRMSE(Bound):
+    """Root mean squared error of at most `value` times (max - min) of the finite, unmasked values.
+
+    Raises
+    ------
+    InvalidInput
+        If the value is not a positive finite number.
+    """
+
+    kind: ClassVar[str] = "nrmse"
+    value: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value", _positive(self.value, "the normalized RMSE"))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the bound as a JSON object."""
+        return {"kind": self.kind, "value": self.value}
+
+    @property
+    def share_of_range(self) -> float:
+        """Root mean squared error allowed as a share of the range of the values."""
+        return self.value
+
+
+@dataclass(frozen=True)
 class Lossless(Bound):
     """Every value comes back bit-identical."""
 
@@ -180,6 +206,8 @@ def bound_from_json(data: Mapping[str, Any]) -> Bound:
             return Lossless()
         if kind == PSNR.kind:
             return PSNR(data["db"])
+        if kind == NRMSE.kind:
+            return NRMSE(data["value"])
         if kind == Absolute.kind:
             return Absolute(data["value"])
         if kind == PointRelative.kind:
@@ -200,7 +228,7 @@ class Tolerance:
     Attributes
     ----------
     kind : str
-        "lossless", "absolute", "relative" or "psnr".
+        "lossless", "absolute", "relative" or "psnr" (of a mean squared error).
     absolute : ndarray of float64, shape () or that of the columns
         Largest ``abs(x - y)`` allowed, in the unit of the data, for kind "absolute"; finite, may be 0; else 0.
         Broadcasts against the values.
@@ -237,7 +265,12 @@ def resolve(bound: Bound, statistics: Statistics) -> Tolerance:
         # Squares that overflow are cut down and those that underflow become 0: both only make the target stricter.
         spread = min(statistics.range, 1e154)
         return Tolerance("psnr", nothing, mse=spread * spread * 10.0 ** max(-bound.db / 10.0, -400.0))
-    raise InvalidInput(f"{type(bound).__name__} is not a bound: use Absolute, RangeRelative, PointRelative, PSNR or Lossless")
+    if isinstance(bound, NRMSE):
+        allowed = min(statistics.range, 1e154) * min(bound.value, 1.0)  # no error is larger than the range
+        return Tolerance("psnr", nothing, mse=allowed * allowed * (1.0 - 1e-12))  # the mean is rounded when it is measured
+    raise InvalidInput(
+        f"{type(bound).__name__} is not a bound: use Absolute, RangeRelative, PointRelative, PSNR, NRMSE or Lossless"
+    )
 
 
 def _range_tolerance(bound: RangeRelative, statistics: Statistics) -> NDArray[np.float64]:

@@ -19,7 +19,7 @@ REL = (
     "--range-rel E --per-feature (of each column's max - min)"
 )
 VARIANT = "Kind of autoencoder: deep, sparse, denoising, contractive, stacked, rbm; auto: the one with the fewest bytes."
-ONE = "give one bound only: --abs, --range-rel, --point-rel, --psnr or --lossless"
+ONE = "give one bound only: --abs, --range-rel, --point-rel, --psnr, --nrmse or --lossless"
 
 
 def bound_options(function: Command) -> Command:
@@ -29,6 +29,7 @@ def bound_options(function: Command) -> Command:
         click.option("--range-rel", type=float, metavar="E", help="abs(x - y) <= E times (max - min)."),
         click.option("--point-rel", type=float, metavar="E", help="abs(x - y) <= E times abs(x)."),
         click.option("--psnr", type=float, metavar="DB", help="Peak signal-to-noise ratio of at least DB."),
+        click.option("--nrmse", type=float, metavar="E", help="Root mean squared error of at most E times (max - min)."),
         click.option("--lossless", is_flag=True, help="Bit-identical (the default)."),
         click.option("--rel", metavar="E", hidden=True),
         click.option("--per-feature", is_flag=True, help="With --range-rel: each column has its own range."),
@@ -46,11 +47,11 @@ def bound(options: dict[str, Any]) -> Bound:
     InvalidInput
         If the options contradict each other, or the value is not positive and finite.
     """
-    from aezip.array.bounds import PSNR, Absolute, Lossless, PointRelative, RangeRelative
+    from aezip.array.bounds import NRMSE, PSNR, Absolute, Lossless, PointRelative, RangeRelative
 
     if options["rel"] is not None:
         raise InvalidInput(REL)
-    given = [name for name in ("absolute", "range_rel", "point_rel", "psnr") if options[name] is not None]
+    given = [name for name in ("absolute", "range_rel", "point_rel", "psnr", "nrmse") if options[name] is not None]
     if len(given) + options["lossless"] > 1:
         raise InvalidInput(ONE)
     if options["per_feature"] and given != ["range_rel"]:
@@ -60,7 +61,8 @@ def bound(options: dict[str, Any]) -> Bound:
     value = options[given[0]]
     if given == ["range_rel"]:
         return RangeRelative(value, options["per_feature"])
-    kinds: dict[str, Callable[[float], Bound]] = {"absolute": Absolute, "point_rel": PointRelative, "psnr": PSNR}
+    kinds: dict[str, Callable[[float], Bound]]
+    kinds = {"absolute": Absolute, "point_rel": PointRelative, "psnr": PSNR, "nrmse": NRMSE}
     return kinds[given[0]](value)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from aezip.array.bounds import PSNR, Absolute, Bound, Lossless, PointRelative, RangeRelative
+from aezip.array.bounds import NRMSE, PSNR, Absolute, Bound, Lossless, PointRelative, RangeRelative
 from aezip.core.errors import InvalidInput
 
 from .parts import Parts
@@ -19,6 +19,7 @@ _KINDS: dict[str, Callable[[float], Bound]] = {
     "range-rel": RangeRelative,
     "point-rel": PointRelative,
     "psnr": PSNR,
+    "nrmse": NRMSE,
 }
 _EXAMPLE = "write for example 'air:range-rel=1e-3', 'p*:abs=0.5' or '*_bnds:lossless'"
 _LISTED = 20
@@ -39,7 +40,7 @@ def rule(text: str) -> tuple[str, Bound]:
 
 
 def bound(words: str, where: str) -> Bound:
-    """Parse abs=E, range-rel=E, point-rel=E, psnr=DB or lossless.
+    """Parse abs=E, range-rel=E, point-rel=E, psnr=DB, nrmse=E or lossless.
 
     Raises
     ------

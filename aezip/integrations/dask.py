@@ -136,8 +136,8 @@ def _check(array: Any, bound: Bound, path: Any, *, overwrite: bool) -> None:
         raise InvalidInput("the array has no values, or no known size: call compute_chunk_sizes() first")
     if array.dtype.kind not in "fiu":
         raise InvalidInput(f"arrays of type {array.dtype} are not taken from dask: convert them to floats or integers")
-    if bound.to_json()["kind"] == "psnr":
-        raise InvalidInput("a PSNR takes several passes over the data: give another bound")
+    if bound.to_json()["kind"] in ("psnr", "nrmse"):
+        raise InvalidInput("a mean error takes several passes over the data: give another bound")
     check_target(Path(os.fspath(path)), overwrite=overwrite)
 
 

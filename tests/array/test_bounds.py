@@ -14,12 +14,31 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from aezip.array import checking
-from aezip.array.bounds import PSNR, Absolute, Bound, Lossless, PointRelative, RangeRelative, Tolerance, bound_from_json, resolve
+from aezip.array.bounds import (
+    NRMSE,
+    PSNR,
+    Absolute,
+    Bound,
+    Lossless,
+    PointRelative,
+    RangeRelative,
+    Tolerance,
+    bound_from_json,
+    resolve,
+)
 from aezip.array.checking import violations
 from aezip.array.statistics import scan
 from aezip.core.errors import CorruptFile, InvalidInput, UnsupportedVersion
 
-BOUNDS = [Absolute(0.5), RangeRelative(1e-3), RangeRelative(1e-3, per_feature=True), PointRelative(1e-2), PSNR(60.0), Lossless()]
+BOUNDS = [
+    Absolute(0.5),
+    RangeRelative(1e-3),
+    RangeRelative(1e-3, per_feature=True),
+    PointRelative(1e-2),
+    PSNR(60.0),
+    NRMSE(1e-3),
+    Lossless(),
+]
 
 
 def any_bits(dtype: str, count: int = 40) -> st.SearchStrategy[np.ndarray]:
@@ -32,7 +51,7 @@ def absolute(value: float) -> Tolerance:
     return Tolerance("absolute", np.array(value))
 
 
-@pytest.mark.parametrize("kind", [Absolute, RangeRelative, PointRelative, PSNR])
+@pytest.mark.parametrize("kind", [Absolute, RangeRelative, PointRelative, PSNR, NRMSE])
 @pytest.mark.parametrize("value", [0, 0.0, -1.0, -0.0, math.nan, math.inf, -math.inf, 10**400, True, "1", None, 1j])
 def test_unusable_values_are_refused_in_one_line(kind: type[Bound], value: object) -> None:
     with pytest.raises(InvalidInput) as caught:
@@ -115,6 +134,13 @@ def test_data_without_a_range_must_be_exact(x: np.ndarray) -> None:
 def test_too_many_features_are_refused() -> None:
     with pytest.raises(InvalidInput, match="65536"):
         resolve(RangeRelative(0.1, per_feature=True), scan(np.zeros((2, 65537), dtype="u1")))
+
+
+def test_nrmse_target() -> None:
+    statistics = scan(np.array([0.0, 10.0]))
+    assert resolve(NRMSE(1e-2), statistics).mse == pytest.approx(1e-2)
+    assert resolve(NRMSE(1e9), statistics).mse == pytest.approx(100.0)
+    assert resolve(NRMSE(1e-300), statistics).mse == 0.0
 
 
 def test_psnr_target() -> None:

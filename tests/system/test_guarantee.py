@@ -106,6 +106,7 @@ LARGE = [
     (smooth((30, 20, 30)), aezip.Absolute(0.01)),
     (smooth((9000,)), aezip.RangeRelative(1e-3)),
     (smooth((3000, 5)), aezip.PSNR(55)),
+    (smooth((3000, 5), seed=2), aezip.NRMSE(2e-3)),
     (smooth((2000, 5)), aezip.PointRelative(1e-2)),
     ((smooth((700, 20), "f8") * 100).astype("i2"), aezip.Lossless()),
     (np.round(smooth((700, 20), "f8"), 2), aezip.Lossless()),
@@ -127,6 +128,8 @@ def test_learned_plans_keep_the_bound(x: np.ndarray, bound: aezip.Bound, monkeyp
     if isinstance(bound, aezip.PSNR):
         mse = np.square(x.astype("f8") - y).mean()
         assert 20 * math.log10(float(np.ptp(x))) - 10 * math.log10(mse) >= bound.db
+    if isinstance(bound, aezip.NRMSE):
+        assert np.sqrt(np.square(x.astype("f8") - y).mean()) <= bound.value * np.ptp(x.astype("f8"))
 
 
 @pytest.mark.train
