@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .archive.models import Model
     from .archive.reading import Archive, decompress, open
     from .archive.report import Report
+    from .archive.target import compress_to
     from .archive.train import train
     from .archive.writing import Codec, compress
     from .array.bounds import NRMSE, PSNR, Absolute, Bound, Lossless, PointRelative, RangeRelative
@@ -39,6 +40,7 @@ _PLACES = {
     "archive.reading": ("Archive", "decompress", "open"),
     "archive.report": ("Report",),
     "archive.train": ("train",),
+    "archive.target": ("compress_to",),
     "archive.writing": ("Codec", "compress"),
     "array.bounds": ("Absolute", "Bound", "Lossless", "NRMSE", "PSNR", "PointRelative", "RangeRelative"),
     "core.errors": (
@@ -84,6 +86,7 @@ __all__ = [
     "__version__",
     "compress",
     "compress_file",
+    "compress_to",
     "decompress",
     "decompress_file",
     "open",

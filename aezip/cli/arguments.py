@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -54,7 +56,7 @@ def bound(options: dict[str, Any]) -> Bound:
     given = [name for name in ("absolute", "range_rel", "point_rel", "psnr", "nrmse") if options[name] is not None]
     if len(given) + options["lossless"] > 1:
         raise InvalidInput(ONE)
-    if options["per_feature"] and given != ["range_rel"]:
+    if options["per_feature"] and given != ["range_rel"] and not options.get("targeted"):
         raise InvalidInput("--per-feature goes with --range-rel only: give --range-rel E, or leave it away")
     if not given:
         return Lossless()
@@ -64,6 +66,64 @@ def bound(options: dict[str, Any]) -> Bound:
     kinds: dict[str, Callable[[float], Bound]]
     kinds = {"absolute": Absolute, "point_rel": PointRelative, "psnr": PSNR, "nrmse": NRMSE}
     return kinds[given[0]](value)
+
+
+def target_options(function: Command) -> Command:
+    """Add the options of the size that a file is to have; `target` reads them."""
+    options = [
+        click.option("--target-size", metavar="SIZE", help="The smallest error whose file has at most SIZE, as 10MB or 800kB."),
+        click.option("--target-ratio", type=float, metavar="R", help="The smallest error that makes it R times smaller."),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+
+
+def has_target(options: dict[str, Any]) -> bool:
+    """Tell whether a size was asked for.
+
+    Raises
+    ------
+    InvalidInput
+        If a bound was asked for too.
+    """
+    if options["target_size"] is None and options["target_ratio"] is None:
+        return False
+    bounds = "absolute", "range_rel", "point_rel", "psnr", "nrmse", "rel", "bounds_file"
+    given = [name for name in bounds if options[name] is not None]
+    if given or options["bound_rules"] or options["lossless"]:
+        raise InvalidInput("a size finds the bound: give --target-size, --target-ratio or a bound")
+    if options["target_size"] is not None and options["target_ratio"] is not None:
+        raise InvalidInput("--target-size and --target-ratio say the same: give one of them")
+    return True
+
+
+def target(options: dict[str, Any], raw_bytes: int) -> float:
+    """Return how many bytes a file of arrays of `raw_bytes` may have.
+
+    Raises
+    ------
+    InvalidInput
+        If the size is none.
+    """
+    ratio = options["target_ratio"]
+    if ratio is not None:
+        if not (math.isfinite(ratio) and ratio > 0):
+            raise InvalidInput(f"a ratio of {ratio:g} cannot be: give a positive number")
+        return float(raw_bytes / ratio)
+    text = options["target_size"]
+    words = re.fullmatch(r"\s*([0-9.]+(?:e[0-9]+)?)\s*([kmgt]?i?b?)\s*", text.lower())
+    unit = "" if words is None else words[2].removesuffix("b")
+    try:
+        number = 0.0 if words is None else float(words[1]) * _UNITS.get(unit, 0)
+    except ValueError:
+        number = 0.0
+    if not number:
+        raise InvalidInput(f"{text!r} is no size: write for example 10MB, 800kB or 5e6")
+    return number
 
 
 def rule_options(function: Command) -> Command:

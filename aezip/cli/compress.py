@@ -37,6 +37,7 @@ _ARRAYS = (".npy", ".npz")  # what a folder is searched for, beside files that a
 @click.option("-r", "--recursive", is_flag=True, help="IN may be folders: all files in them of a known name.")
 @arguments.bound_options
 @arguments.rule_options
+@arguments.target_options
 @click.option("--preset", type=click.Choice(["instant", "fast", "balanced", "best"]), default="balanced", show_default=True)
 @click.option("--variant", default="deep", show_default=True, metavar="NAME", help=arguments.VARIANT)
 @modelcommand.model_option
@@ -63,6 +64,7 @@ _ARRAYS = (".npy", ".npz")  # what a folder is searched for, beside files that a
 @click.option("--no-progress", is_flag=True, help="No progress bar.")
 def compress(sources: tuple[str, ...], output: str | None, **options: Any) -> int:
     """Compress each IN: .npy, .npz, raw binary; netCDF, HDF5 and safetensors files as a whole; - for standard input."""
+    options["targeted"] = arguments.has_target(options)
     options["rules"] = arguments.rules(options)
     options["asked"] = arguments.bound(options)
     places = _places(sources, output, options)
@@ -158,7 +160,10 @@ def _arrays(source: str, target: str, options: dict[str, Any]) -> dict[str, Any]
         **_common(options),
     }
     with _told(quiet=options["quiet"]), render.progress(_showing(options)) as progress, atomic.sources(source):
-        report = _compress(inputs.arrays, target, options, progress=signals.watching(progress), **settings)
+        if options["targeted"]:
+            report = _targeted(inputs.arrays, target, options, progress=signals.watching(progress), **settings)
+        else:
+            report = _compress(inputs.arrays, target, options, progress=signals.watching(progress), **settings)
     return _done(source, target, report, options, {"lossy_before": inputs.lossy, "skipped": inputs.skipped})
 
 
@@ -184,6 +189,8 @@ def _whole(source: str, target: str, options: dict[str, Any]) -> dict[str, Any]:
     for option, words in (("recommend", "--recommend"), ("codes", "--codes"), ("width", "--width")):
         if options[option]:
             raise InvalidInput(f"{words} is for arrays, not for whole files: name the data set with --dataset")
+    if options["targeted"]:
+        raise InvalidInput("--target-size and --target-ratio are for arrays: name the data set with --dataset, or give a bound")
     if target == "-":
         raise InvalidInput("a whole file goes into a file: name it with -o, or choose data sets with --dataset")
     fill, limits = arguments.fill_value(options["fill_values"]), arguments.valid_range(options["valid_range"])
@@ -230,6 +237,31 @@ def _done(source: str, target: str, report: Report, options: dict[str, Any], tol
         unused = options["model"] if options["model"] is not None else ""
         click.echo(render.summary(report, target) + render.unused(report, unused), err=target == "-")
     return {"input": source, "output": target, **told, **report.to_json()}
+
+
+def _targeted(arrays: dict[str, Any], target: str, options: dict[str, Any], **settings: Any) -> Report:
+    """Compress arrays into a file of the size that was asked for."""
+    from aezip.archive.target import compress_to
+
+    from . import show as render
+
+    if options["model"] is not None or options["recommend"]:
+        raise InvalidInput("a model and --recommend go with a bound: leave --target-size and --target-ratio away")
+    settings.pop("bound")
+    size = arguments.target(options, sum(array.nbytes for array in arrays.values()))
+
+    def told(bound: Bound, made: int) -> None:
+        if not options["quiet"]:
+            say(render.looked_for(bound, made, size))
+
+    place = None if target == "-" else target
+    data, report = compress_to(
+        arrays, place, size, per_feature=options["per_feature"], overwrite=options["force"], told=told, **settings
+    )
+    if place is None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    return report
 
 
 def _left_out(source: str, inputs: Inputs) -> str:

@@ -17,6 +17,7 @@ from aezip.tools.words import MEANINGS, bound_text, measured, size
 
 if TYPE_CHECKING:
     from aezip.archive.report import ArrayReport, Report
+    from aezip.array.bounds import Bound
     from aezip.core.progress import ProgressEvent
     from aezip.files.whole import Taken
 
@@ -35,6 +36,11 @@ def summary(report: Report, path: str) -> str:
     """Return one line on a compressed file."""
     error = "no error" if not report.max_abs_error else f"max error {report.max_abs_error:.6g}"
     return f"{shown(path)}: {size(report.raw_bytes)} -> {size(report.file_bytes)}, ratio {report.ratio:.2f}, {error}"
+
+
+def looked_for(bound: Bound, made: int, wanted: float) -> str:
+    """Return what a bound made of a file that is to have a size."""
+    return f"{bound_text(bound.to_json())} makes {size(made)}, at most {size(int(wanted))} wanted"
 
 
 def all_in_one(count: int, failed: int, raw: int, stored: int) -> str:

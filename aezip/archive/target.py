@@ -1,0 +1,185 @@
+"""The smallest error at which a file is not larger than asked: the bound is searched, first on samples, then on whole files.
+
+What presets make of whole files differs from what is expected of samples by a factor that hardly depends on the bound, so one or
+two whole files tell it.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aezip.array.bounds import Bound, Lossless, RangeRelative
+from aezip.codec.encoder import Encoder
+from aezip.core import atomic
+from aezip.core.errors import InvalidInput
+
+from .comparing import by_name
+from .reading import thread_count
+from .report import Report
+from .writing import compress
+
+LOOSEST, TIGHTEST = 0.5, 1e-9  # of the range of the values
+SMALL_ENOUGH = 0.97  # of the bytes asked for: a file above it is near enough
+AIM = 0.99  # of the bytes asked for, as estimates are not exact
+CLOSER = 0.985  # by what the aim is lowered after each file that was too large
+LOOKS, FILES = 24, 5  # samples and whole files, at most
+CONTAINER = 900  # bytes of an array beside its streams, about
+
+
+@dataclass
+class _Expected:
+    """Bytes that the preset `instant` is expected to make of arrays, by bound."""
+
+    named: Mapping[str, Any]
+    options: Mapping[str, Any]
+    per_feature: bool
+    known: dict[float, float] = field(default_factory=dict)
+
+    def at(self, share: float) -> float:
+        """Return the bytes at a bound of so much of the range."""
+        if share not in self.known:
+            self.known[share] = self.of(RangeRelative(share, self.per_feature))
+        return self.known[share]
+
+    def of(self, bound: Bound) -> float:
+        """Return the bytes at a bound."""
+        total, threads = 0.0, thread_count(self.options.get("threads"))
+        for name, array in self.named.items():
+            about = {key: _own(self.options.get(key), name) for key in ("fill_value", "valid_range")}
+            encoder = Encoder(array, bound, name=name, preset="instant", threads=threads, **about)
+            encoder.prepare()
+            total += encoder.chosen.size + CONTAINER
+        return total
+
+    def share(self, size: float) -> float:
+        """Return the bound at which so many bytes are expected; the loosest one where there is none."""
+        if self.at(LOOSEST) > size:
+            return LOOSEST
+        while len(self.known) < LOOKS:
+            large = max((share for share, made in self.known.items() if made > size), default=TIGHTEST)
+            small = min(share for share, made in self.known.items() if made <= size)
+            if SMALL_ENOUGH + 0.02 < self.known[small] / size or small < 1.01 * large:
+                break
+            middle = _rounded(self._between(large, small, size))
+            if middle in self.known:
+                break
+            self.at(middle)
+        return min(share for share, made in self.known.items() if made <= size)
+
+    def _between(self, large: float, small: float, size: float) -> float:
+        """Return a bound between one that makes too much and one that does not: bytes fall about as a power of the bound."""
+        low, high = math.log(large), math.log(small)
+        if large not in self.known:
+            return math.exp((2.0 * high + low) / 3.0)
+        wide, narrow = math.log(self.known[large]), math.log(self.known[small])
+        part = (wide - math.log(AIM * size)) / max(1e-9, wide - narrow)
+        return math.exp(low + (high - low) * min(max(part, 0.05), 0.95))
+
+
+def compress_to(
+    data: Any,
+    path: str | os.PathLike[str] | None,
+    size: float,
+    *,
+    per_feature: bool = False,
+    overwrite: bool = False,
+    told: Callable[[Bound, int], None] | None = None,
+    **options: Any,
+) -> tuple[bytes, Report]:
+    """Compress an array, or a mapping of names to arrays, with the smallest range-relative bound found whose file is so small.
+
+    Parameters
+    ----------
+    path
+        The file; None: it is returned only.
+    size
+        Bytes of the file, at most; it has `SMALL_ENOUGH` times as many at least, unless no more are needed for no error at all.
+    per_feature
+        Bounds relative to the range of each column.
+    told
+        Called with each bound for which a whole file was made, and its bytes.
+    **options
+        As of `compress`; not `bound`.
+
+    Returns
+    -------
+    bytes, Report
+        The file.
+
+    Raises
+    ------
+    InvalidInput
+        If no bound makes it so small.
+    """
+    if not (size > 0 and math.isfinite(size)):
+        raise InvalidInput(f"a file of {size:g} bytes cannot be: give a positive number")
+    named = by_name(data)
+    expected, tell = _Expected(named, options, per_feature), told or (lambda bound, made: None)
+    made = _lossless(data, expected, size, options, tell) or _lossy(data, expected, size, options, tell)
+    if path is not None:
+        with atomic.replacing(Path(path), overwrite=overwrite) as file:
+            file.write(made[0])
+    return made
+
+
+def _made(data: Any, bound: Bound, options: Mapping[str, Any], tell: Callable[[Bound, int], None]) -> tuple[bytes, Report]:
+    made = compress(data, None, bound=bound, **options)
+    tell(bound, len(made[0]))
+    return made
+
+
+def _lossless(data: Any, expected: _Expected, size: float, options: Any, tell: Any) -> tuple[bytes, Report] | None:
+    """Return the lossless file, if it is small enough."""
+    if expected.of(Lossless()) > 1.1 * size:
+        return None
+    made = _made(data, Lossless(), options, tell)
+    return made if len(made[0]) <= size else None
+
+
+def _lossy(data: Any, expected: _Expected, size: float, options: Any, tell: Any) -> tuple[bytes, Report]:
+    best, smallest, aim, seen = None, math.inf, AIM * size, dict[float, int]()  # bytes, of those expected
+    for _ in range(FILES):
+        share = expected.share(aim)
+        if expected.at(share) in seen:
+            break
+        made = _made(data, RangeRelative(share, expected.per_feature), options, tell)
+        bytes_ = len(made[0])
+        smallest = min(smallest, bytes_)
+        if bytes_ <= size and (best is None or bytes_ > len(best[0])):
+            best = made
+        if SMALL_ENOUGH * size <= bytes_ <= size:
+            break
+        seen[expected.at(share)] = bytes_
+        aim = _aim(seen, AIM * size) * (CLOSER if bytes_ > size else 1.0)
+    if best is None:
+        raise InvalidInput(
+            f"no bound was found that makes {size:.0f} bytes or less, the smallest file had {smallest:.0f}: ask for more"
+        )
+    return best
+
+
+def _aim(seen: Mapping[float, int], size: float) -> float:
+    """Return what has to be expected for a file of a size, given the bytes that became of some that were expected."""
+    *before, (last, made) = seen.items()
+    if made > 1.25 * last:  # what does not depend on the bound, as the steps of many columns
+        guess = last + size - made
+    else:
+        guess = size * last / made
+    if before and abs(last - before[-1][0]) > 0.02 * last:
+        slope = (made - before[-1][1]) / (last - before[-1][0])
+        guess = last + (size - made) / slope if slope > 0.1 else guess
+    return max(guess, 0.05 * last)
+
+
+def _rounded(share: float) -> float:
+    """Return a bound that a person can read, four digits."""
+    return float(f"{share:.4g}")
+
+
+def _own(given: Any, name: str) -> Any:
+    return given.get(name) if isinstance(given, Mapping) else given
