@@ -68,6 +68,12 @@ class ArrayReport:
         return str(plan.get("variant", "deep")) if plan.get("width") else None
 
     @property
+    def needs(self) -> list[str]:
+        """Names of the arrays that are decoded first: this one is predicted from them."""
+        channels = self.plan.get("channels")
+        return [str(one[0]) for one in channels.get("companions", [])] if isinstance(channels, dict) else []
+
+    @property
     def ratio(self) -> float:
         """Raw bytes over file bytes."""
         return self.raw_bytes / max(1, self.file_bytes)

@@ -120,6 +120,8 @@ def _array(out: Console, array: ArrayReport) -> None:
     plan = dict(array.plan)
     words = f"plan      {plan.pop('kind')}: " + ", ".join(f"{k} {v}" for k, v in plan.items() if v is not None)
     out.print(shown(words), markup=False)
+    if array.needs:
+        out.print(f"needs     {shown(', '.join(array.needs))}, decoded first", markup=False)
     if array.variant is not None:
         out.print(f"variant   {shown(array.variant)}", markup=False)
     if array.trained is not None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from kinds import broken
 
 import aezip
+from aezip import cli
 from aezip.array.bounds import RangeRelative
 from aezip.container.reader import Reader
 from aezip.container.writer import Writer
@@ -69,6 +72,36 @@ def test_an_array_without_those_it_needs_is_refused(together: bytes) -> None:
     for order in (lambda names: ["flux"], lambda names: ["flux", "u", "v"], lambda names: ["u", "flux"]):
         with aezip.open(rewritten(together, order)) as archive, pytest.raises(CorruptFile, match="does not come before it"):
             archive["flux"].read()
+
+
+def test_damage_of_one_is_that_of_those_that_need_it(together: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Reader(together) as reader:
+        frames = {stream: found[0][:2] for stream, found in reader._entries["u"].frames.items() if found and stream != "model"}
+    stream, (start, length) = max(frames.items(), key=lambda item: item[1][1])
+    buffer = io.BytesIO(together)
+    with h5py.File(buffer, "r+", libver=("v110", "v110")) as file:
+        file["0"][stream][start + length // 2] ^= 16
+    path = tmp_path / "bad.aez"
+    path.write_bytes(buffer.getvalue())
+    assert cli.run(["test", str(path)]) == 3
+    said = capsys.readouterr().err
+    assert ": u: " in said
+    assert ": flux: " in said
+    with pytest.raises(CorruptFile), aezip.open(path) as archive:
+        archive["flux"].read()
+    back = aezip.decompress(path, salvage=True)
+    assert np.isnan(back["u"]).all()
+    assert np.isnan(back["flux"]).all()
+    assert (back["v"] == aezip.decompress(together)["v"]).all()
+
+
+def test_info_says_what_an_array_needs(together: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "a.aez"
+    path.write_bytes(together)
+    assert cli.run(["info", str(path)]) == 0
+    assert "needs     u, v, decoded first" in capsys.readouterr().out
+    with aezip.open(together) as archive:
+        assert [array.needs for array in archive.report().arrays] == [[], [], ["u", "v"]]
 
 
 def test_the_order_alone_changes_nothing(together: bytes) -> None:
