@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from .view import ArrayView, Before
 
 if TYPE_CHECKING:
     from aezip.apps import codes as features
+    from aezip.container.described import Described
 
     from .report import Report
 
@@ -58,7 +60,7 @@ class Archive(Mapping[str, ArrayView]):
             self._reader.close()
             raise InvalidInput("this is a model, not an archive: compress and decompress take it with -m (model=)")
         self._views: dict[str, ArrayView] = {}
-        before = Before(self._views)
+        before = Before(self._views, lambda: self._described[1])
         for name in self._reader.names:
             self._views[name] = ArrayView(self._reader, name, self._threads, given, before)
 
@@ -70,6 +72,19 @@ class Archive(Mapping[str, ArrayView]):
     def skeleton(self) -> Iterator[bytes]:
         """Yield that file without the values of its arrays, piece by piece; see `CorruptFile`."""
         return self._reader.skeleton()
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """The attributes of the HDF5 or netCDF-4 file that the archive was made of; else empty."""
+        return dict(self._described[0])
+
+    @cached_property
+    def _described(self) -> tuple[dict[str, Any], dict[str, Described]]:
+        if self.origin is None or self.origin["format"] != "hdf5":
+            return {}, {}
+        from aezip.container.described import describe
+
+        return describe(self.skeleton(), self.names)
 
     @property
     def names(self) -> list[str]:

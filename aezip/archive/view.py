@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ from .models import Model, stream_of
 if TYPE_CHECKING:  # reading alone needs none
     from aezip.apps import codes as features
     from aezip.apps.recommend.estimates import Recommender
+    from aezip.container.described import Described
 
     from .salvage import Lost
 
@@ -49,8 +50,8 @@ class OrthogonalIndex:
 class Before:
     """The arrays of a file, and chunks of those that others are predicted from: a few stay, the last ones asked for."""
 
-    def __init__(self, views: dict[str, ArrayView]) -> None:
-        self.views = views
+    def __init__(self, views: dict[str, ArrayView], described: Callable[[], dict[str, Described]] = dict) -> None:
+        self.views, self.described = views, described
         self._lock = threading.Lock()
         self._chunks: OrderedDict[tuple[str, int], Array] = OrderedDict()
         self._most = min(KEPT, limits.memory() // 16)
@@ -156,6 +157,24 @@ class ArrayView:
     def chunks(self) -> tuple[int, ...]:
         """Shape of a chunk, as in h5py and Zarr: what is decoded at a time; the last one may be shorter."""
         return self._decoder.chunk_shape[: len(self.shape)]
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """The attributes that it had in an HDF5 or netCDF-4 file; empty where the archive was made of other things."""
+        found = self._described
+        return {} if found is None else dict(found.attrs)
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """A name for each axis: those of dimensions of the file that the archive was made of, else `dim_0`, `dim_1` and so on."""
+        found = self._described
+        if found is not None and len(found.dims) == self.ndim:
+            return found.dims
+        return tuple(f"dim_{axis}" for axis in range(self.ndim))
+
+    @property
+    def _described(self) -> Described | None:
+        return None if self._before is None else self._before.described().get(self.name)
 
     def __repr__(self) -> str:
         """Return name, shape, type, bound and ratio."""
