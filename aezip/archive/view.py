@@ -7,7 +7,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +32,15 @@ if TYPE_CHECKING:  # reading alone needs none
     from .salvage import Lost
 
 
+MOST_LEVEL = 30  # of a preview
 KEPT = 1 << 28  # bytes of chunks that stay: an array that several are predicted from is decoded once
+
+
+class Preview(NamedTuple):
+    """Some values of an array: `array[np.ix_(*places)]` are the same."""
+
+    values: Array
+    places: tuple[Array, ...]
 
 
 class OrthogonalIndex:
@@ -275,6 +283,42 @@ class ArrayView:
             else:
                 out[...] = kept[0, ...]  # no scalar: that would not keep all bits
         return out
+
+    @undisturbed
+    def preview(self, level: int) -> Preview:
+        """Decode every 2**level-th value along the axes that the plan refines first, in time in proportion.
+
+        Digests are those of whole chunks: a preview cannot be checked against them.
+
+        Parameters
+        ----------
+        level
+            1 or more: every 2nd, 4th, 8th value, counted from the first one of each chunk.
+
+        Raises
+        ------
+        InvalidInput
+            If the plan does not refine axes step by step.
+        CorruptFile
+            If a chunk is damaged so that it cannot be decoded.
+        """
+        if isinstance(level, bool) or not isinstance(level, int | np.integer) or not 1 <= level <= MOST_LEVEL:
+            raise InvalidInput(f"there is no level {str(level)[:20]} of a preview: give a whole number from 1 to {MOST_LEVEL}")
+        stride, decoder = 1 << int(level), self._decoder
+        found = decoder.coarse(stride) if self.shape else None
+        if found is None:
+            raise InvalidInput(f"the plan of {self.name!r} does not go from coarse to fine: decode it, or a slice of it")
+
+        def decode(index: int) -> Array:
+            with meaningful(f"chunk {index}"):
+                return decoder.preview_chunk(index, self._reader.segments(self.name, index), stride)
+
+        numbers, outer, parts = range(decoder.chunk_count), list[Array](), list[Array]()
+        for number, out in zip(numbers, ordered(decode, numbers, self._threads), strict=True):
+            outer.append(np.arange(*decoder.chunk_range(number))[found[1][0]])
+            parts.append(self._filled(out))
+        index = [np.arange(n)[part] for n, part in zip(self.shape, found[1], strict=False)]
+        return Preview(np.concatenate(parts), (np.concatenate(outer), *index[1:]))
 
     def _filled(self, values: Array) -> Array:
         """Return stored values with the fill value where elements are masked."""

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from aezip.archive.reading import Archive
     from aezip.archive.view import ArrayView
 
+    from .formats import Source
+
 
 class _Whole:
     """A whole array of an archive, decoded while it is written."""
@@ -36,6 +38,18 @@ class _Whole:
         yield from self._view.pieces()
         if self._view._lost and len(self._view._lost) == self._view._decoder.chunk_count:
             raise CorruptFile(f"nothing of {self._view.name!r} can be restored: get another copy of the file")
+
+
+class _Preview:
+    """Some values of an array of an archive."""
+
+    def __init__(self, view: ArrayView, level: int) -> None:
+        self._values = view.preview(level).values
+        self.shape, self.dtype, self.lossy = self._values.shape, view.dtype, view.lost_within
+
+    def pieces(self) -> Iterator[npt.NDArray[Any]]:
+        """Yield the values."""
+        yield self._values
 
 
 class _Part:
@@ -58,6 +72,7 @@ class _Part:
 @click.option("--output-dir", metavar="DIR", help="Put the files there.")
 @click.option("--dataset", "names", multiple=True, metavar="PATH", help="Only this array; repeatable.")
 @click.option("--slice", "part", metavar="'0:10,:,3'", help="Only this part; decodes only the chunks it touches.")
+@click.option("--preview", "level", type=click.IntRange(1, 30), metavar="LEVEL", help="Only every 2nd (1), 4th (2), 8th value.")
 @click.option("--salvage", is_flag=True, help="Restore what a damaged file still holds, fill the rest; exit 3 if any is lost.")
 @modelcommand.model_option
 @threads_option
@@ -87,11 +102,13 @@ def _one(source: str, output: str | None, folder: str | None, options: dict[str,
 
     from . import formats
 
-    names, part = options["names"], options["part"]
+    names, part, level = options["names"], options["part"], options["level"]
+    if level and (part or options["salvage"]):
+        raise InvalidInput("--preview is of whole arrays: leave --slice and --salvage away")
     key = None if part is None else arguments.slices(part)
     with open_archive(source, options["threads"], options["model"]) as archive:
         wanted = names or tuple(archive.names)
-        if archive.origin is not None and not (names or part or options["salvage"]) and not formats.takes_arrays(output):
+        if archive.origin is not None and not (names or part or level or options["salvage"]) and not formats.takes_arrays(output):
             return 0, _whole(source, archive, output, folder, options)
         if not wanted:
             raise InvalidInput(f"{source} holds no arrays: there is nothing to write")
@@ -105,7 +122,7 @@ def _one(source: str, output: str | None, folder: str | None, options: dict[str,
             for view in views:
                 view.salvage()
         try:
-            arrays = {view.name: _Whole(view) if key is None else _Part(view, key) for view in views}
+            arrays = {view.name: _taken(view, key, level) for view in views}
         except IndexError as error:
             raise InvalidInput(f"--slice {part}: {error}: choose a part inside the array") from None
         with atomic.sources(source):
@@ -121,6 +138,12 @@ def _one(source: str, output: str | None, folder: str | None, options: dict[str,
     shapes = {name: {"shape": array.shape, "dtype": array.dtype.str} for name, array in arrays.items()}
     told = {"input": source, "output": target, "arrays": shapes, **({"lost": lost} if options["salvage"] else {})}
     return CorruptFile.exit_code if any(lost.values()) else 0, told
+
+
+def _taken(view: ArrayView, key: tuple[Any, ...] | None, level: int | None) -> Source:
+    if level:
+        return _Preview(view, level)
+    return _Whole(view) if key is None else _Part(view, key)
 
 
 def _inside(folder: str | None, path: str) -> str:

@@ -167,6 +167,22 @@ class Decoder:
             raise CorruptFile(f"chunk {index} does not make sense: the file is damaged") from error
         return restored_chunk(out, self.shape, self._dtype_text)
 
+    def preview_chunk(self, index: int, segments: dict[str, bytes], stride: int) -> npt.NDArray[Any]:
+        """Return every `stride`-th value of a chunk along the axes that `coarse` tells; others as in `decode_chunk`."""
+        start, stop = self._chunks.bounds(index)
+        found = self.coarse(stride)
+        assert found is not None
+        filled = {name: segments.get(name, b"") for name in ("mask", "outliers", *self._plan.streams)}
+        out = self._decoded(filled, start, (stop - start, *self._work_shape[1:]), found[0])
+        return np.ascontiguousarray(restored_chunk(out, self.shape, self._dtype_text)[found[1][: len(self.shape)]])
+
+    def coarse(self, stride: int) -> tuple[Any, tuple[slice, ...]] | None:
+        """Return networks for a part of the values, and its index; None where all values are decoded or none."""
+        found = self._plan.coarse(self._networks, len(self._work_shape), stride)
+        if found is not None and any(part.step != 1 for part in found[1][len(self.shape) :]):
+            return None  # one of the two parts of complex numbers
+        return found
+
     @property
     def companions(self) -> tuple[str, ...]:
         """Names of the arrays that have to be decoded first."""
@@ -178,13 +194,15 @@ class Decoder:
             raise CorruptFile("the array needs others of its file: the file is damaged, or was taken apart")
         return [companion.numbers(*self.others(companion.name, start, stop)) for companion in self._plan.companions]
 
-    def _decoded(self, streams: dict[str, bytes], start: int, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    def _decoded(self, streams: dict[str, bytes], start: int, shape: tuple[int, ...], networks: Any = None) -> npt.NDArray[Any]:
         """Return a chunk as native plain values."""
         plan, grid, dtype = self._plan, self._grid, self._work_dtype
         classes = unpack_mask(streams["mask"], shape)
         masked = None if classes is None else classes != 0
         at = None if grid is None else grid.at(start)
-        networks = plan.among(self._networks, self._beside(start, start + shape[0])) if plan.companions else self._networks
+        networks = self._networks if networks is None else networks
+        if plan.companions:
+            networks = plan.among(networks, self._beside(start, start + shape[0]))
         out = plan.decode(at, networks, streams, shape, dtype, masked, self.workers)
         if plan.gridless:
             return out

@@ -125,6 +125,10 @@ class Plan(ABC):
         """Return the networks for a chunk, given what the companions count there, each of its shape."""
         return networks
 
+    def coarse(self, networks: Any, axes: int, stride: int) -> tuple[Any, tuple[slice, ...]] | None:
+        """Return networks that decode some values of a chunk only, in less time, and the index of these; None: there are none."""
+        return None
+
     def with_codes(self) -> Any:
         """Return the plan (a `NetworkPlan`) whose codes the chunks hold: itself, the one that a network refines, or None."""
         return None

@@ -52,6 +52,11 @@ def prepared(order: Order, shape: tuple[int, ...]) -> tuple[tuple[Class, ...], t
     return tuple(classes), tuple(made), max((b - a for one in made for a, b in one.runs), default=1)
 
 
+def first(order: Order, shape: tuple[int, ...], finest: int) -> int:
+    """Return how many passes come before the first group's stride falls below `finest`."""
+    return len(prepared(order, shape)[1]) if finest == 1 else sum(1 for _ in passes(shape, order, finest))
+
+
 def all_runs(order: Order, shape: tuple[int, ...]) -> Runs:
     """Return where the runs of all passes begin and end, in the order of decoding."""
     found, done = [], 0

@@ -232,10 +232,15 @@ def _padded(values: Float, width: list[tuple[int, int]]) -> Float:
     return out
 
 
-def passes(shape: tuple[int, ...], order: Order) -> Iterator[Pass]:
-    """Yield the passes over a chunk of `shape` in the order of decoding."""
+def passes(shape: tuple[int, ...], order: Order, finest: int = 1) -> Iterator[Pass]:
+    """Yield the passes over a chunk of `shape` in the order of decoding, until the first group's stride falls below `finest`.
+
+    They decode every `finest`-th index of the first group's axes, and all of the others.
+    """
     groups = [steps(tuple(shape[a] for a in axes)) for axes in order]
     for combination in itertools.product(*groups):
+        if combination[0].stride and combination[0].stride < finest:
+            return
         part = Pass(order, combination, shape)
         if all(part.target_shape):
             yield part

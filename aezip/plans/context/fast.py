@@ -43,6 +43,8 @@ class Chunk:
         What contexts are relative to, of the chunk's shape or one number; the autoencoder's level or None.
     whole
         Whether the grid is.
+    finest
+        As in `walk.Walk`.
     """
 
     context: Float
@@ -52,6 +54,7 @@ class Chunk:
     mean: Int64 | int
     level: U8 | None
     whole: bool
+    finest: int = 1
 
     def decode(self, net: ContextNet, reader: residual.Decoder, workers: int) -> Int64:
         """Return the decoded values in 1/64 step.
@@ -65,7 +68,7 @@ class Chunk:
         if net.sizes.spike is not None:
             count = residual.CONTEXTS_WHOLE + FLAG_BINS
         coder = reader.compiled(count)
-        value = np.empty(self.context.size, np.int64)
+        value = np.zeros(self.context.size, np.int64)
         given = np.zeros(1), np.zeros(1, np.int64)
         if not self._walk(net, coder, True, value, given, _buffers(self._longest(net)), workers):
             raise CorruptFile("an entropy-coded stream ends too early: the file is damaged")
@@ -166,7 +169,8 @@ class Chunk:
             classes, made, longest = bisected.prepared(net.sizes.order, shape)
             types, frozen = ready(net, classes, dtype, level=level)
             parts = Struct(*(one.struct.address for one in made))
-            passes = address(levels, "u1"), parts.address, len(made), longest
+            count = bisected.first(net.sizes.order, shape, self.finest)
+            passes = address(levels, "u1"), parts.address, count, longest
             return bool(native.call("bisect", types, frozen.address, *about, *passes, run.address, workers))
         wave = scan.wave(net.sizes.scan, shape)
         types, frozen = ready(net, wave.classes, dtype, level=level)

@@ -198,6 +198,13 @@ class ContextPlan(Plan):
         """Arrays whose values are known before."""
         return () if self.channels is None else self.channels.companions
 
+    def coarse(self, networks: Any, axes: int, stride: int) -> tuple[Any, tuple[slice, ...]] | None:
+        """Return networks that decode every `stride`-th index of the axes bisected first, and the index of those values."""
+        if not self.sizes.order or self.channels is not None:
+            return None
+        index = tuple(slice(None, None, stride if axis in self.sizes.order[0] else 1) for axis in range(axes))
+        return replace(networks, finest=stride), index
+
     @staticmethod
     def among(networks: Any, beside: Sequence[Float64]) -> ContextNetworks:
         """Return the networks with what companions count."""
@@ -284,6 +291,7 @@ class ContextNetworks:
     base: Networks | None
     mixing: Mixing | None = None
     beside: tuple[Float64, ...] = ()
+    finest: int = 1
 
     @property
     def below(self) -> Networks | None:
@@ -450,10 +458,11 @@ def decode(
     reader = residual.Decoder(model.residual_tables, streams["residual"], fast=kernels.available(math.prod(shape)))
     if plan.channels is not None:
         assert model.mixing is not None
-        about = reader, shape, masked, model.beside
-        value = _by_channels().decode(model.net, model.mixing, *about, whole=grid.whole, workers=workers)
+        told = reader, shape, masked, model.beside
+        value = _by_channels().decode(model.net, model.mixing, *told, whole=grid.whole, workers=workers)
     elif plan.series is None:
-        value = refinement.decode(model.net, reader, shape, masked, offset, whole=grid.whole, workers=workers)
+        about = reader, shape, masked, offset
+        value = refinement.decode(model.net, *about, whole=grid.whole, workers=workers, finest=model.finest)
     else:
         others = math.prod(shape) // (shape[plan.series.axis] * plan.series.count(shape))
         inner = plan.series.length(shape), plan.series.segments * others, plan.series.count(shape)

@@ -94,10 +94,12 @@ class Walk:
         Of the chunk.
     offset
         What contexts are relative to.
+    finest
+        Stride of the first group at which a bisection stops; 1: it goes to the end.
     """
 
-    def __init__(self, sizes: ContextSizes, shape: tuple[int, ...], offset: Offset) -> None:
-        self.sizes, self.shape, self.offset = sizes, shape, offset
+    def __init__(self, sizes: ContextSizes, shape: tuple[int, ...], offset: Offset, finest: int = 1) -> None:
+        self.sizes, self.shape, self.offset, self.finest = sizes, shape, offset, finest
         narrow = sizes.precision <= NARROW
         self.context: Float = np.zeros(shape, np.float32 if narrow else np.float64)
         self.limit = float(1 << 22) if narrow else float(1 << 50)
@@ -136,7 +138,7 @@ class Walk:
         every = self.sizes.slots
         inner, outer = error_slots(every, len(self.sizes.order))
         near = tuple(every[i] for i in (*inner, *outer))
-        for part in passes(self.shape, self.sizes.order):
+        for part in passes(self.shape, self.sizes.order, self.finest):
             active = tuple(part.active(every))
             near_active = part.active(near)
             near_views = part.views(self.errors, near)
@@ -201,7 +203,7 @@ class Walk:
         if not exact(net):
             return None
         mean, level = (self.offset.mean, self.offset.level) if isinstance(self.offset, Base) else (self.offset, None)
-        return Chunk(self.context, self.errors, self.limit, ignore, mean, level, whole)
+        return Chunk(self.context, self.errors, self.limit, ignore, mean, level, whole, self.finest)
 
     def base(self, tile: Tile) -> Any:
         """Return what contexts of a tile are relative to, int64, shape (n,), or one number."""
@@ -291,10 +293,12 @@ def decode(
     *,
     whole: bool,
     workers: int = 1,
+    finest: int = 1,
 ) -> Int64:
-    """Return the decoded values of a chunk in 1/64 step; the mirror of `code`."""
-    value, _ = walked(net, reader, shape, ignore, offset, whole=whole, workers=workers)
-    reader.finish()
+    """Return the decoded values of a chunk in 1/64 step; the mirror of `code`. Those of a `Walk` that stops early: 0."""
+    value, _ = walked(net, reader, shape, ignore, offset, whole=whole, workers=workers, finest=finest)
+    if finest == 1:
+        reader.finish()
     return value
 
 
@@ -307,12 +311,13 @@ def walked(
     *,
     whole: bool,
     workers: int = 1,
+    finest: int = 1,
 ) -> tuple[Int64, Float]:
     """Return the decoded values in 1/64 step and the magnitudes of the residual; the stream may go on behind them."""
-    walk = Walk(net.sizes, shape, offset)
+    walk = Walk(net.sizes, shape, offset, finest)
     if (chunk := walk.compiled(net, ignore, whole=whole)) is not None:
         return chunk.decode(net, reader, workers), walk.errors
-    value = np.empty(shape, np.int64)
+    value = np.zeros(shape, np.int64)
     for tile, (mean, level, bins) in walk.predictions(net, workers):
         total = mean + walk.base(tile)
         table = contexts(level, total, whole=whole)
