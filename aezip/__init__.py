@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     )
     from .core.progress import ProgressEvent
     from .files.whole import compress_file, decompress_file, read_table
+    from .tools.suggesting import Suggestion, suggest
 
 __version__ = "0.1.0"
 
@@ -57,6 +58,7 @@ _PLACES = {
     ),
     "core.progress": ("ProgressEvent",),
     "files.whole": ("compress_file", "decompress_file", "read_table"),
+    "tools.suggesting": ("Suggestion", "suggest"),
 }
 _MODULES = {name: module for module, names in _PLACES.items() for name in names}
 
@@ -81,6 +83,7 @@ __all__ = [
     "RangeRelative",
     "Report",
     "SlowWarning",
+    "Suggestion",
     "UnsafeFile",
     "UnsupportedVersion",
     "__version__",
@@ -91,6 +94,7 @@ __all__ = [
     "decompress_file",
     "open",
     "read_table",
+    "suggest",
     "train",
     "verify",
 ]

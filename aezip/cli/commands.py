@@ -33,6 +33,7 @@ from . import bench as benchcommand
 from . import compress as compresscommand
 from . import interrupts as signals
 from . import report as reportcommand
+from . import suggest as suggestcommand
 from . import train as modelcommand
 from .common import Batch, check_source, exit_code, raw_options, read_original, system_words
 from .common import json_option as _json_option
@@ -238,6 +239,7 @@ cli.add_command(decompresscommand.decompress)
 cli.add_command(modelcommand.train)
 cli.add_command(benchcommand.bench)
 cli.add_command(reportcommand.report)
+cli.add_command(suggestcommand.suggest)
 
 
 @cli.command()

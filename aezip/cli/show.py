@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .formats import Source
 
 PHASES = {"scan": "reading", "select": "choosing", "train": "training", "encode": "encoding", "verify": "verifying"}
-PHASES |= {"bench": "comparing"}
+PHASES |= {"bench": "comparing", "measure": "measuring"}
 
 
 def console() -> Console:

@@ -133,6 +133,22 @@ def compress_file(
         return write_archive(parts.arrays, place, given, bound=chosen, overwrite=overwrite, **options)
 
 
+def variables(path: str, folder: str) -> Parts:
+    """Return the arrays of a whole file, and what it says of them; `folder` is for those that do not fit in memory.
+
+    Raises
+    ------
+    InvalidInput
+        If the file cannot be used.
+    """
+    if not Path(path).is_file():
+        raise InvalidInput(f"{path} does not exist or is no file: check the name")
+    kind = format_of(path)
+    if kind is None:
+        raise InvalidInput(f"{path} is of no format that is taken whole: give its arrays")
+    return _taken_apart(path, kind, folder, exact_text=False)[0]
+
+
 def _taken_apart(path: str, kind: str, folder: str, *, exact_text: bool) -> tuple[Parts, Any]:
     """Return the parts of a file; of a table also the table, with the decimals of its columns if its text is to come back."""
     if exact_text and kind != "csv":

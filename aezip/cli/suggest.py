@@ -1,0 +1,120 @@
+"""The command `suggest`: what the values say of the bound that suits them; a table, JSON, or a file for --bounds."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from aezip.core.errors import InvalidInput
+from aezip.core.names import shown
+
+from . import arguments
+from . import interrupts as signals
+from .common import json_option, print_json, raw_options, skip_option, threads_option
+
+if TYPE_CHECKING:
+    from aezip.tools.suggesting import Suggestion
+
+NOTE = (
+    "Ratios are expected of the preset instant on a part of the values. A bound is a matter of what the values are used for: "
+    "compress takes none unless you give it."
+)
+HEAD = ("variable", "bound", "ratio at a tenth of it", "at it", "at ten times")
+
+
+@click.command()
+@click.argument("source", metavar="DATA")
+@click.option("-o", "--output", metavar="BOUNDS.toml", help="Write the bounds there, for compress --bounds.")
+@click.option("--dataset", "datasets", multiple=True, metavar="PATH", help="Only this data set of an HDF5 file; repeatable.")
+@arguments.missing_options
+@raw_options
+@skip_option
+@threads_option
+@click.option("-f", "--force", is_flag=True, help="Replace an existing output.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+@json_option
+@click.option("--no-progress", is_flag=True, help="No progress bar.")
+def suggest(source: str, output: str | None, **options: Any) -> None:
+    """Suggest a bound for each variable of DATA, with the reason and the ratio to expect.
+
+    Measured are noise at the finest scale, the information that bits hold, and steps on which values lie. Nothing is chosen for
+    you: read the table, or the file, before you use it.
+    """
+    from aezip.core import atomic
+    from aezip.core.progress import ProgressEvent
+    from aezip.tools import suggesting
+
+    from . import formats
+    from . import show as render
+
+    if output is not None:
+        formats.check_output(output, source=source, overwrite=options["force"])
+    found: list[Suggestion] = []
+    with _inputs(source, options) as (arrays, about), render.progress(not (options["quiet"] or options["no_progress"])) as bar:
+        tell = signals.watching(bar)
+        tell(ProgressEvent("measure", 0, len(arrays), None, next(iter(arrays), "")))
+        for one in suggesting.suggestions(arrays, threads=options["threads"], **about):
+            found.append(one)
+            tell(ProgressEvent("measure", len(found), len(arrays), None, one.name))
+    if output is not None:
+        text = suggesting.to_toml(found, Path(source).name)
+        if output == "-":
+            click.echo(text, nl=False)
+        else:
+            with atomic.replacing(Path(output), overwrite=options["force"]) as file:
+                file.write(text.encode("utf-8", "backslashreplace"))
+    if options["as_json"]:
+        print_json({"input": source, "variables": [one.to_json() for one in found]})
+    elif not options["quiet"] and output != "-":
+        _show(found)
+
+
+@contextmanager
+def _inputs(source: str, options: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Yield the arrays of a file, taken as `compress` takes it, and what is known of them."""
+    from aezip.files import whole
+
+    from . import formats
+
+    fill, limits = arguments.fill_value(options["fill_values"]), arguments.valid_range(options["valid_range"])
+    if options["datasets"] or options["dtype"] is not None or not whole.is_whole(source):
+        inputs = formats.read(source, **{name: options[name] for name in ("datasets", "dtype", "shape", "skip")})
+        fills = inputs.fills if fill is None else dict.fromkeys(inputs.arrays, fill)
+        valid = inputs.valid if limits is None else dict.fromkeys(inputs.arrays, limits)
+        yield inputs.arrays, {"fills": fills, "valid": valid}
+        return
+    if fill is not None or limits is not None:
+        raise InvalidInput("a whole file says what is missing: leave --fill-value and --valid-range away, or use --dataset")
+    with tempfile.TemporaryDirectory(prefix="aezip-") as folder:
+        parts = whole.variables(source, folder)
+        exact = dict.fromkeys(parts.coordinates, "a coordinate: it says where values are")
+        exact |= dict.fromkeys(parts.bits, "of a type that takes no bound")
+        yield parts.arrays, {"fills": parts.fills, "valid": parts.valid, "exact": exact}
+
+
+def _show(found: list[Suggestion]) -> None:
+    """Print the table, then the reasons."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from . import show as render
+
+    out = render.console()
+    table = Table(box=None, pad_edge=False)
+    for head in HEAD:
+        table.add_column(head, justify="right" if head in HEAD[2:] else "left", overflow="fold")
+    for one in found:
+        ratios = [f"{expected.ratio:.1f}" for expected in one.expected]
+        ratios = ratios if len(ratios) == 3 else ["", *(ratios or ["-"]), ""]
+        table.add_row(*(Text(word) for word in (shown(one.name), one.words, *ratios)))
+    out.print(table)
+    out.print()
+    for one in found:
+        out.print(f"{shown(one.name)}: {one.reason}", markup=False, soft_wrap=True)
+    out.print()
+    out.print(NOTE, markup=False, soft_wrap=True)
