@@ -21,7 +21,7 @@ ROUNDING = 1.5  # times the information of the last bits: what is less comes of 
 LAST = 4  # bits
 SHORTEST, FEWEST = 8, 64  # entries of an axis, and pairs of neighbours, from which anything is told
 MANTISSA = {2: 10, 4: 23, 8: 52}
-WHITE = 3.16  # mean square of third over that of second differences: 20 / 6 for white noise, 3 for a random walk, less for what is smooth
+WHITE = 3.16  # mean square of third over that of second differences: 20 / 6 for white noise, 3 for a random walk
 APART = 0.5, 0.31, 0.17  # of an axis: values so far apart have little in common, unless a period says otherwise
 FAINT = 0.1  # of how far values far apart differ: noise above it may be the signal itself
 
