@@ -28,7 +28,7 @@ SMALL_ENOUGH = 0.97  # of the bytes asked for: a file above it is near enough
 AIM = 0.99  # of the bytes asked for, as estimates are not exact
 CLOSER = 0.985  # by what the aim is lowered after each file that was too large
 LOOKS, FILES = 24, 5  # samples and whole files, at most
-CONTAINER = 900  # bytes of an array beside its streams, about
+CONTAINER = 700  # bytes of an array beside its streams, about
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """One array as one run of bytes, a *frame*, without HDF5: for stores that keep chunks themselves, as Zarr does.
 
     "AEZ", version      4 bytes
-    header              LEB128 length, raw deflate with `DICTIONARY`: JSON as of an array in a file
+    header              LEB128 length, raw deflate with `deflate.DICTIONARY`: JSON as of an array in a file
     streams             a byte, a bit for each in the order of their names; LEB128 length of each segment
     digests             the first 8 bytes of the sha256 of each decoded chunk
     segments            zstd frames, in the order of the lengths
@@ -11,32 +11,18 @@ What a header leaves out it takes from a *base*, the header of the model that al
 
 from __future__ import annotations
 
-import zlib
 from typing import Any
 
-from aezip.core.errors import CorruptFile, UnsafeFile, UnsupportedVersion
+from aezip.core.errors import CorruptFile, UnsupportedVersion
 from aezip.entropy.frames import content_size, unpack
 
 from . import header as rules
+from .deflate import DICTIONARY, deflated, inflated
 
 MAGIC, VERSION = b"AEZ", 1
 DIGEST = 8
 _LEFT_OUT = ("name", "achieved", "rates", "candidates", "preset", "seed", "trained", "recommender")  # for people, or known
 _DAMAGED = "the frame is damaged: get another copy"
-DICTIONARY = (
-    b'"hidden":32,"precision":10,"origin":0,"spike":{"series":{"axis":0,"columns":null,"segments":1"scan":[0,1,2]'
-    b'"layout":[1,"difference":{"variant":"deep""scale_hidden":"width":"convolution":[1,2]"by_feature":true'
-    b'{"kind":"ranks","inner":{"kind":"integer","step":1,"offset":0}{"kind":"ordered","type":"f4"}{"kind":"digits","digits":'
-    b'"lowest":-2,"narrow":true{"kind":"linear","scale":[1.0],"shift":[0.0],"divisor":[1.0],"axis":null,"keys":[],"deltas":[]'
-    b'"kind":"log","steps":"octaves":1,"base":"whole":true,"step":0.01,"offset":0.0"count":"zlib":"'
-    b'"specials":{"patterns":["0000c07f","000000000000f87f"],"fills":1},"builtin":{"number":1,"sha256":"'
-    b'"plan":{"kind":"bytes","shuffled":true,"changes":true}"plan":{"kind":"difference","axis":0}"plan":{"kind":"buckets","axes":[0,1,2]}'
-    b'"plan":{"kind":"recall","recency":true,"classes":true}"plan":{"kind":"static""plan":{"kind":"autoencoder"'
-    b'"plan":{"kind":"context","order":[[0],[1,2]],"grid":null,"grid":{"kind":"hidden","lattice":'
-    b'"grid":{"kind":"linear","whole":true,"step":"masked":{"pattern":"","fill_value":"'
-    b'"bound":{"kind":"range_relative","value":0.001},"bound":{"kind":"point_relative","value":"bound":{"kind":"lossless"},'
-    b'{"shape":[64,64,64],"dtype":"<f8","bound":{"kind":"absolute","value":0.01},"chunk_length":64,"dtype":"<i4","dtype":"<f4",'
-)
 
 
 def build(
@@ -60,8 +46,7 @@ def build(
     """
     usual = {k: v for k, v in (base or {}).items() if k not in ("shape", *_OF_CHUNKS)}
     kept = {k: v for k, v in rules.shorten(header).items() if k not in _LEFT_OUT and (k not in usual or usual[k] != v)}
-    packer = zlib.compressobj(9, zlib.DEFLATED, -15, 9, zlib.Z_DEFAULT_STRATEGY, DICTIONARY)
-    raw = packer.compress(rules.dump(kept)) + packer.flush()
+    raw = deflated(rules.dump(kept), DICTIONARY)
     segments = {name: [frame] for name, frame in shared.items()}
     for name in sorted({n for own, _ in chunks for n in own}):
         own = [found.get(name, b"") for found, _ in chunks]
@@ -128,7 +113,9 @@ class Frame:
         (version,) = cursor.take(1)
         if version > VERSION or not version:
             raise UnsupportedVersion(f"the frame has version {version}, this aezip reads up to {VERSION}: update aezip")
-        raw = _inflated(cursor.take(cursor.leb()))
+        raw, rest = inflated(cursor.take(cursor.leb()), DICTIONARY, rules.MAX_HEADER)
+        if rest:
+            raise CorruptFile(f"the header of the frame is not readable: {_DAMAGED}")
         usual = {k: v for k, v in (base or {}).items() if k not in _LEFT_OUT and k not in ("shape", *_OF_CHUNKS)}
         self.header = rules.lengthen({**usual, **rules.parse(raw)}, "")
         count = self.header.get("chunk_count")
@@ -142,7 +129,7 @@ class Frame:
         if cursor.at != len(data):
             raise CorruptFile(f"the frame has bytes beyond its end: {_DAMAGED}")
         index = [(len(f), content_size(f) if f else 0) for name in names for f in found[name]]
-        self.entry = rules.validate(self.header, {name: sum(lengths[name]) for name in names}, index)
+        self.entry = rules.validate(self.header, names, index)
         self._found = found
 
     def shared(self) -> dict[str, bytes]:
@@ -159,16 +146,3 @@ class Frame:
 
 
 _OF_CHUNKS = ("chunk_length", "chunk_count", "chunk_values", "specials")
-
-
-def _inflated(raw: bytes) -> bytes:
-    inflater = zlib.decompressobj(-15, DICTIONARY)
-    try:
-        text = inflater.decompress(raw, rules.MAX_HEADER)
-    except zlib.error as error:
-        raise CorruptFile(f"the header of the frame is not readable: {_DAMAGED}") from error
-    if inflater.unconsumed_tail:
-        raise UnsafeFile("the header of the frame is beyond the limit: do not trust it")
-    if not inflater.eof or inflater.unused_data:
-        raise CorruptFile(f"the header of the frame is not readable: {_DAMAGED}")
-    return text

@@ -23,7 +23,7 @@ KINDS = ("archive", "model")
 STREAMS = ("codes", "data", "encoder", "outliers", "mask", "model", "recommender", "residual")
 STREAMS_SORTED = tuple(sorted(STREAMS))
 SHARED = ("encoder", "model", "recommender")
-MAX_HEADER = 16 << 20
+MAX_HEADER = 1 << 25  # of all arrays of a file
 MAX_ARRAYS = 1 << 16
 MAX_CHUNKS = 1 << 24
 CHUNK_LIMIT_VALUES = 1 << 31  # values of one chunk: bounds what decoding may allocate
@@ -147,12 +147,19 @@ def check_root(root: dict[str, Any]) -> list[dict[str, Any]]:
     if not isinstance(arrays, list) or len(arrays) > MAX_ARRAYS:
         raise CorruptFile(f"the list of arrays is malformed: {_DAMAGED}")
     names = [a.get("name") if isinstance(a, dict) else None for a in arrays]
-    groups = [a.get("group") if isinstance(a, dict) else None for a in arrays]
     if not all(isinstance(n, str) for n in names) or len(set(names)) != len(names):
         raise CorruptFile(f"the names of the arrays are malformed: {_DAMAGED}")
-    if groups != [str(i) for i in range(len(arrays))]:
-        raise CorruptFile(f"the groups of the arrays are malformed: {_DAMAGED}")
+    for array in arrays:
+        _check_streams(array.get("streams"))
     return arrays
+
+
+def _check_streams(names: Any) -> None:
+    if not isinstance(names, list) or not all(isinstance(n, str) for n in names) or names != sorted(set(names)):
+        raise CorruptFile(f"the streams of an array are malformed: {_DAMAGED}")
+    unknown = sorted(set(names) - set(STREAMS))
+    if unknown:
+        raise UnsupportedVersion(f"the file has a stream {unknown[0][:40]!r}, unknown here: update aezip")
 
 
 def check_file(root: dict[str, Any]) -> dict[str, Any] | None:
@@ -194,23 +201,19 @@ class Entry:
     chunk_count: int
     frames: dict[str, list[tuple[int, int, int]]]
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Bytes of each stream."""
+        return {name: sum(length for _, length, _ in segments) for name, segments in self.frames.items()}
 
-def validate(header: dict[str, Any], sizes: dict[str, int], index: list[tuple[int, int]]) -> Entry:
-    """Check that header, stream sizes and index fit together, before anything is decoded.
 
-    Parameters
-    ----------
-    header
-        The array's header.
-    sizes
-        Bytes of each stored stream.
-    index
-        (frame length, content size) of each segment: streams in order of name, then chunks in order.
+def check_chunks(header: dict[str, Any]) -> int:
+    """Return the number of chunks of an array, checked against its shape.
 
     Raises
     ------
     CorruptFile
-        If they do not.
+        If they do not fit.
     UnsafeFile
         If a declared size is beyond the limits.
     """
@@ -227,10 +230,36 @@ def validate(header: dict[str, Any], sizes: dict[str, int], index: list[tuple[in
     # twice: complex values count as two; a chunk may not be declared larger than its array
     if values > max(2 * total, 2) or (total and not count) or count * values < total:
         raise CorruptFile(f"the chunks do not fit the shape: {_DAMAGED}")
-    unknown = sorted(set(sizes) - set(STREAMS))
-    if unknown:
-        raise UnsupportedVersion(f"the file has a stream {unknown[0][:40]!r}, unknown here: update aezip")
-    entry = Entry(count, _locate(sizes, index, count, values))
+    return count
+
+
+def segments(name: str, count: int) -> int:
+    """Return how many segments a stream of an array of so many chunks has."""
+    return 1 if name in SHARED else count
+
+
+def validate(header: dict[str, Any], streams: list[str], index: list[tuple[int, int]], start: int = 0) -> Entry:
+    """Check that header, streams and index fit together, before anything is decoded.
+
+    Parameters
+    ----------
+    header
+        The array's header.
+    streams
+        Names of its streams, in order.
+    index
+        (frame length, content size) of each segment: streams in order of name, then chunks in order.
+    start
+        Where the first segment begins.
+
+    Raises
+    ------
+    CorruptFile
+        If they do not.
+    UnsafeFile
+        If a declared size is beyond the limits.
+    """
+    entry = Entry(check_chunks(header), _locate(header, streams, index, start))
     _check_descriptive(header)
     return entry
 
@@ -257,26 +286,22 @@ def _is_number(value: Any) -> bool:
 
 
 def _locate(
-    sizes: dict[str, int], index: list[tuple[int, int]], count: int, values: int
+    header: dict[str, Any], streams: list[str], index: list[tuple[int, int]], start: int
 ) -> dict[str, list[tuple[int, int, int]]]:
-    expected = sum(1 if name in SHARED else count for name in sizes)
-    if len(index) != expected:
+    count, values = header["chunk_count"], header["chunk_values"]
+    if len(index) != sum(segments(name, count) for name in streams):
         raise CorruptFile(f"the index does not fit the chunks: {_DAMAGED}")
     frames: dict[str, list[tuple[int, int, int]]] = {}
-    at = 0
-    for name in sorted(sizes):
-        segments = 1 if name in SHARED else count
+    rows = iter(index)
+    for name in streams:
         limit = MODEL_LIMIT if name in SHARED else 65536 + 32 * values
-        offset = 0
         frames[name] = []
-        for length, content in index[at : at + segments]:
+        for _ in range(segments(name, count)):
+            length, content = next(rows)
             if content > limit:
                 raise UnsafeFile(f"a segment declares {content} bytes, the limit is {limit}: do not trust this file")
-            if (length == 0) != (content == 0) or offset + length > sizes[name]:
+            if (length == 0) != (content == 0):
                 raise CorruptFile(f"the index does not fit the streams: {_DAMAGED}")
-            frames[name].append((offset, length, content))
-            offset += length
-        if offset != sizes[name]:
-            raise CorruptFile(f"the index does not fit the streams: {_DAMAGED}")
-        at += segments
+            frames[name].append((start, length, content))
+            start += length
     return frames

@@ -2,12 +2,10 @@
 
 Knows bytes and JSON, nothing of arrays, bounds or networks. `docs/format.md` specifies what is written.
 
-    /header                 JSON: format, version, features, arrays
-    /digests                sha256 over /header and every group's header, index, streams and digests
-    /<i>/header             JSON of array i
-    /<i>/index              one zstd frame: uint64 pairs (frame length, content size)
-    /<i>/digests            sha256 of each stream (by name), then of each decoded chunk
-    /<i>/<stream>           zstd frames, one a chunk
+    /header     raw deflate: JSON on the file and its arrays; one zstd frame: the index; sha256 of the streams of each array
+                and of its decoded chunks; sha256 of all of that
+    /data       zstd frames: array by array, stream by stream in order of their names, chunk by chunk
+    /file       of a whole file: zstd frames of what is no array
 """
 
 from __future__ import annotations
@@ -28,12 +26,13 @@ from aezip.core.sources import Source, is_url, opened
 from aezip.entropy.frames import content_size, unpack, unpacked
 
 from . import header as rules
+from .deflate import FILE_DICTIONARY, inflated
 
 if TYPE_CHECKING:
     from aezip.core.remote import Remote
 
 _MAGIC = b"\x89HDF\r\n\x1a\n"
-_COPY = 1 << 20
+_COPY, _DIGEST = 1 << 20, 32
 _FOREIGN = (RuntimeError, KeyError, ValueError, TypeError, IndexError, OverflowError, AttributeError)
 _NOT_HDF5 = "this is not an aezip file, or its beginning is damaged: check the name, or get another copy"
 
@@ -107,80 +106,79 @@ class Reader:
             raise self._remote.stopped() from error
 
     def _open(self) -> None:
-        root = self._group_members(self._file, {"header", "digests", "file"}, rules.MAX_ARRAYS + 3)
-        raw = self._small(self._file, "header", rules.MAX_HEADER)
+        members = self._members({"header", "data", "file"})
+        head = self._small("header", members)
+        raw, rest = inflated(head[:-_DIGEST], FILE_DICTIONARY, rules.MAX_HEADER)
         self.root = rules.parse(raw)
-        arrays = rules.check_root(self.root)
+        arrays = rules.check_root(self.root)  # a later version may be closed in another way
+        closing = hashlib.sha256(head[:-_DIGEST]).digest()
+        if head[-_DIGEST:] != closing:
+            raise CorruptFile("the headers do not match their digest: the file is damaged, get another copy")
+        self.identity = closing.hex()  # of all headers, indices and digests: two files that share it are the same
         self.kind: str = self.root.get("kind", "archive")
         self.origin = rules.check_file(self.root)
-        self.file_bytes = root.get("file", 0)  # of what is no array
-        known = {"header", "digests", *(["file"] if self.origin else [])}
-        if set(root) != {*known, *(a["group"] for a in arrays)}:
+        self.file_bytes = members.get("file", 0)  # of what is no array
+        if ("file" in members) != (self.origin is not None):
             raise UnsafeFile("the file holds objects that no aezip file has: do not trust this file")
-        self.names: list[str] = [a["name"] for a in arrays]
-        self._groups = dict(zip(self.names, (a["group"] for a in arrays), strict=True))
+        self.names: list[str] = [array["name"] for array in arrays]
         self._headers: dict[str, dict[str, Any]] = {}
         self._entries: dict[str, rules.Entry] = {}
         self._digests: dict[str, list[bytes]] = {}
-        self._sizes: dict[str, dict[str, int]] = {}
-        whole = hashlib.sha256()
-        for name in self.names:
-            self._open_array(name, whole)
-        closing = hashlib.sha256(raw + whole.digest())
-        if self._small(self._file, "digests", 64) != closing.digest():
-            raise CorruptFile("the headers do not match their digest: the file is damaged, get another copy")
-        self.identity = closing.hexdigest()  # of all headers, indices and streams: two files that share it are the same
+        if self._locate(arrays, rest) != members.get("data", 0):
+            raise CorruptFile("the index does not fit the streams: the file is damaged, get another copy")
 
-    def _open_array(self, name: str, whole: Any) -> None:
-        group = self._file[self._groups[name]]
-        known = {"header", "index", "digests"}
-        members = self._group_members(group, known | set(rules.STREAMS), 64)
-        sizes = {n: members[n] for n in members if n not in known}
-        raw = self._small(group, "header", rules.MAX_HEADER)
-        index = self._small(group, "index", self.size)
-        digests = self._small(group, "digests", self.size)
-        for data in (raw, index, digests):
-            whole.update(hashlib.sha256(data).digest())
-        pairs = self._index(index, len(digests) // 32 * len(sizes))
-        header = rules.lengthen(rules.parse(raw), name)
-        entry = rules.validate(header, sizes, pairs)
-        if len(digests) != 32 * (len(sizes) + entry.chunk_count):
+    def _locate(self, arrays: list[dict[str, Any]], rest: bytes) -> int:
+        """Find the segments of all arrays, given index and digests; return the bytes of them all."""
+        counts = []
+        for array in arrays:
+            header = {key: value for key, value in array.items() if key not in ("name", "streams")}
+            self._headers[array["name"]] = header = rules.lengthen(header, array["name"])
+            counts.append(rules.check_chunks(header))
+        size = _DIGEST * (len(counts) + sum(counts))
+        if size > len(rest):
             raise CorruptFile("the digests do not fit the chunks: the file is damaged")
-        self._headers[name], self._entries[name], self._sizes[name] = header, entry, sizes
-        self._digests[name] = [digests[i : i + 32] for i in range(0, len(digests), 32)]
+        index, digests = rest[: len(rest) - size], rest[len(rest) - size :]
+        rows = [
+            sum(rules.segments(name, count) for name in array["streams"]) for array, count in zip(arrays, counts, strict=True)
+        ]
+        pairs = self._index(index, sum(rows))
+        start = at = first = 0
+        for array, count, own in zip(arrays, counts, rows, strict=True):
+            name = array["name"]
+            self._entries[name] = entry = rules.validate(self._headers[name], array["streams"], pairs[at : at + own], start)
+            at, start = at + own, start + sum(entry.sizes.values())
+            last = first + _DIGEST * (1 + count)
+            self._digests[name] = [digests[i : i + _DIGEST] for i in range(first, last, _DIGEST)]
+            first = last
+        return start
 
     @staticmethod
-    def _index(frame: bytes, most: int) -> list[tuple[int, int]]:
-        """Return the rows of the index, `most` at most: there are no more frames than digests of chunks by streams."""
+    def _index(frame: bytes, rows: int) -> list[tuple[int, int]]:
+        """Return the rows of the index, of which there are as many as headers say."""
         size = content_size(frame)
-        if size % 16 or size > 16 * most:
-            raise CorruptFile("the index is malformed: the file is damaged")
+        if size != 16 * rows:
+            raise CorruptFile("the index does not fit the chunks: the file is damaged")
         table = np.frombuffer(unpack(frame, size), "<u8").reshape(-1, 2)
         if (table >= np.uint64(1 << 62)).any():
             raise CorruptFile("the index is malformed: the file is damaged")
         return [(int(a), int(b)) for a, b in table]
 
-    def _group_members(self, group: h5py.Group, expected: set[str], limit: int) -> dict[str, int]:
-        """Return the sizes of the datasets of a group; groups count as 0. Only plain members pass."""
-        if len(group) > limit:
-            raise UnsafeFile(f"a group has {len(group)} members: do not trust this file")
-        if len(group.attrs):
+    def _members(self, expected: set[str]) -> dict[str, int]:
+        """Return the sizes of the datasets. Only plain members of the names expected pass."""
+        file = self._file
+        if len(file) > len(expected):
+            raise UnsafeFile(f"the file has {len(file)} members: do not trust this file")
+        if len(file.attrs):
             raise UnsafeFile("the file holds attributes, which no aezip file has: do not trust this file")
         members: dict[str, int] = {}
         seen: set[Any] = set()
-        for name in group:
-            if group.get(name, getlink=True).__class__ is not h5py.HardLink:
+        for name in file:
+            if file.get(name, getlink=True).__class__ is not h5py.HardLink:
                 raise UnsafeFile(f"{name[:40]!r} is a link to elsewhere: do not trust this file")
-            kind = group.get(name, getclass=True)
-            if kind is h5py.Group and group.name == "/" and name.isascii() and name.isdigit():
-                members[name] = 0
-                item: Any = group[name]
-            elif kind is h5py.Dataset and name in expected:
-                item = group[name]
-                members[name] = self._plain(item)
-            else:
+            if file.get(name, getclass=True) is not h5py.Dataset or name not in expected:
                 raise UnsafeFile(f"{name[:40]!r} is nothing that an aezip file holds: do not trust this file")
-            address = h5py.h5o.get_info(item.id).addr
+            members[name] = self._plain(file[name])
+            address = h5py.h5o.get_info(file[name].id).addr
             if address in seen:
                 raise UnsafeFile("two names share one object: do not trust this file")
             seen.add(address)
@@ -209,12 +207,10 @@ class Reader:
             raise CorruptFile("the file is cut short: get another copy")
         return size
 
-    def _small(self, group: h5py.Group, name: str, limit: int) -> bytes:
-        if name not in group:
+    def _small(self, name: str, members: dict[str, int]) -> bytes:
+        if name not in members:
             raise CorruptFile(f"the dataset {name!r} is missing: the file is damaged, get another copy")
-        if len(group[name]) > limit:
-            raise UnsafeFile(f"the dataset {name!r} is beyond the limit of {limit} bytes: do not trust this file")
-        return self._slice(group[name], 0, len(group[name]))
+        return self._slice(self._file[name], 0, members[name])
 
     @staticmethod
     def _slice(dataset: h5py.Dataset, start: int, stop: int) -> bytes:
@@ -262,7 +258,7 @@ class Reader:
             return b""
         try:
             with self._lock:
-                frame = self._slice(self._file[self._groups[name]][stream], offset, offset + length)
+                frame = self._slice(self._file["data"], offset, offset + length)
         except (*_FOREIGN, OSError) as error:
             self._check_connection(error)
             raise CorruptFile(f"the stream {stream!r} cannot be read: the file is damaged") from error
@@ -291,24 +287,41 @@ class Reader:
 
     def digest(self, name: str, chunk: int) -> bytes:
         """Return the sha256 of a decoded chunk."""
-        return self._digests[name][len(self._sizes[name]) + chunk]
+        return self._digests[name][1 + chunk]
 
-    def damaged_streams(self, name: str) -> Iterator[str]:
-        """Yield the streams whose bytes do not match their digest."""
+    def damaged_streams(self, name: str) -> list[str]:
+        """Return the streams whose frames are damaged; all of them if the digest says no more than that something is."""
         self.check_open()
-        for number, stream in enumerate(sorted(self._sizes[name])):
-            digest, at, size = hashlib.sha256(), 0, self._sizes[name][stream]
-            while at < size:
-                with self._lock:
-                    part = self._slice(self._file[self._groups[name]][stream], at, min(size, at + _COPY))
+        frames, whole = self._entries[name].frames, hashlib.sha256()
+        for segments in frames.values():
+            digest = hashlib.sha256()
+            for part in self._parts(segments):
                 digest.update(part)
-                at += len(part)
-            if digest.digest() != self._digests[name][number]:
-                yield stream
+            whole.update(digest.digest())
+        if whole.digest() == self._digests[name][0]:
+            return []
+        return [stream for stream in frames if self._broken(name, stream)] or list(frames)
+
+    def _parts(self, segments: list[tuple[int, int, int]]) -> Iterator[bytes]:
+        """Yield the bytes of a stream, piece by piece."""
+        at, stop = segments[0][0], sum(segments[-1][:2])
+        while at < stop:
+            with self._lock:
+                part = self._slice(self._file["data"], at, min(stop, at + _COPY))
+            yield part
+            at += len(part)
+
+    def _broken(self, name: str, stream: str) -> bool:
+        try:
+            for number in range(len(self._entries[name].frames[stream])):
+                self._segment(name, stream, number)
+        except CorruptFile:
+            return True
+        return False
 
     def ledger(self, name: str) -> dict[str, int]:
         """Return the bytes of each stream of an array as stored."""
-        return dict(sorted(self._sizes[name].items()))
+        return self._entries[name].sizes
 
     def close(self) -> None:
         """Close the file."""

@@ -10,6 +10,7 @@ import hashlib
 import io
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,13 +27,15 @@ from aezip.core.errors import InvalidInput
 from aezip.entropy.frames import content_size, pack
 
 from . import header as rules
+from .deflate import FILE_DICTIONARY, deflated
 
 _COMPACT = 4096  # bytes up to which a dataset lies in its object header
-_COPY = 1 << 20
+_COPY, _ROLL = 1 << 20, 1 << 22  # bytes: at a time, and from which on a spool lies on the disk
+_MOST_PARTS = 256  # spools that are kept open until the file is written
 _SMALL, _LEVEL_SMALL, _LEVEL_LARGE = 1 << 22, 19, 9  # what is no array is mostly short
 
 
-def _bytes_dataset(group: h5py.Group, name: str, data: bytes) -> None:
+def _bytes_dataset(file: h5py.File, name: str, data: bytes) -> None:
     plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     plist.set_obj_track_times(False)
     if len(data) <= _COMPACT:  # inside its object header: saves an address and the gaps around it
@@ -42,7 +45,7 @@ def _bytes_dataset(group: h5py.Group, name: str, data: bytes) -> None:
     with h5py.File("scratch", "w", driver="core", backing_store=False, libver=("v110", "v110")) as scratch:
         dataset = h5py.h5d.create(scratch.id, b"0", h5py.h5t.STD_U8LE, space, plist)
         dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, np.frombuffer(data, np.uint8))
-        h5py.h5o.copy(scratch.id, b"0", group.id, name.encode())
+        h5py.h5o.copy(scratch.id, b"0", file.id, name.encode())
 
 
 @contextmanager
@@ -60,7 +63,7 @@ class _Spool:
     """One stream's segments, kept in an anonymous file so that memory stays bounded."""
 
     def __init__(self, folder: Path | None) -> None:
-        self.file: IO[bytes] = tempfile.SpooledTemporaryFile(1 << 22, dir=None if folder is None else str(folder))
+        self.file: IO[bytes] = tempfile.SpooledTemporaryFile(_ROLL, dir=None if folder is None else str(folder))
         self.index: list[tuple[int, int]] = []
         self.size = 0
         self.digest = hashlib.sha256()
@@ -71,19 +74,54 @@ class _Spool:
         self.digest.update(frame)
         self.size += len(frame)
 
-    def copy(self, group: h5py.Group, name: str) -> None:
+    def copy(self, to: IO[bytes]) -> None:
         self.file.seek(0)
-        if self.size <= _COPY:
-            _bytes_dataset(group, name, self.file.read())
-            self.file.close()
-            return
-        dataset = group.create_dataset(name, (self.size,), np.uint8, track_times=False)
-        at = 0
-        while at < self.size:
-            part = self.file.read(_COPY)
-            dataset[at : at + len(part)] = np.frombuffer(part, np.uint8)
-            at += len(part)
+        shutil.copyfileobj(self.file, to, _COPY)
         self.file.close()
+
+
+class _Gathered:
+    """All segments of a file in their order: small streams in one anonymous file, large ones as they were spooled."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._parts: list[_Spool] = []
+        self._open: _Spool | None = None  # to which small streams are added
+        self.size = 0
+
+    def add(self, spool: _Spool) -> None:
+        self.size += spool.size
+        if spool.size > _ROLL and len(self._parts) < _MOST_PARTS:
+            self._parts.append(spool)
+            self._open = None
+            return
+        if self._open is None:
+            self._open = _Spool(self._folder)
+            self._parts.append(self._open)
+        self._open.size += spool.size
+        spool.copy(self._open.file)
+
+    def write(self, file: h5py.File, name: str) -> None:
+        """Write everything as one dataset."""
+        if self.size <= _COPY:
+            _bytes_dataset(file, name, b"".join(self._pieces()))
+            return
+        dataset = file.create_dataset(name, (self.size,), np.uint8, track_times=False)
+        at = 0
+        for piece in self._pieces():
+            dataset[at : at + len(piece)] = np.frombuffer(piece, np.uint8)
+            at += len(piece)
+
+    def _pieces(self) -> Iterator[bytes]:
+        for part in self._parts:
+            part.file.seek(0)
+            while piece := part.file.read(_COPY):
+                yield piece
+            part.file.close()
+
+    def close(self) -> None:
+        for part in self._parts:
+            part.file.close()
 
 
 class Writer:
@@ -104,6 +142,7 @@ class Writer:
 
     def __init__(self, path: str | os.PathLike[str] | None, *, overwrite: bool = False) -> None:
         self.path = None if path is None else Path(path)
+        self._folder = None if self.path is None else self.path.parent
         self.overwrite = overwrite
         self.temp: Temporary | None = None
         self._memory = io.BytesIO()
@@ -125,13 +164,15 @@ class Writer:
             raise
         self._arrays: list[dict[str, Any]] = []
         self._told: dict[str, Any] = {}
-        self._all = hashlib.sha256()
+        self._index: list[tuple[int, int]] = []
+        self._digests: list[bytes] = []
+        self._data = _Gathered(self._folder)
         self._streams: dict[str, _Spool] = {}
         self._chunks: list[bytes] = []
 
     def begin(self, name: str) -> None:
         """Start an array."""
-        self._arrays.append({"name": name, "group": str(len(self._arrays))})
+        self._arrays.append({"name": name})
         self._streams, self._chunks = {}, []
 
     def drop(self) -> None:
@@ -143,36 +184,29 @@ class Writer:
 
     def add_chunk(self, segments: dict[str, bytes], digest: bytes) -> None:
         """Add a chunk's segments (zstd frames, or b"") and the sha256 of what they decode to."""
-        folder = None if self.temp is None else self.temp.path.parent
         for name, frame in segments.items():
             if name not in self._streams:
-                self._streams[name] = _Spool(folder)
+                self._streams[name] = _Spool(self._folder)
             self._streams[name].add(frame)
         self._chunks.append(digest)
 
     def end(self, header: dict[str, Any], shared: dict[str, bytes]) -> None:
-        """Finish an array: write its streams, index, digests and header."""
+        """Finish an array: its streams, what is said of it, the digests."""
         streams = {name: spool for name, spool in self._streams.items() if spool.size}
         for spool in self._streams.values():
             if not spool.size:
                 spool.file.close()
+        self._streams = {}
         for name, frame in shared.items():
             streams[name] = _Spool(None)
             streams[name].add(frame)
-        raw = rules.dump(rules.shorten(header))
-        if len(raw) > rules.MAX_HEADER:
-            raise InvalidInput("the header is too large: use fewer columns with a bound of their own")
-        pairs = [pair for name in sorted(streams) for pair in streams[name].index]
-        index = pack(np.array(pairs, "<u8").tobytes(), 19)
-        digests = [streams[name].digest.digest() for name in sorted(streams)]
-        stored = {"header": raw, "index": index, "digests": b"".join([*digests, *self._chunks])}
-        with _writing():
-            group = self._file.create_group(self._arrays[-1]["group"], track_order=False)
-            for name in sorted(streams):
-                streams[name].copy(group, name)
-            for name, data in stored.items():
-                _bytes_dataset(group, name, data)
-                self._all.update(hashlib.sha256(data).digest())
+        self._arrays[-1] |= {"streams": sorted(streams), **rules.shorten(header)}
+        whole = hashlib.sha256()
+        for name in sorted(streams):
+            self._index += streams[name].index
+            whole.update(streams[name].digest.digest())
+            self._data.add(streams[name])
+        self._digests += [whole.digest(), *self._chunks]
 
     def attach(self, told: dict[str, Any], parts: Iterable[bytes]) -> None:
         """Add the file that the arrays are of: what is said of it, and its bytes without theirs, piece by piece.
@@ -182,7 +216,7 @@ class Writer:
         InvalidInput
             If it holds too much beside its arrays.
         """
-        spool, kept = _Spool(None if self.temp is None else self.temp.path.parent), 0
+        spool, kept = _Spool(self._folder), 0
         for part in parts:
             for at in range(0, len(part), rules.SKELETON_FRAME):
                 piece = part[at : at + rules.SKELETON_FRAME]
@@ -192,7 +226,9 @@ class Writer:
             raise InvalidInput("the file holds too much that is no array of numbers: compress its data sets with --dataset")
         self._told = {**told, "kept": kept, "digest": spool.digest.hexdigest()}
         with _writing():
-            spool.copy(self._file, "file")
+            gathered = _Gathered(self._folder)
+            gathered.add(spool)
+            gathered.write(self._file, "file")
 
     def finish(self, kind: str = "", features: Sequence[str] = ()) -> None:
         """Write the root header and force everything to the disk; the file has no name yet.
@@ -214,9 +250,14 @@ class Writer:
             "arrays": self._arrays,
         }
         raw = rules.dump(root)
+        if len(raw) > rules.MAX_HEADER:
+            raise InvalidInput("the headers are too large: use fewer arrays, or fewer columns with a bound of their own")
+        index = pack(np.array(self._index, "<u8").tobytes(), 19)
+        head = b"".join([deflated(raw, FILE_DICTIONARY), index, *self._digests])
         with _writing():
-            _bytes_dataset(self._file, "header", raw)
-            _bytes_dataset(self._file, "digests", hashlib.sha256(raw + self._all.digest()).digest())
+            _bytes_dataset(self._file, "header", head + hashlib.sha256(head).digest())
+            if self._data.size:
+                self._data.write(self._file, "data")
             self._file.close()
         if self.temp is not None:
             with open(self.temp.path, "rb") as file:
@@ -240,6 +281,7 @@ class Writer:
         """Remove the temporary file."""
         for spool in self._streams.values():
             spool.file.close()
+        self._data.close()
         try:
             self._file.close()
         except (RuntimeError, OSError):

@@ -33,7 +33,7 @@ MEASURED, EXPECTED = 1 << 20, 1 << 17  # values of a crop on which is measured, 
 DECADES = 100.0  # times the small values are the large ones where a bound relative to each value suits
 HALF = 0.5  # of the noise: quantizing adds a variance of 1/12 of the square of the step, 8 % of that of the noise
 FACTORS = (0.1, 1.0, 10.0)  # times the bound suggested: what else to expect
-CONTAINER = 1700  # bytes of an array beside its streams, about
+CONTAINER = 700  # bytes of an array beside its streams, about
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,7 @@ def test_an_array_beyond_memory_is_refused_whole_but_read_in_slices(monkeypatch:
         assert not archive["data"][7:9].any()
 
 
-def test_an_index_has_no_more_rows_than_the_file_has_digests() -> None:
+def test_an_index_has_no_more_rows_than_headers_say() -> None:
     bomb = frames.pack(bytes(1 << 26), 19)
     assert len(bomb) < 10_000
     with pytest.raises(aezip.CorruptFile):

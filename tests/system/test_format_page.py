@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import h5py
 import pytest
-from helpers import GOLDEN, ROOT
+from helpers import GOLDEN, ROOT, head_of
 
 from aezip.array import bounds
 from aezip.container import header
@@ -25,12 +23,8 @@ FILES = sorted([*GOLDEN.glob("*.aez"), *(GOLDEN / "models").glob("*.aez*")])
 
 
 def stored(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the headers of a file as they are written, the root's first."""
-    with h5py.File(path) as file:
-        yield json.loads(bytes(file["header"][()]))
-        for name in file:
-            if name.isdigit():
-                yield json.loads(bytes(file[name]["header"][()]))
+    """Yield the header of a file as it is written."""
+    yield head_of(path)[0]
 
 
 def words(value: Any) -> Iterator[str]:
