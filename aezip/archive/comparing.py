@@ -84,6 +84,11 @@ class Comparison:
             yield Pair(x, y, masked)
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the plain numbers that `pairs` yields, chunk by chunk along the first axis."""
+        return self._admitted.values.shape
+
+    @property
     def metrics(self) -> Metrics:
         """The errors."""
         return self._errors.result()

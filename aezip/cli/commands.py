@@ -219,19 +219,27 @@ def verify(
     threads: int | None,
     as_json: bool,
 ) -> None:
-    """Recompute the errors of IN.aez against ORIGINAL (- for standard input); exit 4 beyond the bound."""
-    from aezip.archive import comparing
+    """Recompute the errors of IN.aez against ORIGINAL (- for standard input); exit 4 beyond the bound.
+
+    Beside the errors: structural similarity, correlations, the distance of the distributions, spectra; a warning where the error
+    is not like noise.
+    """
+    from aezip.tools import inspection
 
     once(original, source)
     with _open(source, threads, model) as opened:
         arrays = read_original(original, opened, datasets=datasets, dtype=dtype, shape=shape)
-        found = comparing.compared(arrays, opened)
-    errors = {name: metrics.to_json() for name, metrics in found.items()}
+        found = inspection.measured(opened, arrays)
     if as_json:
+        errors = {name: {**metrics.to_json(), **quality.to_json()} for name, (metrics, quality) in found.items()}
         _print_json({"original": original, "file": source, "within_bound": True, "arrays": errors})
         return
-    for name, values in errors.items():
-        click.echo(f"{shown(name)}: within the bound; {measured(values)}")
+    for name, (metrics, quality) in found.items():
+        click.echo(f"{shown(name)}: within the bound; {measured(metrics.to_json())}")
+        if quality.words and metrics.max_abs_error:
+            click.echo(f"  {quality.words}")
+        for words in quality.warnings:
+            _say(f"{name}: {words}", "warning")
 
 
 cli.add_command(compresscommand.compress)

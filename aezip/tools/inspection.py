@@ -18,6 +18,7 @@ from aezip.array.metrics import Metrics, difference
 from aezip.core.errors import CorruptFile
 
 from . import pictures
+from .quality import Middle, Quality
 
 if TYPE_CHECKING:
     from aezip.archive.reading import Archive
@@ -56,6 +57,7 @@ class Compared:
     """What the original of an array shows."""
 
     metrics: Metrics
+    quality: Quality
     wrong: int
     within: bool
     histogram: Histogram | None
@@ -93,15 +95,38 @@ def inspect(archive: Archive, originals: Mapping[str, Any] | None, *, verify: bo
     return Inspection(verify, {name: _compared(comparison) for name, comparison in compared.items()})
 
 
+def measured(archive: Archive, originals: Mapping[str, Any]) -> dict[str, tuple[Metrics, Quality]]:
+    """Compare each array with its original, value by value; return its errors, and how like the values are.
+
+    Raises
+    ------
+    BoundViolated
+        If a value breaks the bound that was asked for.
+    InvalidInput
+        If the arrays do not correspond.
+    """
+    found = {}
+    for name, comparison in matched(originals, archive).items():
+        middle = Middle(comparison.shape)
+        for pair in comparison.pairs():
+            middle.update(pair.original, pair.decoded, pair.masked)
+        comparison.check()
+        found[name] = comparison.metrics, middle.result()
+    return found
+
+
 def _compared(comparison: Comparison) -> Compared:
     """Compare an array with its original."""
+    middle = Middle(comparison.shape)
     counts = np.zeros(BINS + 2, np.int64)
     reach = RMS_SHOWN if comparison.tolerance.kind == "psnr" else 1.0
     for pair in comparison.pairs():
+        middle.update(pair.original, pair.decoded, pair.masked)
         if comparison.tolerance.kind != "lossless":
             counts += _counted(pair, comparison.tolerance, reach)
     histogram = Histogram(counts, reach) if counts.any() else None
-    return Compared(comparison.metrics, comparison.wrong, comparison.within, histogram, _pictures(comparison))
+    quality = middle.result()
+    return Compared(comparison.metrics, quality, comparison.wrong, comparison.within, histogram, _pictures(comparison))
 
 
 def _counted(pair: Pair, tolerance: Tolerance, reach: float) -> npt.NDArray[np.int64]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import html
+import math
 from typing import TYPE_CHECKING, Any
 
 from aezip import __version__
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from .inspection import Compared, Histogram, Inspection, Pictures
 
+DECADES = 10  # of the power of the error
 NARROW = 4  # a picture that is more times longer than wide is stretched
 HEAD = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8">
@@ -168,11 +170,17 @@ def _compared(array: ArrayReport, compared: Compared) -> str:
     kept = '<span class="good">within the bound</span>'
     verdict = kept if compared.within else f'<span class="bad">bound broken</span> by {compared.wrong:,} values'
     errors = text(words.measured(compared.metrics.to_json()))
-    parts = ["<h3>Against the original</h3>", facts([("Verdict", verdict), ("Errors", errors)])]
+    named = [("Verdict", verdict), ("Errors", errors)]
+    if compared.quality.words:
+        named.append(("Likeness", text(compared.quality.words)))
+    named += [("Mind", text(words)) for words in compared.quality.warnings]
+    parts = ["<h3>Against the original</h3>", facts(named)]
     if compared.histogram is not None:
         parts.append(_histogram(compared.histogram, "RMSE allowed" if array.bound["kind"] == "psnr" else "bound"))
     elif compared.metrics.max_abs_error == 0:
         parts.append('<p class="dim">No errors: every value came back as it was.</p>')
+    if compared.quality.noise_spectrum and compared.metrics.max_abs_error:
+        parts.append(_spectrum(compared.quality.noise_spectrum))
     if compared.pictures is not None:
         parts.append(_pictures(compared.pictures))
     return "".join(parts)
@@ -197,6 +205,24 @@ def _histogram(histogram: Histogram, unit: str) -> str:
     what = f"Errors (decoded minus original) over the {unit}: {total:,} values, {outside}"
     drawing = f'<svg viewBox="0 0 {right + width} {height + 1}" role="img" aria-label="{text(what)}">'
     labels = f'<div class="ticks">{ticks}</div>'
+    return f"<figure>{drawing}{axis}{''.join(shapes)}</svg>{labels}<figcaption>{text(what)}.</figcaption></figure>"
+
+
+def _spectrum(shares: list[float]) -> str:
+    """Return bars of the power of the error over that of the values, by frequency, on a logarithmic scale."""
+    width, height = 25, 140
+    shapes = []
+    for number, share in enumerate(shares):
+        tall = height * min(1.0, 1.0 + math.log10(max(share, 1e-30)) / DECADES)
+        beyond = ' class="beyond"' if share > 1.0 else ""
+        if tall > 0:
+            place = f'x="{number * width + 1}" y="{height - tall:.1f}"'
+            shapes.append(f'<rect{beyond} {place} width="{width - 2}" height="{tall:.1f}"/>')
+    right = len(shares) * width
+    what = f"Power of the error over that of the values, by frequency: from 1e-{DECADES} (bottom) to 1 (top)"
+    drawing = f'<svg viewBox="0 0 {right} {height + 1}" role="img" aria-label="{text(what)}">'
+    axis = f'<line x1="0" x2="{right}" y1="{height}" y2="{height}"/>'
+    labels = '<div class="ticks"><span>smooth</span><span>half a turn a value</span></div>'
     return f"<figure>{drawing}{axis}{''.join(shapes)}</svg>{labels}<figcaption>{text(what)}.</figcaption></figure>"
 
 
