@@ -1,0 +1,122 @@
+"""Sections 2 and 4 of the page: from the segments of an array to its values."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from independent import grids, masks, plans
+from independent.container import Stored, Unreadable, by_significance, check, sha256
+
+
+class Plain:
+    """An array as everything works on it: plain little-endian numbers, at least one axis."""
+
+    def __init__(self, header: dict[str, Any]) -> None:
+        dtype, self.shape = np.dtype(header["dtype"]), tuple(header["shape"] or [1])
+        self.dtype = dtype.newbyteorder("<")
+        self.order = dtype.byteorder if dtype.itemsize > 1 else "|"
+        if dtype.kind == "c":
+            self.shape, self.dtype = (*self.shape, 2), np.dtype(f"<f{dtype.itemsize // 2}")
+        elif dtype.kind in "mM":
+            self.dtype = np.dtype("<i8")
+        elif dtype.kind == "b":
+            self.dtype = np.dtype("u1")
+
+    def bytes(self, values: np.ndarray) -> bytes:
+        """Return values in the byte order of the array."""
+        return values.astype(values.dtype.newbyteorder(self.order)).tobytes()
+
+
+def decode(stored: Stored, model: bytes) -> np.ndarray:
+    """Return the values of an array, each chunk checked against its digest."""
+    header, plain = stored.header, Plain(stored.header)
+    length, chunks = header["chunk_length"], []
+    for number in range(header["chunk_count"]):
+        rows = min(length, plain.shape[0] - number * length)
+        values = _chunk(stored, number, (rows, *plain.shape[1:]), plain.dtype, model)
+        chunks.append(plain.bytes(values))
+        check(sha256(chunks[-1]) == stored.digests[number], f"the digest of chunk {number}")
+    values = np.frombuffer(b"".join(chunks), header["dtype"]).reshape(header["shape"])
+    masked = header.get("masked")
+    if masked is None:
+        return values
+    pattern, fill = (np.frombuffer(bytes.fromhex(masked[key]), header["dtype"]) for key in ("pattern", "fill_value"))
+    where = values == pattern[0] if len(pattern) else False
+    return np.ma.masked_array(values, where, fill_value=fill[0])
+
+
+def _chunk(stored: Stored, number: int, shape: tuple[int, ...], dtype: np.dtype[Any], model: bytes) -> np.ndarray:
+    header, specials = stored.header, stored.header["specials"]
+    classes = masks.classes_of(stored.segment("mask", number), shape)
+    if header["plan"]["kind"] == "bytes":
+        values = plans.plain_bytes(stored.segment("data", number), header["plan"], shape, dtype).copy()
+    else:
+        y = _plan(stored, number, shape, classes, model)
+        grid, first = header["grid"], number * header["chunk_length"]
+        hidden = grid["kind"] == "hidden"
+        values = grids.hidden(y, grid["lattice"], dtype, first) if hidden else grids.linear(y, grid, dtype)
+    patterns = [np.frombuffer(bytes.fromhex(pattern), dtype)[0] for pattern in specials["patterns"]]
+    if specials.get("apart"):
+        _move(values, classes == 0, patterns[: specials["fills"]], specials.get("valid"))
+    for i, pattern in enumerate(patterns, start=1):
+        values[classes == i] = pattern
+    _outliers(values, stored.segment("outliers", number))
+    return values
+
+
+def _plan(stored: Stored, number: int, shape: tuple[int, ...], classes: np.ndarray, model: bytes) -> np.ndarray:
+    """Return k of a whole grid, Y of a fine one."""
+    plan, kind = stored.header["plan"], stored.header["plan"]["kind"]
+    data = stored.segment("data", number)
+    if kind == "difference":
+        return plans.difference(data, plan, shape)
+    if kind == "buckets":
+        return plans.buckets(data, plan, shape)
+    if kind == "recall":
+        return plans.recall(data, shape)
+    raise Unreadable(f"a plan {kind}")
+
+
+def _outliers(values: np.ndarray, data: bytes) -> None:
+    n = len(data) // (4 + values.dtype.itemsize)
+    places = by_significance(data[: 4 * n], "u4", n).astype("i8").cumsum()
+    values.reshape(-1)[places] = by_significance(data[4 * n :], values.dtype, n)
+
+
+def _move(values: np.ndarray, ordinary: np.ndarray, fills: list[Any], valid: list[str] | None) -> None:
+    """Keep ordinary values from passing for missing ones."""
+    dtype = values.dtype
+    ends = np.frombuffer(bytes.fromhex("".join(valid)), dtype) if valid else None
+    if ends is not None:
+        values[ordinary] = values[ordinary].clip(*ends)
+    for pattern in fills:
+        other = _beside(pattern, fills, ends)
+        if other is not None:
+            values[ordinary & (values == pattern)] = other
+
+
+def _beside(pattern: Any, fills: list[Any], ends: np.ndarray | None) -> Any:
+    """Return the next greater value of the type that may stand for a pattern, else the next smaller one, else None."""
+    floats = pattern.dtype.kind == "f"
+    least, most = (-math.inf, math.inf) if floats else (np.iinfo(pattern.dtype).min, np.iinfo(pattern.dtype).max)
+    if ends is not None:
+        least, most = ends.tolist()
+    if not (math.isfinite(pattern) and least <= pattern <= most):
+        return None
+    for end in (math.inf, -math.inf):
+        value = pattern
+        while value is not None and any(value == fill for fill in fills):
+            value = _next(value, end)
+        if value is not None and math.isfinite(value) and least <= value <= most:
+            return value
+    return None
+
+
+def _next(value: Any, end: float) -> Any:
+    if value.dtype.kind == "f":
+        return np.nextafter(value, value.dtype.type(end))
+    found, info = int(value) + (1 if end > 0 else -1), np.iinfo(value.dtype)
+    return value.dtype.type(found) if info.min <= found <= info.max else None
