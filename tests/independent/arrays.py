@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from independent import grids, masks, plans
-from independent.container import Stored, Unreadable, by_significance, check, sha256
+from independent import grids, masks, networks, plans
+from independent.container import Stored, FormatError, by_significance, check, sha256
 
 
 class Plain:
@@ -67,6 +67,10 @@ def _chunk(stored: Stored, number: int, shape: tuple[int, ...], dtype: np.dtype[
     return values
 
 
+def is_whole(grid: dict[str, Any]) -> bool:
+    return grid["kind"] == "hidden" or grid["whole"]
+
+
 def _plan(stored: Stored, number: int, shape: tuple[int, ...], classes: np.ndarray, model: bytes) -> np.ndarray:
     """Return k of a whole grid, Y of a fine one."""
     plan, kind = stored.header["plan"], stored.header["plan"]["kind"]
@@ -77,7 +81,10 @@ def _plan(stored: Stored, number: int, shape: tuple[int, ...], classes: np.ndarr
         return plans.buckets(data, plan, shape)
     if kind == "recall":
         return plans.recall(data, shape)
-    raise Unreadable(f"a plan {kind}")
+    codes, residual = stored.segment("codes", number), stored.segment("residual", number)
+    if kind in ("static", "columns", "autoencoder"):
+        return networks.decode(plan, is_whole(stored.header["grid"]), model, codes, residual, classes != 0)
+    raise FormatError(f"a plan {kind}")
 
 
 def _outliers(values: np.ndarray, data: bytes) -> None:

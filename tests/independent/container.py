@@ -19,7 +19,7 @@ STREAMS = {"codes", "data", "encoder", "mask", "model", "outliers", "recommender
 FEATURES = {"file", "model", "model-reference"}
 
 
-class Unreadable(ValueError):
+class FormatError(ValueError):
     """A file says something that the page does not."""
 
 
@@ -53,7 +53,7 @@ def sha256(data: bytes) -> bytes:
 def check(right: bool, what: str) -> None:
     """Refuse the file if something is not as the page says."""
     if not right:
-        raise Unreadable(what)
+        raise FormatError(what)
 
 
 def open_file(path: Path) -> File:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from independent.container import Unreadable, by_significance
+from independent.container import FormatError, by_significance
 
 PACKED = {"keys": "i8", "deltas": "i1", "steps": "i8"}  # all other lists are of float64
 
@@ -57,7 +57,7 @@ def hidden(k: np.ndarray, lattice: dict[str, Any], dtype: np.dtype[Any], first: 
         return _staircase(k, lattice, dtype)
     if kind == "ranks":
         return hidden(_ranks(k, lattice), lattice["inner"], dtype, first)
-    raise Unreadable(f"a lattice {kind}")
+    raise FormatError(f"a lattice {kind}")
 
 
 def largest(dtype: np.dtype[Any]) -> float:
