@@ -135,9 +135,7 @@ class Model:
         weights = [[reading.numbers("i1", *size) for size in group] for group in sizes]
         exponents = [[reading.numbers("i1", size[0]) for size in group] for group in sizes]
         biases = [[reading.numbers("i4", size[0]) for size in group] for group in sizes]
-        self.layers = [
-            [*zip(*parts, strict=True)] for parts in zip(weights, exponents, biases, strict=True)
-        ]
+        self.layers = [[*zip(*parts, strict=True)] for parts in zip(weights, exponents, biases, strict=True)]
         self.offsets = np.concatenate([reading.numbers("i8", len(group)) for group in shape.groups])
         self.spikes = np.zeros(features, "i8")
         self.has_spike = reading.bits(features) if shape.spiked else np.zeros(features, bool)
