@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from independent import grids, masks, networks, plans
+from independent import context, grids, masks, networks, plans
 from independent.container import Stored, FormatError, by_significance, check, sha256
 
 
@@ -84,6 +84,8 @@ def _plan(stored: Stored, number: int, shape: tuple[int, ...], classes: np.ndarr
     codes, residual = stored.segment("codes", number), stored.segment("residual", number)
     if kind in ("static", "columns", "autoencoder"):
         return networks.decode(plan, is_whole(stored.header["grid"]), model, codes, residual, classes != 0)
+    if kind == "context":
+        return context.decode(plan, is_whole(stored.header["grid"]), model, codes, residual, classes != 0, None)
     raise FormatError(f"a plan {kind}")
 
 
