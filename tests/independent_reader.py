@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-
 from independent import arrays
 from independent.container import Stored, check, open_file
 
@@ -19,7 +18,10 @@ from independent.container import Stored, check, open_file
 def read(path: Path, models: Iterable[Path] = ()) -> dict[str, np.ndarray]:
     """Return the arrays of a file by their names; `models` are files that it may refer to."""
     file = open_file(path)
-    return {name: arrays.decode(stored, _model(stored, models)) for name, stored in file.arrays.items()}
+    known: arrays.Known = {}
+    for name, stored in file.arrays.items():
+        known[name] = stored, arrays.decode(stored, _model(stored, models), known)
+    return {name: values for name, (_, values) in known.items()}
 
 
 def _model(stored: Stored, models: Iterable[Path]) -> bytes:

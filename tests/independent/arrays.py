@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from independent import context, grids, masks, networks, plans
-from independent.container import Stored, FormatError, by_significance, check, sha256
+from independent.channels import counts
+from independent.container import FormatError, Stored, by_significance, check, sha256
 
 
 class Plain:
@@ -30,13 +32,16 @@ class Plain:
         return values.astype(values.dtype.newbyteorder(self.order)).tobytes()
 
 
-def decode(stored: Stored, model: bytes) -> np.ndarray:
+Known = dict[str, tuple[Stored, np.ndarray]]  # arrays of the file that are decoded, by name
+
+
+def decode(stored: Stored, model: bytes, known: Known) -> np.ndarray:
     """Return the values of an array, each chunk checked against its digest."""
     header, plain = stored.header, Plain(stored.header)
     length, chunks = header["chunk_length"], []
     for number in range(header["chunk_count"]):
         rows = min(length, plain.shape[0] - number * length)
-        values = _chunk(stored, number, (rows, *plain.shape[1:]), plain.dtype, model)
+        values = _chunk(stored, number, (rows, *plain.shape[1:]), plain.dtype, model, known)
         chunks.append(plain.bytes(values))
         check(sha256(chunks[-1]) == stored.digests[number], f"the digest of chunk {number}")
     values = np.frombuffer(b"".join(chunks), header["dtype"]).reshape(header["shape"])
@@ -48,13 +53,13 @@ def decode(stored: Stored, model: bytes) -> np.ndarray:
     return np.ma.masked_array(values, where, fill_value=fill[0])
 
 
-def _chunk(stored: Stored, number: int, shape: tuple[int, ...], dtype: np.dtype[Any], model: bytes) -> np.ndarray:
+def _chunk(stored: Stored, number: int, shape: tuple[int, ...], dtype: np.dtype[Any], model: bytes, known: Known) -> np.ndarray:
     header, specials = stored.header, stored.header["specials"]
     classes = masks.classes_of(stored.segment("mask", number), shape)
     if header["plan"]["kind"] == "bytes":
         values = plans.plain_bytes(stored.segment("data", number), header["plan"], shape, dtype).copy()
     else:
-        y = _plan(stored, number, shape, classes, model)
+        y = _plan(stored, number, classes != 0, model, known)
         grid, first = header["grid"], number * header["chunk_length"]
         hidden = grid["kind"] == "hidden"
         values = grids.hidden(y, grid["lattice"], dtype, first) if hidden else grids.linear(y, grid, dtype)
@@ -71,10 +76,10 @@ def is_whole(grid: dict[str, Any]) -> bool:
     return grid["kind"] == "hidden" or grid["whole"]
 
 
-def _plan(stored: Stored, number: int, shape: tuple[int, ...], classes: np.ndarray, model: bytes) -> np.ndarray:
+def _plan(stored: Stored, number: int, ignored: np.ndarray, model: bytes, known: Known) -> np.ndarray:
     """Return k of a whole grid, Y of a fine one."""
     plan, kind = stored.header["plan"], stored.header["plan"]["kind"]
-    data = stored.segment("data", number)
+    data, shape, whole = stored.segment("data", number), ignored.shape, is_whole(stored.header["grid"])
     if kind == "difference":
         return plans.difference(data, plan, shape)
     if kind == "buckets":
@@ -83,10 +88,23 @@ def _plan(stored: Stored, number: int, shape: tuple[int, ...], classes: np.ndarr
         return plans.recall(data, shape)
     codes, residual = stored.segment("codes", number), stored.segment("residual", number)
     if kind in ("static", "columns", "autoencoder"):
-        return networks.decode(plan, is_whole(stored.header["grid"]), model, codes, residual, classes != 0)
+        return networks.decode(plan, whole, model, codes, residual, ignored)
     if kind == "context":
-        return context.decode(plan, is_whole(stored.header["grid"]), model, codes, residual, classes != 0, None)
+        beside = partial(_companion, known, number * stored.header["chunk_length"], shape)
+        return context.decode(plan, whole, model, codes, residual, ignored, beside)
     raise FormatError(f"a plan {kind}")
+
+
+def _companion(known: Known, first: int, shape: tuple[int, ...], name: str, origin: float, scale: float) -> np.ndarray:
+    """Return what a companion counts in the rows of a chunk."""
+    check(name in known, "companions that come before")
+    stored, values = known[name]
+    specials = stored.header["specials"]
+    part = values[first : first + shape[0]]
+    check(part.shape == shape and values.dtype.kind in "iuf" and "masked" not in stored.header, "companions that fit")
+    dtype = Plain(stored.header).dtype
+    fills = [np.frombuffer(bytes.fromhex(pattern), dtype)[0] for pattern in specials["patterns"][: specials["fills"]]]
+    return counts(part, origin, scale, fills)
 
 
 def _outliers(values: np.ndarray, data: bytes) -> None:

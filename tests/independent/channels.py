@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,7 +122,7 @@ class Channels:
         return self.join(self.known[self.own :])
 
 
-def counts(values: np.ndarray, origin: float, scale: float, fills: Iterator[Any]) -> np.ndarray:
+def counts(values: np.ndarray, origin: float, scale: float, fills: list[Any]) -> np.ndarray:
     """Return what a companion counts, in 1/64 step."""
     with np.errstate(invalid="ignore", over="ignore"):
         found = (values.astype("f8") - origin) * (64 / scale)

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from independent import networks
-from independent.container import check
 from independent.channels import Channels, read_sums
+from independent.container import check
 from independent.entropy import Stream, unfold
 from independent.networks import Reading, by_fraction, relu, scaled
 from independent.passes import Ordered, Pass, Scanned, Series

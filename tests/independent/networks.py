@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from independent.container import FormatError, by_significance, check
+from independent.container import by_significance, check
 from independent.entropy import Stream, Tables
 
 VARIANTS = {"deep", "sparse", "denoising", "contractive", "stacked", "rbm"}
