@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from independent import arrays
+from independent import arrays, masks
 from independent.container import Stored, check, open_file
 
 
@@ -22,6 +22,12 @@ def read(path: Path, models: Iterable[Path] = ()) -> dict[str, np.ndarray]:
     for name, stored in file.arrays.items():
         known[name] = stored, arrays.decode(stored, _model(stored, models), known)
     return {name: values for name, (_, values) in known.items()}
+
+
+def estimates(path: Path) -> dict[str, np.ndarray]:
+    """Return what the recommenders of a file say of all entries of their matrices."""
+    arrays_of = open_file(path).arrays.items()
+    return {name: masks.estimates(stored.segment("recommender")) for name, stored in arrays_of if "recommender" in stored.streams}
 
 
 def _model(stored: Stored, models: Iterable[Path]) -> bytes:
