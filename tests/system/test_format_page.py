@@ -16,7 +16,8 @@ from aezip.plans.autoencoder import variants
 from aezip.quantize import registry
 
 TEXT = (ROOT / "docs" / "format.md").read_text(encoding="utf-8")
-PROSE = re.sub(r"^```.*?^```", "", TEXT, flags=re.M | re.S)
+# the example quotes headers: that explains no key
+PROSE = re.sub(r"^```.*?^```", "", TEXT.partition("\n## 12. An example\n")[0], flags=re.M | re.S)
 # in backticks, alone or as a part: `{"kind": …}`
 NAMED = {word for part in re.findall(r"`([^`\n]+)`", PROSE) for word in re.findall(r"[A-Za-z_][\w-]*", part)}
 FILES = sorted([*GOLDEN.glob("*.aez"), *(GOLDEN / "models").glob("*.aez*")])

@@ -5,19 +5,25 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import h5py
 import independent_reader
 import numpy as np
 import pytest
-from helpers import GOLDEN, TESTS
+import zstandard
+from helpers import GOLDEN, ROOT, TESTS
+from independent import example
 
 import aezip
 
 FILES = sorted([*GOLDEN.glob("*.aez"), *(GOLDEN / "models").glob("*.aez")])
 MODELS = sorted((GOLDEN / "models").glob("*.aezm"))
 SOURCES = [TESTS / "independent_reader.py", *sorted((TESTS / "independent").glob("*.py"))]
+PAGE = (ROOT / "docs" / "format.md").read_text(encoding="utf-8")
 ALLOWED = {"numpy", "h5py", "zstandard", "independent"} | set(sys.stdlib_module_names)
 
 
@@ -25,6 +31,13 @@ def only(path: Path, models: list[Path] | None = None) -> np.ndarray:
     """Return the one array of a file."""
     ((_, array),) = independent_reader.read(path, models or []).items()
     return array
+
+
+def rows(table: str) -> Iterator[tuple[str, int, int, bytes]]:
+    """Yield the lines of a table of the example: the line, offset, length, the bytes shown."""
+    for line in table.splitlines():
+        if found := re.match(r"\| (\d+) \| (\d+) \| `([0-9a-f ]+)`", line):
+            yield line, int(found[1]), int(found[2]), bytes.fromhex(found[3])
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
@@ -91,3 +104,27 @@ def test_a_change_of_any_byte_is_found(tmp_path: Path) -> None:
         except (OSError, RuntimeError, ValueError, LookupError, TypeError):
             continue  # of HDF5, of zstd, or a digest
         assert (found == x).all()  # what HDF5 does not look at
+
+
+def test_the_example_on_the_page_is_made_from_its_file() -> None:
+    assert PAGE.partition("## 12. An example\n\n")[2] == example.text()
+
+
+def test_the_example_on_the_page_shows_the_bytes_of_its_file() -> None:
+    section = PAGE.partition("## 12. An example\n")[2]
+    whole, frames = section.split("| offset | length | bytes | meaning |\n")[1:]
+    data, end = (GOLDEN / "v1_0_any_dates.aez").read_bytes(), 0
+    assert "`tests/golden/v1_0_any_dates.aez`" in section
+    with h5py.File(GOLDEN / "v1_0_any_dates.aez") as file:
+        contents = [zstandard.decompress(bytes(file[f"0/{name}"][()])) for name in ("index", "data")]
+    for line, at, length, shown in rows(whole):
+        assert at == end, line
+        assert data[at : at + length].startswith(shown), line
+        assert length == len(shown) or "` … |" in line, line
+        end += length
+    assert end == len(data)
+    found = list(rows(frames))
+    for line, at, length, shown in found:
+        content = contents["index" not in line and "its content" not in line]
+        assert content[at : at + length].startswith(shown), line
+    assert sum(length for _, _, length, _ in found) == sum(map(len, contents))
