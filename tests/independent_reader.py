@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from independent import arrays, masks
+from independent import arrays, frames, masks
 from independent.container import Stored, check, open_file
 
 
@@ -22,6 +22,12 @@ def read(path: Path, models: Iterable[Path] = ()) -> dict[str, np.ndarray]:
     for name, stored in file.arrays.items():
         known[name] = stored, arrays.decode(stored, _model(stored, models), known)
     return {name: values for name, (_, values) in known.items()}
+
+
+def read_frame(data: bytes, model: Path | None = None) -> np.ndarray:
+    """Return the array of a frame; `model` is the file that may serve it."""
+    stored = frames.parse(data, open_file(model).arrays["model"] if model else None)
+    return arrays.decode(stored, stored.segment("model"), {})
 
 
 def estimates(path: Path) -> dict[str, np.ndarray]:

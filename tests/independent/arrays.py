@@ -43,7 +43,7 @@ def decode(stored: Stored, model: bytes, known: Known) -> np.ndarray:
         rows = min(length, plain.shape[0] - number * length)
         values = _chunk(stored, number, (rows, *plain.shape[1:]), plain.dtype, model, known)
         chunks.append(plain.bytes(values))
-        check(sha256(chunks[-1]) == stored.digests[number], f"the digest of chunk {number}")
+        check(sha256(chunks[-1]).startswith(stored.digests[number]), f"the digest of chunk {number}")
     values = np.frombuffer(b"".join(chunks), header["dtype"]).reshape(header["shape"])
     masked = header.get("masked")
     if masked is None:

@@ -131,14 +131,11 @@ class Stream:
         self.escapes = _escapes(data[at + coded + low :])
 
     def symbols(self, tables: Tables, which: np.ndarray) -> np.ndarray:
-        return self.coder.symbols(tables, which)
-
-    def high(self, symbols: np.ndarray) -> np.ndarray:
-        """Return the numbers that zigzag symbols stand for, escapes among them."""
-        zigzag = symbols.astype("u8")
-        escaped = np.flatnonzero(symbols == ESCAPE)
-        zigzag[escaped], self.escapes = self.escapes[: len(escaped)], self.escapes[len(escaped) :]
-        return unfold(zigzag)
+        """Return the symbols of one pass, as uint64: those that their table has not are escapes."""
+        found = self.coder.symbols(tables, which)
+        symbols, escaped = found.astype("u8"), np.flatnonzero(found == ESCAPE)
+        symbols[escaped], self.escapes = self.escapes[: len(escaped)], self.escapes[len(escaped) :]
+        return symbols
 
     def low_bits(self, shifts: np.ndarray) -> np.ndarray:
         """Return the low bits of values, each of so many bits as it has."""
@@ -151,7 +148,7 @@ class Stream:
 
     def residuals(self, tables: Tables, which: np.ndarray, levels: np.ndarray) -> np.ndarray:
         """Return one pass of values q of the levels given."""
-        high = self.high(self.symbols(tables, which))
+        high = unfold(self.symbols(tables, which))
         shifts = np.where(levels < 28, 0, (levels - 28) // 4 + 1)
         return (high << shifts) - ((1 << shifts) >> 1) + self.low_bits(shifts)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from independent.container import by_significance, check
-from independent.entropy import ESCAPE, Stream, Tables
+from independent.entropy import ESCAPE, Stream, Tables, unfold
 
 RECENT = [1, 3, 9, 18, 36]  # tables of ranks by how many predecessors choose them
 
@@ -33,15 +33,15 @@ def difference(data: bytes, plan: dict[str, Any], shape: tuple[int, ...]) -> np.
 def distances(stream: Stream, tables: Tables, which: np.ndarray) -> np.ndarray:
     """Return one pass of numbers d, whose symbols tell the two highest bits of |d| - 1."""
     symbols = stream.symbols(tables, which)
-    found = np.zeros(len(symbols), "i8")
-    b = (symbols - 1) // 2
-    e = np.where(b < 16, 0, 4 + (b - 16) // 2)
-    coded = (symbols != 0) & (symbols != ESCAPE)
-    shifts = np.where(coded & (b >= 16), e - 1, 0)
-    size = np.where(b < 16, b, (2 + (b & 1)) << shifts) + stream.low_bits(shifts) + 1
-    found[coded] = np.where((symbols - 1) % 2, -size, size)[coded]
-    escaped = symbols == ESCAPE
-    found[escaped] = stream.high(symbols[escaped])
+    itself = symbols >= ESCAPE
+    found = unfold(symbols)  # of symbol 0, and of what is coded as it is
+    coded = np.where(itself, 0, symbols).astype("i8") - 1
+    b = coded // 2
+    wide = b >= 16
+    shifts = np.where(wide, 3 + (b - 16) // 2, 0)
+    size = np.where(wide, (2 + (b & 1)) << shifts, b) + stream.low_bits(shifts) + 1
+    small = coded >= 0
+    found[small] = np.where(coded % 2, -size, size)[small]
     return found
 
 
@@ -106,7 +106,7 @@ def _recency(stream: Stream, tables: Tables, first: int, r: int, n: int) -> np.n
         there = np.flatnonzero(rows + t < n)
         terms = np.minimum(before[:r], np.array([2, 2, 1, 1])[:r, None])
         which = first + (terms * np.array(weights)[:r, None]).sum(axis=0)
-        ranks[t, there] = stream.symbols(tables, which[there])
+        ranks[t, there] = stream.symbols(tables, which[there]).astype("i8")
         before = np.concatenate([ranks[t : t + 1], before[:3]])
     new = (ranks == 15) & (rows + np.arange(length)[:, None] < n)
     far = np.zeros_like(ranks)
@@ -126,14 +126,14 @@ def _classes(stream: Stream, tables: Tables, first: int, groupings: list[np.ndar
     """Return a column whose values are offsets and low bits, in the table of their group's class."""
     g, p, start = distances(stream, tables, np.full(3, first)).tolist()
     gaps = distances(stream, tables, np.full(p - 1, first))
-    shifts = stream.symbols(tables, np.full(p, first + 1))
+    shifts = stream.symbols(tables, np.full(p, first + 1)).astype("i8")
     starts = start + np.concatenate([[0], ((1 << shifts[:-1]) + gaps).cumsum()])
     which = np.full(n, first + 3)
     if g:
         group = _group(groupings, g)
-        classes = stream.symbols(tables, np.full(int(group.max(initial=-1)) + 1, first + 2))
+        classes = stream.symbols(tables, np.full(int(group.max(initial=-1)) + 1, first + 2)).astype("i8")
         which += classes[group]
-    symbols = stream.symbols(tables, which)
+    symbols = stream.symbols(tables, which).astype("i8")
     return starts[symbols] + stream.low_bits(shifts[symbols])
 
 

@@ -17,13 +17,16 @@ import pytest
 import zstandard
 from helpers import GOLDEN, ROOT, TESTS
 from independent import example
+from independent.container import FormatError
 
 import aezip
+from aezip.archive.frames import decode_frame, encode_frame
 
 FILES = sorted([*GOLDEN.glob("*.aez"), *(GOLDEN / "models").glob("*.aez")])
 MODELS = sorted((GOLDEN / "models").glob("*.aezm"))
 SOURCES = [TESTS / "independent_reader.py", *sorted((TESTS / "independent").glob("*.py"))]
 PAGE = (ROOT / "docs" / "format.md").read_text(encoding="utf-8")
+SMOOTH = np.cumsum(np.cumsum(np.random.default_rng(0).normal(size=(32, 32, 32)), 0), 2).astype("f4")
 ALLOWED = {"numpy", "h5py", "zstandard", "independent"} | set(sys.stdlib_module_names)
 
 
@@ -90,6 +93,23 @@ def test_arrays_that_need_others_are_read(tmp_path: Path) -> None:
     found = independent_reader.read(path)
     for name, array in aezip.decompress(path).items():
         assert found[name].tobytes() == array.tobytes(), name
+
+
+@pytest.mark.parametrize("bound", [aezip.Absolute(0.05), aezip.Lossless(), aezip.PointRelative(0.01)])
+@pytest.mark.parametrize("array", [SMOOTH, np.arange(500, dtype="i2"), np.float32(3.5), np.zeros((0, 3), "f4")], ids=np.shape)
+def test_frames_are_read(array: np.ndarray, bound: aezip.Bound) -> None:
+    frame = encode_frame(array, bound)
+    found = independent_reader.read_frame(frame)
+    assert found.tobytes() == decode_frame(frame).tobytes()
+    assert found.shape == np.shape(array)
+
+
+def test_frames_that_a_model_serves_are_read() -> None:
+    model = aezip.Model.load(MODELS[0])
+    frame = encode_frame(only(GOLDEN / "models" / "v1_0_reference.aez", MODELS), model.bound, model=model)
+    assert independent_reader.read_frame(frame, MODELS[0]).tobytes() == decode_frame(frame, model=model).tobytes()
+    with pytest.raises(FormatError, match="a model that is at hand"):
+        independent_reader.read_frame(frame)
 
 
 def test_a_change_of_any_byte_is_found(tmp_path: Path) -> None:
