@@ -26,7 +26,7 @@ FILES = sorted([*GOLDEN.glob("*.aez"), *(GOLDEN / "models").glob("*.aez")])
 MODELS = sorted((GOLDEN / "models").glob("*.aezm"))
 SOURCES = [TESTS / "independent_reader.py", *sorted((TESTS / "independent").glob("*.py"))]
 PAGE = (ROOT / "docs" / "format.md").read_text(encoding="utf-8")
-SMOOTH = np.cumsum(np.cumsum(np.random.default_rng(0).normal(size=(32, 32, 32)), 0), 2).astype("f4")
+SMOOTH = np.cumsum(np.cumsum(np.random.default_rng(0).normal(size=(16, 24, 20)), 0), 2).astype("f4")
 ALLOWED = {"numpy", "h5py", "zstandard", "independent"} | set(sys.stdlib_module_names)
 
 
@@ -80,9 +80,10 @@ def test_a_file_made_now_is_read(tmp_path: Path) -> None:
     assert (only(path) == x).all()
 
 
+@pytest.mark.train
 def test_arrays_that_need_others_are_read(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
-    u, v = (np.cumsum(rng.normal(size=(12, 40, 40)), axis=1).astype("f4") for _ in range(2))
+    u, v = (np.cumsum(rng.normal(size=(12, 24, 30)), axis=1).astype("f4") for _ in range(2))
     u[:, :9] = -999.0
     v[3, 4, 5] = np.nan
     arrays = {"u": u, "v": v, "flux": np.nan_to_num(u * v).astype("f4")}
