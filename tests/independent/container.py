@@ -1,10 +1,12 @@
-"""Sections 1 and 2 of the page: datasets of the HDF5 file, digests, headers, segments of streams."""
+"""Sections 1 and 2 of the page: datasets of the HDF5 file, headers, digests, segments of streams."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import math
+import re
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import h5py
 import numpy as np
 import zstandard
 
-NOT_STREAMS = {"header", "index", "digests"}
+PAGE = Path(__file__).parents[2] / "docs" / "format.md"
 ONCE = {"encoder", "model", "recommender"}  # streams of a single frame
 STREAMS = {"codes", "data", "encoder", "mask", "model", "outliers", "recommender", "residual"}
 FEATURES = {"file", "model", "model-reference"}
@@ -39,7 +41,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class File:
-    """All arrays of a file, what its root header says, and its digest: the id of a model."""
+    """All arrays of a file, what its root says, and its digest: the id of a model."""
 
     header: dict[str, Any]
     arrays: dict[str, Stored]
@@ -56,39 +58,60 @@ def check(right: bool, what: str) -> None:
         raise FormatError(what)
 
 
+def dictionaries() -> tuple[bytes, bytes]:
+    """Return what headers of frames and of files are packed with: the lines of the blocks on the page, one after the other."""
+    section = PAGE.read_text(encoding="utf-8").partition("## 11. Frames\n")[2]
+    frames, files = ("".join(found.splitlines()).encode() for found in re.findall(r"^```\n(.*?)^```$", section, re.M | re.S))
+    return frames, files + frames
+
+
+def inflate(data: bytes, dictionary: bytes) -> tuple[bytes, bytes]:
+    """Return what raw deflate at the beginning of some bytes holds, and the bytes after it."""
+    inflater = zlib.decompressobj(-15, dictionary)
+    text = inflater.decompress(data)
+    check(inflater.eof, "a header that ends")
+    return text, inflater.unused_data
+
+
 def open_file(path: Path) -> File:
     """Return what a file holds, its digests checked, all segments decompressed."""
     with h5py.File(path) as file:
-        datasets: dict[str, bytes] = {}
-        file.visititems(lambda name, item: datasets.update({name: bytes(item[()])} if isinstance(item, h5py.Dataset) else {}))
-    root = json.loads(datasets["header"])
+        datasets = {name: bytes(file[name][()]) for name in file}
+    head, end = datasets["header"][:-32], datasets["header"][-32:]
+    text, rest = inflate(head, dictionaries()[1])
+    root = json.loads(text)
     check(root["format"] == "aezip" and root["version"] <= [1, 0], "another format or a later version")
     check(set(root["features"]) <= FEATURES, "unknown features")
-    groups = [entry["group"] for entry in root["arrays"]]
-    whole = b"".join(sha256(datasets[f"{group}/{part}"]) for group in groups for part in ("header", "index", "digests"))
-    check(datasets["digests"] == sha256(datasets["header"] + sha256(whole)), "digests of the file")
+    check(end == sha256(head), "the digest of the header")
     if "file" in root:
         check(sha256(datasets["file"]).hex() == root["file"]["digest"], "digest of the skeleton")
-    arrays = {entry["name"]: _array(entry["name"], entry["group"] + "/", datasets) for entry in root["arrays"]}
-    return File(root, arrays, datasets["digests"].hex())
+    headers = [lengthen(entry) for entry in root["arrays"]]
+    count = 32 * sum(1 + header["chunk_count"] for header in headers)
+    index, digests = rest[: len(rest) - count], rest[len(rest) - count :]
+    pairs = np.frombuffer(zstandard.decompress(index), "<u8").reshape(-1, 2).tolist()
+    data, arrays = datasets.get("data", b""), {}
+    for header in headers:
+        own = 32 * (1 + header["chunk_count"])
+        arrays[header["name"]], pairs, data = _array(header, pairs, data, digests[:own])
+        digests = digests[own:]
+    check(not pairs and not data, "an index of these streams")
+    return File(root, arrays, end.hex())
 
 
-def _array(name: str, prefix: str, datasets: dict[str, bytes]) -> Stored:
-    parts = {path[len(prefix) :]: data for path, data in datasets.items() if path.startswith(prefix)}
-    header = lengthen(json.loads(parts["header"]))
-    names, chunks = sorted(set(parts) - NOT_STREAMS), header["chunk_count"]
-    check(set(names) <= STREAMS, "unknown streams")
-    digests = [parts["digests"][i : i + 32] for i in range(0, len(parts["digests"]), 32)]
-    check(digests[: len(names)] == [sha256(parts[stream]) for stream in names], "digests of the streams")
-    check(len(digests) == len(names) + chunks, "one digest for each chunk")
-    index = np.frombuffer(zstandard.decompress(parts["index"]), "<u8").reshape(-1, 2).tolist()
+def _array(header: dict[str, Any], pairs: list[list[int]], data: bytes, digests: bytes) -> tuple[Stored, list[list[int]], bytes]:
+    """Return an array, and what of the index and of the data is left for those after it."""
+    check(set(header["streams"]) <= STREAMS and header["streams"] == sorted(header["streams"]), "the streams")
     streams: dict[str, list[bytes]] = {}
-    for stream in names:
-        count = 1 if stream in ONCE else chunks
-        streams[stream] = _segments(parts[stream], index[:count])
-        index = index[count:]
-    check(not index, "an index of these streams")
-    return Stored(name, header, streams, digests[len(names) :])
+    whole = b""
+    for stream in header["streams"]:
+        count = 1 if stream in ONCE else header["chunk_count"]
+        size = sum(length for length, _ in pairs[:count])
+        streams[stream] = _segments(data[:size], pairs[:count])
+        whole += sha256(data[:size])
+        pairs, data = pairs[count:], data[size:]
+    found = [digests[i : i + 32] for i in range(0, len(digests), 32)]
+    check(found[0] == sha256(whole), "the digest of the streams")
+    return Stored(header["name"], header, streams, found[1:]), pairs, data
 
 
 def _segments(data: bytes, index: list[list[int]]) -> list[bytes]:

@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
-import zlib
-from pathlib import Path
 from typing import Any
 
 import zstandard
 
-from independent.container import ONCE, STREAMS, Stored, check, lengthen, uleb
-
-PAGE = Path(__file__).parents[2] / "docs" / "format.md"
-
-
-def dictionary() -> bytes:
-    """Return what the header is packed with: the lines of the block on the page, one after the other."""
-    section = PAGE.read_text(encoding="utf-8").partition("## 11. Frames\n")[2]
-    found = re.search(r"^```\n(.*?)^```$", section, re.M | re.S)
-    check(found is not None, "a dictionary on the page")
-    return "".join(found[1].splitlines()).encode() if found else b""
+from independent.container import ONCE, STREAMS, Stored, check, dictionaries, inflate, lengthen, uleb
 
 
 def parse(data: bytes, model: Stored | None) -> Stored:
     """Return the array of a frame; `model` is the array of the model that serves it."""
     check(data[:4] == b"AEZ\x01", "a frame of version 1")
     length, at = uleb(data, 4)
-    text = zlib.decompressobj(-15, dictionary()).decompress(data[at : at + length])
+    text, rest = inflate(data[at : at + length], dictionaries()[0])
+    check(not rest, "nothing after the header")
     at += length
     header: dict[str, Any] = json.loads(text)
     served = bool(header.get("model"))

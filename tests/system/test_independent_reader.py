@@ -15,12 +15,13 @@ import independent_reader
 import numpy as np
 import pytest
 import zstandard
-from helpers import GOLDEN, ROOT, TESTS
+from helpers import GOLDEN, ROOT, TESTS, head_of
 from independent import example
-from independent.container import FormatError
+from independent.container import FormatError, dictionaries
 
 import aezip
 from aezip.archive.frames import decode_frame, encode_frame
+from aezip.container.deflate import DICTIONARY, FILE_DICTIONARY
 
 FILES = sorted([*GOLDEN.glob("*.aez"), *(GOLDEN / "models").glob("*.aez")])
 MODELS = sorted((GOLDEN / "models").glob("*.aezm"))
@@ -136,8 +137,9 @@ def test_the_example_on_the_page_shows_the_bytes_of_its_file() -> None:
     whole, frames = section.split("| offset | length | bytes | meaning |\n")[1:]
     data, end = (GOLDEN / "v1_0_any_dates.aez").read_bytes(), 0
     assert "`tests/golden/v1_0_any_dates.aez`" in section
+    _, rest = head_of(data)
     with h5py.File(GOLDEN / "v1_0_any_dates.aez") as file:
-        contents = [zstandard.decompress(bytes(file[f"0/{name}"][()])) for name in ("index", "data")]
+        contents = [zstandard.decompress(frame) for frame in (rest[:-64], bytes(file["data"][()]))]
     for line, at, length, shown in rows(whole):
         assert at == end, line
         assert data[at : at + length].startswith(shown), line
@@ -149,3 +151,7 @@ def test_the_example_on_the_page_shows_the_bytes_of_its_file() -> None:
         content = contents["index" not in line and "its content" not in line]
         assert content[at : at + length].startswith(shown), line
     assert sum(length for _, _, length, _ in found) == sum(map(len, contents))
+
+
+def test_the_dictionaries_on_the_page_are_those_that_are_used() -> None:
+    assert dictionaries() == (DICTIONARY, FILE_DICTIONARY)
