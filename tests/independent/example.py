@@ -83,7 +83,8 @@ def text(path: Path = FILE) -> str:
         table(layout(path)),
         "Contents of the two frames:\n",
         table(contents(path)),
-        "The lattice `integer` of step 1 and offset 0 makes values of k, `<M8[s]` takes them as `i8`: seconds 0 to 299\nof 1970.\n",
+        "The lattice `integer` of step 1 and offset 0 makes values of k, `<M8[s]` takes them as `i8`:\n"
+        "seconds 0 to 299 of 1970.\n",
     ]
     return "\n".join(lines)
 
