@@ -14,6 +14,7 @@ from aezip.array.bounds import Lossless, Tolerance, resolve
 from aezip.array.checking import violations
 from aezip.array.foreign import as_numpy
 from aezip.array.metrics import Accumulator, Metrics
+from aezip.array.safeguards import Safeguards
 from aezip.array.statistics import scan
 from aezip.core.errors import BoundViolated, InvalidInput
 from aezip.core.sources import Source
@@ -34,8 +35,13 @@ class Pair:
     masked: npt.NDArray[np.bool_]
 
 
-def matched(originals: Mapping[str, Any], views: Mapping[str, ArrayView]) -> dict[str, Comparison]:
+def matched(originals: Mapping[str, Any], views: Mapping[str, ArrayView], error_map: Any = None) -> dict[str, Comparison]:
     """Return the comparison of each array of a file with its original; single arrays need not have the same name.
+
+    Parameters
+    ----------
+    error_map
+        Largest error at each place, of one array or by name: checked too.
 
     Raises
     ------
@@ -47,7 +53,8 @@ def matched(originals: Mapping[str, Any], views: Mapping[str, ArrayView]) -> dic
         named = {next(iter(views)): next(iter(named.values()))}
     if set(named) != set(views):
         raise InvalidInput("the names of the originals are not those in the file: give the arrays it was made from")
-    return {name: Comparison(np.asanyarray(as_numpy(array)), views[name]) for name, array in named.items()}
+    places = error_map if isinstance(error_map, Mapping) else dict.fromkeys(named, error_map)
+    return {name: Comparison(np.asanyarray(as_numpy(array)), views[name], places.get(name)) for name, array in named.items()}
 
 
 class Comparison:
@@ -59,7 +66,7 @@ class Comparison:
         If shape or type differ.
     """
 
-    def __init__(self, original: Array, view: ArrayView) -> None:
+    def __init__(self, original: Array, view: ArrayView, places: Any = None) -> None:
         if original.shape != view.shape or original.dtype != view.dtype:
             raise InvalidInput(
                 f"the original is {original.dtype} {original.shape}, the file holds {view.dtype} {view.shape}: "
@@ -70,6 +77,10 @@ class Comparison:
         self._statistics = scan(self._admitted.values, view._decoder.fill, view._decoder.valid, trailing=self._admitted.trailing)
         bound = Lossless() if self._admitted.lossless_only else view.bound
         self.tolerance: Tolerance = resolve(bound, self._statistics)
+        thresholds = view.keeps.get("thresholds", [])
+        self._safeguards = Safeguards(None if places is None else np.asanyarray(places), tuple(thresholds))
+        if self._safeguards:
+            self._safeguards.check(view.shape, view.dtype)
         self._errors = Accumulator()
 
     def pairs(self) -> Iterator[Pair]:
@@ -79,7 +90,10 @@ class Comparison:
             x, y = native(self._admitted.values[start:stop]), native(admit(values).values)
             classes = specials.classify(x)
             masked = specials.masked(classes)
-            self.wrong += int((violations(x, y, self.tolerance, classes != 0) | specials.confused(classes, y)).sum())
+            wrong = violations(x, y, self.tolerance, classes != 0) | specials.confused(classes, y)
+            if self._safeguards:
+                wrong |= self._safeguards.broken(x, y, start)
+            self.wrong += int(wrong.sum())
             self._errors.update(x, y, masked)
             yield Pair(x, y, masked)
 
@@ -136,23 +150,26 @@ def by_name(data: Any) -> dict[str, Any]:
 
 
 @undisturbed
-def verify(original: Any, source: Source, *, threads: int | None = None, model: AnyModel = None) -> dict[str, Metrics]:
+def verify(
+    original: Any, source: Source, *, threads: int | None = None, model: AnyModel = None, error_map: Any = None
+) -> dict[str, Metrics]:
     """Compare originals with a file, value by value; return the errors of each array.
 
     Raises
     ------
     BoundViolated
-        If a value breaks the bound that was asked for.
+        If a value breaks the bound that was asked for, crosses a threshold that it was to keep to, or is further away than
+        `error_map`, if it is given, allows.
     InvalidInput
         If the arrays do not correspond.
     """
     with Archive(source, threads=threads, model=model) as archive:
-        return compared(original, archive)
+        return compared(original, archive, error_map)
 
 
-def compared(original: Any, archive: Archive) -> dict[str, Metrics]:
+def compared(original: Any, archive: Archive, error_map: Any = None) -> dict[str, Metrics]:
     """Do what `verify` does with an open file."""
-    found = matched(by_name(original), archive)
+    found = matched(by_name(original), archive, error_map)
     for comparison in found.values():
         for _ in comparison.pairs():
             pass

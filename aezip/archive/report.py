@@ -31,6 +31,8 @@ class ArrayReport:
         Bytes of the coded residual and codes over the model's own cross-entropy of them.
     recommender : dict or None
         Its rank, and the error of its teachers on a tenth of the ratings that was held out.
+    keeps : dict
+        What holds beside the bound: see `ArrayView.keeps`.
     trained : dict or None
         The model that was used in place of training: `id`, whether it is `embedded`, bytes of its file and of its stream.
     """
@@ -54,6 +56,7 @@ class ArrayReport:
     chunks: int
     recommender: dict[str, float] | None = None
     trained: dict[str, Any] | None = None
+    keeps: dict[str, Any] = field(default_factory=dict)
 
     @property
     def file_bytes(self) -> int:
@@ -253,5 +256,6 @@ def _array(name: str, reader: Reader, ledger: dict[str, int]) -> ArrayReport:
         efficiency=coded / ideal if ideal else None,
         chunks=header["chunk_count"],
         recommender=_facts(header.get("recommender"), rank=int, held_out_rmse=float),
+        keeps=header.get("keeps", {}),
         trained=_facts(header.get("trained"), id=str, embedded=bool, file_bytes=int, stream_bytes=int),
     )

@@ -132,6 +132,11 @@ class ArrayView:
         return joined[start - first : stop - first], decoder.fill
 
     @property
+    def keeps(self) -> dict[str, Any]:
+        """What holds beside the bound: `thresholds` that no value crosses, `map` of errors: `least`, `most`, `sha256`."""
+        return dict(self._header.get("keeps", {}))
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the array."""
         return self._decoder.shape

@@ -8,10 +8,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol, TypedDict, Unpack, overload
 
+import numpy as np
+
 from aezip.apps.recommend.train import train
 from aezip.array.bounds import Bound, Lossless
+from aezip.array.safeguards import Safeguards
 from aezip.codec import companions
 from aezip.codec.encoder import EncodedChunk, Encoder, PlanFailed
+from aezip.container.deflate import FILE_DICTIONARY, deflated
 from aezip.container.header import dump
 from aezip.container.reader import Reader
 from aezip.container.writer import Writer
@@ -78,7 +82,9 @@ def encode(encoder: Encoder, writer: Taking, name: str, threads: int, progress: 
                 raise (failure.__cause__ or failure) from None
             writer.drop()
             continue
-        described = len(dump(encoder.header()))  # steps by column and special values may outweigh a small array
+        described = len(
+            deflated(dump(encoder.header()), FILE_DICTIONARY)
+        )  # steps by column and special values may outweigh a small array
         pays = size <= encoder.raw_bytes + 256 and size + described <= encoder.raw_bytes + DESCRIBED
         if not encoder.tighten() and (pays or not encoder.fall_back()):
             break
@@ -117,6 +123,18 @@ def _for_each(option: Any, named: Mapping[str, Any]) -> Mapping[str, Any]:
     return {str(name): own for name, own in option.items()} if isinstance(option, Mapping) else dict.fromkeys(named, option)
 
 
+def _safeguards(array: Any, bound: Bound, places: Any, sign: bool | None, thresholds: Any) -> Safeguards | None:
+    """Return what is demanded of an array beside its bound, if anything."""
+    crossed = [float(one) for one in np.atleast_1d(() if thresholds is None else thresholds)]
+    limits = tuple(dict.fromkeys([*([0.0] if sign else []), *crossed]))
+    if places is not None:
+        return Safeguards(np.asanyarray(places), limits)
+    plain = getattr(array, "dtype", np.dtype(float))
+    if not limits or isinstance(bound, Lossless) or getattr(plain, "kind", "f") not in "iuf":
+        return None
+    return Safeguards(None, limits)
+
+
 @dataclass(frozen=True)
 class Origin:
     """The file that arrays are of.
@@ -146,9 +164,11 @@ def _write(
     if model is not None:
         options |= {"trained": model.trained, "reference": model.reference(embedded=embed)}
     fills, ranges, bounds = (_for_each(options.pop(option), named) for option in ("fill_value", "valid_range", "bound"))
+    demands = [_for_each(options.pop(option, None), named) for option in ("error_map", "keep_sign", "keep_thresholds")]
     encoders = {}
     for n, array in named.items():
         own: dict[str, Any] = {"fill_value": fills.get(n), "valid_range": ranges.get(n), "bound": bounds.get(n) or Lossless()}
+        own["safeguards"] = _safeguards(array, own["bound"], *(option.get(n) for option in demands))
         encoders[n] = Encoder(array, name=n, threads=threads, **own, **options)
     if not separate:
         companions.kept_together(encoders.values())
@@ -188,6 +208,9 @@ class Options(TypedDict, total=False):
     embed_model: bool
     separate: bool
     verify: bool
+    error_map: Any
+    keep_sign: bool | Mapping[str, bool]
+    keep_thresholds: Any
     overwrite: bool
     threads: int | None
     progress: Callable[[ProgressEvent], None] | None
@@ -214,6 +237,9 @@ def compress(
     model: AnyModel = None,
     embed_model: bool = True,
     separate: bool = False,
+    error_map: Any = None,
+    keep_sign: bool | Mapping[str, bool] = False,
+    keep_thresholds: Any = (),
     verify: bool = True,
     overwrite: bool = False,
     threads: int | None = None,
@@ -259,6 +285,13 @@ def compress(
     separate
         Code each array alone. Else arrays of one shape may be predicted from those before them, where that is smaller: to read
         one, those it is predicted from are decoded too.
+    error_map
+        Array of the same shape: the largest absolute error at each place, 0 for none; holds beside the bound, and without one
+        `Absolute` is chosen to suit it. A mapping: for each array its own.
+    keep_sign
+        No value changes its sign, zeros stay zero. A mapping: for each array its own.
+    keep_thresholds
+        Numbers that no value crosses: what is less stays less, what is equal stays equal. A mapping: for each array its own.
     verify
         Decode the file and compare every value before it gets its name.
     overwrite
@@ -294,6 +327,9 @@ def compress(
         "model": as_model(model),
         "embed_model": embed_model,
         "separate": separate,
+        "error_map": error_map,
+        "keep_sign": keep_sign,
+        "keep_thresholds": keep_thresholds,
         "progress": progress,
     }
     given = path is None or is_writable(path)

@@ -126,6 +126,54 @@ def target(options: dict[str, Any], raw_bytes: int) -> float:
     return number
 
 
+def map_option(function: Command) -> Command:
+    """Add the option --abs-map; `error_map` reads it."""
+    text = "Array of the largest error at each place; .npz: for each array its own."
+    return click.option("--abs-map", metavar="MAP.npy", help=text)(function)
+
+
+def error_map(path: str | None) -> Any:
+    """Return the largest error at each place, of one array or by name; None where none is given.
+
+    Raises
+    ------
+    InvalidInput
+        If the file is no .npy or .npz file.
+    """
+    if path is None:
+        return None
+    from . import formats
+
+    if formats.file_format(path) not in ("npy", "npz"):
+        raise InvalidInput(f"{path}: a map of errors is a .npy file, or a .npz file with a map for each array: convert it")
+    found = formats.read(path).arrays
+    return next(iter(found.values())) if formats.file_format(path) == "npy" else found
+
+
+def keep_options(function: Command) -> Command:
+    """Add the options of what holds beside the bound; `kept` reads them."""
+    options = [
+        map_option,
+        click.option("--keep-sign", is_flag=True, help="No value changes its sign, zeros stay zero."),
+        click.option(
+            "--keep-threshold", "thresholds", type=float, multiple=True, metavar="X", help="No value crosses X; repeatable."
+        ),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def kept(options: dict[str, Any]) -> dict[str, Any]:
+    """Return what is to hold beside the bound, as options of `aezip.compress`."""
+    if options["abs_map"] is not None and options["lossless"]:
+        raise InvalidInput("--abs-map allows errors, --lossless none: give one of them")
+    places = error_map(options["abs_map"])
+    found = {} if places is None else {"error_map": places}
+    found |= {"keep_sign": True} if options["keep_sign"] else {}
+    return found | ({"keep_thresholds": options["thresholds"]} if options["thresholds"] else {})
+
+
 def rule_options(function: Command) -> Command:
     """Add the options of bounds by variable; `rules` reads them."""
     options = [

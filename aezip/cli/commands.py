@@ -28,6 +28,7 @@ from aezip import __version__
 from aezip.core.errors import AezipError, CorruptFile, meaningful
 from aezip.tools.words import measured
 
+from . import arguments
 from . import ask as asking
 from . import bench as benchcommand
 from . import compress as compresscommand
@@ -206,6 +207,7 @@ def test(
 @click.argument("source", metavar="IN.aez")
 @click.option("--dataset", "datasets", multiple=True, metavar="PATH", help="Data set of an HDF5 original; repeatable.")
 @raw_options
+@arguments.map_option
 @modelcommand.model_option
 @_threads_option
 @_json_option
@@ -215,6 +217,7 @@ def verify(
     datasets: tuple[str, ...],
     dtype: str | None,
     shape: str | None,
+    abs_map: str | None,
     model: str | None,
     threads: int | None,
     as_json: bool,
@@ -229,7 +232,7 @@ def verify(
     once(original, source)
     with _open(source, threads, model) as opened:
         arrays = read_original(original, opened, datasets=datasets, dtype=dtype, shape=shape)
-        found = inspection.measured(opened, arrays)
+        found = inspection.measured(opened, arrays, arguments.error_map(abs_map))
     if as_json:
         errors = {name: {**metrics.to_json(), **quality.to_json()} for name, (metrics, quality) in found.items()}
         _print_json({"original": original, "file": source, "within_bound": True, "arrays": errors})

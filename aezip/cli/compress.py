@@ -38,6 +38,7 @@ _ARRAYS = (".npy", ".npz")  # what a folder is searched for, beside files that a
 @arguments.bound_options
 @arguments.rule_options
 @arguments.target_options
+@arguments.keep_options
 @click.option("--preset", type=click.Choice(["instant", "fast", "balanced", "best"]), default="balanced", show_default=True)
 @click.option("--variant", default="deep", show_default=True, metavar="NAME", help=arguments.VARIANT)
 @modelcommand.model_option
@@ -218,7 +219,7 @@ def _whole(source: str, target: str, options: dict[str, Any]) -> dict[str, Any]:
 
 def _common(options: dict[str, Any]) -> dict[str, Any]:
     kept = {name: options[name] for name in ("preset", "seed", "device", "threads", "model", "separate")}
-    return {**kept, "verify": not options["no_verify"]}
+    return {**kept, **arguments.kept(options), "verify": not options["no_verify"]}
 
 
 def _showing(options: dict[str, Any]) -> bool:

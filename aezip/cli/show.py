@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from aezip.core.names import shown
-from aezip.tools.words import MEANINGS, bound_text, measured, size
+from aezip.tools.words import MEANINGS, bound_text, keeps_text, measured, size
 
 if TYPE_CHECKING:
     from aezip.archive.report import ArrayReport, Report
@@ -128,6 +128,8 @@ def _array(out: Console, array: ArrayReport) -> None:
         where = "in the file" if array.trained["embedded"] else "not in the file"
         out.print(f"model     {shown(array.trained['id'])}, {where}", markup=False, soft_wrap=True)
     out.print(f"bound     {shown(bound_text(array.bound))}", markup=False)
+    if array.keeps:
+        out.print(f"keeps     {shown(keeps_text(array.keeps))}", markup=False)
     out.print(f"achieved  {measured(vars(array))}, {array.outliers} outliers", soft_wrap=True)
     if array.efficiency is not None:
         out.print(f"coding    {array.efficiency:.4f} of the bytes an ideal coder would need")

@@ -25,6 +25,7 @@ from aezip.array.bounds import Bound, Lossless, RangeRelative, Tolerance, resolv
 from aezip.array.checking import violations
 from aezip.array.layout import Chunks, Piece, cut
 from aezip.array.metrics import Accumulator, Metrics
+from aezip.array.safeguards import Safeguards
 from aezip.array.specials import Specials
 from aezip.array.statistics import Statistics, scan
 from aezip.array.undeclared import undeclared
@@ -125,6 +126,7 @@ class Encoder:
         reference: dict[str, Any] | None = None,
         start: Trained | None = None,
         shared: bool = False,
+        safeguards: Safeguards | None = None,
         threads: int = 1,
         progress: Callable[[ProgressEvent], None] | None = None,
     ) -> None:
@@ -149,6 +151,11 @@ class Encoder:
         self.asked = bound
         self._admitted = admit(array, fill_value, valid_range)
         self.values = self._admitted.values
+        self._safeguards = safeguards or Safeguards()
+        if self._safeguards:
+            self._safeguards.check(self._admitted.shape, parse_dtype(self._admitted.dtype))
+        if self._safeguards.places is not None and isinstance(bound, Lossless) and self.values.size:
+            bound = self.asked = self._safeguards.bound(self.values.dtype.itemsize)
         self.bound = Lossless() if self._admitted.lossless_only else bound
         self._trained, self._reference, self._from, self._shared = trained, reference, start, shared
         for model in (trained, start):
@@ -199,7 +206,7 @@ class Encoder:
         values = self.values
         self.statistics: Statistics = scan(values, self._admitted.fill, self._admitted.valid, trailing=self._admitted.trailing)
         self._specials = self.statistics.specials
-        self.tolerance: Tolerance = resolve(self.bound, self.statistics)
+        self.tolerance: Tolerance = self._tolerance()
         self._warn_of_fill()
         if self._recommend is not None and self._estimates is None:
             x = native(self.values[:])
@@ -364,6 +371,14 @@ class Encoder:
             return replace(self._specials, apart=self._apart)
         return replace(self._specials, patterns=self._specials.patterns[: self._specials.fills])
 
+    def _tolerance(self) -> Tolerance:
+        """Return what the bound allows; less where the errors allowed at each place are mostly less."""
+        found = resolve(self.bound, self.statistics)
+        if self._safeguards.places is None or found.kind != "absolute" or found.absolute.ndim or not found.absolute > 0:
+            return found
+        chosen = self._safeguards.bound(self.values.dtype.itemsize, float(found.absolute))
+        return replace(found, absolute=np.array(chosen.value))
+
     def fall_back(self, failure: BaseException | None = None) -> bool:
         """Go over to plain bytes where the plan is larger than those, or failed; tell whether that changes anything."""
         if self.codes or self.plan == BytesPlan(False):
@@ -411,7 +426,12 @@ class Encoder:
         start, stop = self._chunks.bounds(index)
         x = native(self.values[start:stop])
         y, classes = native(admit(decoded).values), self._specials.classify(x)
-        return int((violations(x, y, self.tolerance, classes != 0) | self._specials.confused(classes, y)).sum())
+        return int(self._wrong(x, y, classes, start).sum())
+
+    def _wrong(self, x: Array, y: Array, classes: npt.NDArray[np.uint8], start: int) -> npt.NDArray[np.bool_]:
+        """Return which decoded values are not as they were promised."""
+        wrong = violations(x, y, self.tolerance, classes != 0) | self._specials.confused(classes, y)
+        return wrong | self._safeguards.broken(x, y, start) if self._safeguards else wrong
 
     def encode_chunk(self, index: int) -> EncodedChunk:
         """Encode one chunk, check every value, store what breaks the bound exactly.
@@ -434,7 +454,7 @@ class Encoder:
         raw, lossy = dict(streams), self.tolerance.kind != "lossless" and not self.plan.gridless
         moved = lossy and self._specials.separate(classes, decoded)
         self._specials.restore(classes, decoded)
-        wrong = violations(x, decoded, self.tolerance, classes != 0) | self._specials.confused(classes, decoded)
+        wrong = self._wrong(x, decoded, classes, start)
         raw["outliers"] = outliers.pack(x, wrong)
         decoded[wrong] = x[wrong]
         raw["mask"] = b"" if self.plan.gridless else pack_mask(classes)
@@ -481,6 +501,7 @@ class Encoder:
             "chunk_count": len(self._chunks),
             "chunk_values": self._chunks.length * math.prod(self.values.shape[1:]) if len(self._chunks) else 0,
             "specials": self._listed_specials.to_json(),
+            **({"keeps": self._safeguards.to_json()} if self._safeguards else {}),
             **({} if self._admitted.masking is None else {"masked": self._admitted.masking.to_json()}),
             "grid": grid,
             "plan": self.plan.to_json(),

@@ -275,9 +275,16 @@ def _check_descriptive(header: dict[str, Any]) -> None:
         kinds = described["bound"].get("kind"), described["plan"].get("kind")
         good = all(n is None or _is_number(n) for n in described["achieved"].values()) and all(map(_is_number, amounts))
         good = good and all(isinstance(kind, str) for kind in kinds)
-    candidates = header.get("candidates", [])
+    candidates, keeps = header.get("candidates", []), header.get("keeps", {})
+    good = good and isinstance(keeps, dict) and isinstance(keeps.get("thresholds", []), list)
+    good = good and all(map(_is_number, keeps.get("thresholds", []))) and _is_map(keeps.get("map"))
     if not good or not isinstance(candidates, list) or not all(isinstance(text, str) for text in candidates):
         raise CorruptFile(f"the header of an array is malformed: {_DAMAGED}")
+
+
+def _is_map(told: Any) -> bool:
+    """Tell whether this is what a header says of errors by place, which may be nothing."""
+    return told is None or (isinstance(told, dict) and _is_number(told.get("least")) and _is_number(told.get("most")))
 
 
 def _is_number(value: Any) -> bool:

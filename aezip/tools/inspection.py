@@ -95,7 +95,7 @@ def inspect(archive: Archive, originals: Mapping[str, Any] | None, *, verify: bo
     return Inspection(verify, {name: _compared(comparison) for name, comparison in compared.items()})
 
 
-def measured(archive: Archive, originals: Mapping[str, Any]) -> dict[str, tuple[Metrics, Quality]]:
+def measured(archive: Archive, originals: Mapping[str, Any], error_map: Any = None) -> dict[str, tuple[Metrics, Quality]]:
     """Compare each array with its original, value by value; return its errors, and how like the values are.
 
     Raises
@@ -106,7 +106,7 @@ def measured(archive: Archive, originals: Mapping[str, Any]) -> dict[str, tuple[
         If the arrays do not correspond.
     """
     found = {}
-    for name, comparison in matched(originals, archive).items():
+    for name, comparison in matched(originals, archive, error_map).items():
         middle = Middle(comparison.shape)
         for pair in comparison.pairs():
             middle.update(pair.original, pair.decoded, pair.masked)

@@ -121,6 +121,7 @@ def _array(array: ArrayReport, compared: Compared | None) -> str:
     without = array.raw_bytes / max(1, array.file_bytes - array.bytes.get("model", 0))
     known = [("Shape", text(shape)), ("Type", text(array.dtype)), ("Chunks", f"{array.chunks:,}")]
     known += [("Bound asked", text(words.bound_text(array.bound))), ("Achieved", _achieved(array))]
+    known += [("Kept", text(words.keeps_text(array.keeps)))] if array.keeps else []
     ratios = f"<strong>{array.ratio:.2f}</strong>, without the model {without:.2f}; {array.bits_per_value:.4g} bits a value"
     known.append(("Ratio", ratios))
     if array.efficiency is not None:

@@ -39,6 +39,14 @@ def bound_text(bound: dict[str, Any]) -> str:
     return f"{text} per feature" if bound.get("per_feature") else text
 
 
+def keeps_text(keeps: dict[str, Any]) -> str:
+    """Return in words what holds beside the bound; "" for nothing."""
+    texts = [f"no value crosses {', '.join(f'{one:g}' for one in keeps['thresholds'])}"] if keeps.get("thresholds") else []
+    if keeps.get("map"):
+        texts.append(f"at each place its own largest error, {number(keeps['map']['least'])} to {number(keeps['map']['most'])}")
+    return "; ".join(texts)
+
+
 def measured(values: dict[str, Any]) -> str:
     """Return measured errors in words."""
     texts = [f"max error {number(values['max_abs_error'])}", f"RMSE {number(values['rmse'])}"]
