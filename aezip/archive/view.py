@@ -21,7 +21,6 @@ from aezip.core.parallel import ordered, within
 from aezip.core.surroundings import undisturbed
 from aezip.core.types import Array
 
-from .indexing import Selection, orthogonal
 from .models import Model, stream_of
 
 if TYPE_CHECKING:  # reading alone needs none
@@ -433,6 +432,8 @@ class ArrayView:
 
     def _stored(self, key: Any) -> npt.NDArray[Any]:
         """Return a part as it is stored: masked elements have the pattern that stands for them, which no scalar would keep."""
+        from .indexing import Selection  # whole arrays are read without
+
         selection = Selection.parse(key, self.shape)
         if not self.shape or not self._decoder.chunk_count:
             whole = self._read(stored=True)
@@ -447,6 +448,8 @@ class ArrayView:
 
     @undisturbed
     def _orthogonal(self, key: Any) -> Array:
+        from .indexing import orthogonal
+
         indices, squeeze = orthogonal(key, self.shape)
         if not self.shape:
             return self._stored(...)
