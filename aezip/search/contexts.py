@@ -237,18 +237,29 @@ def _looked_at(sample: Sample, grid: Grid, way: Way) -> Refined | None:
 
 def as_it_is(sample: Sample, grid: Grid, way: Way, part: Part, *, fit: bool = False) -> Refined | None:
     """Code a part of the sample with a built-in network; None where there is none, or it fails."""
+    part = _narrowed(sample, way, part)
+    if fit and way.channels is None and not way.companions:
+        found = as_it_is(sample, grid, way, part)
+        if found is None or found.size < context.WORTH_FITTING:
+            return found
     key = "built in", id(grid), way, part, fit
 
     def make() -> Refined | None:
-        made = sample.memo.pop(("begun", *key), None) or _used(sample, grid, way, part, fit, sample.threads)
-        if isinstance(made, Exception):
-            raise made
-        return made if made is None else sample.note(made)
+        used = sample.memo.pop(("begun", *key), None) or _used(sample, grid, way, part, fit, sample.threads)
+        if isinstance(used, Exception):
+            raise used
+        return used if used is None else sample.note(used)
 
     if key not in sample.memo:
         sample.memo[key] = sample.attempt(f"context {way.name}, built in", make, None)
-    found: Refined | None = sample.memo[key]
-    return found
+    made: Refined | None = sample.memo[key]
+    return made
+
+
+def _narrowed(sample: Sample, way: Way, part: Part) -> Part:
+    """Return the crop where it is all there is: nothing is tried twice; but sums of channels are fitted better on the rest."""
+    alone = way.channels is None and not way.companions and len(sample.context_pieces) == 1
+    return Part.CROP if alone and sample.crop.x.shape == sample.context_pieces[0].x.shape else part
 
 
 def _used(sample: Sample, grid: Grid, way: Way, part: Part, fit: bool, threads: int) -> Refined | None:
@@ -275,7 +286,8 @@ def _mixed(sample: Sample, grid: Grid, way: Way, part: Part) -> Mixing | None:
 
 def _side_by_side(sample: Sample, asked: list[tuple[Grid, Way]], part: Part, *, fit: bool) -> None:
     """Code with several built-in networks at once; `as_it_is` tells of each, and of what failed, in its turn."""
-    wanted = [one for one in asked if ("built in", id(one[0]), one[1], part, fit) not in sample.memo]
+    wanted = [one for one in asked if ("built in", id(one[0]), one[1], _narrowed(sample, one[1], part), fit) not in sample.memo]
+    wanted = [one for one in wanted if not (fit and _narrowed(sample, one[1], part) is Part.CROP)]  # mostly the same without
     if sample.side_by_side < 2 or len(wanted) < 2:
         return
 
@@ -289,7 +301,7 @@ def _side_by_side(sample: Sample, asked: list[tuple[Grid, Way]], part: Part, *, 
     for grid, way in wanted:
         sample.attempt(f"channels, {way.name}", partial(_mixed, sample, grid, way, part), None)  # and what several ways share
     for (grid, way), made in zip(wanted, ordered(used, wanted, min(sample.threads, len(wanted))), strict=True):
-        sample.memo["begun", "built in", id(grid), way, part, fit] = made
+        sample.memo["begun", "built in", id(grid), way, _narrowed(sample, way, part), fit] = made
 
 
 def _spiked(sample: Sample, best: Refined, grid: Grid) -> Refined | None:
