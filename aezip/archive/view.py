@@ -25,6 +25,7 @@ from .models import Model, stream_of
 
 if TYPE_CHECKING:  # reading alone needs none
     from aezip.apps import codes as features
+    from aezip.apps.learned import Learned
     from aezip.apps.recommend.estimates import Recommender
     from aezip.container.described import Described
 
@@ -347,6 +348,18 @@ class ArrayView:
         parts = [features.codes(self._decoder, i, self._code_stream(i), self.name) for i in range(self._decoder.chunk_count)]
         joined = np.concatenate(parts) if parts else np.zeros((0, plan.sizes.width))
         return joined.astype(np.int32)
+
+    def learned(self) -> Learned | None:
+        """Return how the decoder of the autoencoder responds to each code, and where codes are large; None without one.
+
+        Convolutional ones have none: their codes act on more than a block.
+        """
+        from aezip.apps import learned
+
+        plan = self._decoder.autoencoder
+        if plan is None or not self._decoder.chunk_count or plan[0].sizes.axes:
+            return None
+        return learned.learned(self._decoder, self.codes().astype(np.int64))
 
     def predictions(self) -> Iterator[npt.NDArray[np.float64]]:
         """Yield what the autoencoder alone makes of the rows of each chunk, float64, shape (rows, features)."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-LEAST = 2048  # bytes from which on an array is worth an entry of its own
+LEAST = 128  # bytes from which on an array is worth an entry of its own
 _IN_MEMORY = 1 << 26
 
 

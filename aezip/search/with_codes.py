@@ -110,7 +110,7 @@ def _climb(sample: Sample, best: Learned, given: int | None) -> Learned:
 
 def _above(sample: Sample, learned: Learned, given: int | None) -> list[Refined]:
     """Return context plans that refine the autoencoder, where they may win."""
-    refined = look(sample)
+    refined = look(replace(sample, any_extent=True))  # channels have no autoencoder below
     if refined is None or refined.plan.series is not None or learned.size * CONTEXT_WORTH < refined.size:
         return []
     width = given or (1 if learned.plan.sizes.axes else _fewest(learned.plan.sizes.features))

@@ -20,6 +20,7 @@ CONFIDENCE = 0.99  # that what a bit tells of its neighbour is no accident
 ROUNDING = 1.5  # times the information of the last bits: what is less comes of rounding
 LAST = 4  # bits
 SHORTEST, FEWEST = 8, 64  # entries of an axis, and pairs of neighbours, from which anything is told
+MANY = 4096  # pairs from which bits that tell little can be told from accidents
 MANTISSA = {2: 10, 4: 23, 8: 52}
 WHITE = 3.16  # mean square of third over that of second differences: 20 / 6 for white noise, 3 for a random walk
 APART = 0.5, 0.31, 0.17  # of an axis: values so far apart have little in common, unless a period says otherwise
@@ -74,7 +75,10 @@ def information(values: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -> Inform
     for axis in range(values.ndim):
         if values.shape[axis] < SHORTEST:
             continue
-        bits = mutual_information(*_neighbours(values, keep, axis))
+        one, other = _neighbours(values, keep, axis)
+        if one.size < MANY:
+            continue
+        bits = mutual_information(one, other)
         if bits.any() and (best is None or bits.sum() > best.bits.sum()):
             best = Information(axis, bits, _keepbits(bits, values.dtype.itemsize))
     return best

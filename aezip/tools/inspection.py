@@ -6,7 +6,7 @@ Knows archives; nothing of pages or terminals.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from . import pictures
 from .quality import Middle, Quality
 
 if TYPE_CHECKING:
+    from aezip.apps.learned import Learned
     from aezip.archive.reading import Archive
 
 BINS = 49  # odd: one of them around no error
@@ -66,10 +67,11 @@ class Compared:
 
 @dataclass(frozen=True)
 class Inspection:
-    """Whether every digest was checked, and what the originals show, by name."""
+    """Whether every digest was checked, what the originals show, and what autoencoders learned, by name."""
 
     verified: bool
     arrays: dict[str, Compared]
+    learned: dict[str, Learned] = field(default_factory=dict)
 
     @property
     def within(self) -> bool:
@@ -92,7 +94,14 @@ def inspect(archive: Archive, originals: Mapping[str, Any] | None, *, verify: bo
     if damage:
         more = f", and {len(damage) - 1} more" if len(damage) > 1 else ""
         raise CorruptFile(f"{damage[0]}{more}: get another copy, or see aezip test and aezip decompress --salvage")
-    return Inspection(verify, {name: _compared(comparison) for name, comparison in compared.items()})
+    shown = {name: _compared(comparison) for name, comparison in compared.items()}
+    return Inspection(verify, shown, _learned(archive) if verify else {})
+
+
+def _learned(archive: Archive) -> dict[str, Learned]:
+    """Return what the autoencoders of an archive learned, by array."""
+    found = {name: view.learned() for name, view in archive.items() if view._decoder.autoencoder is not None}
+    return {name: one for name, one in found.items() if one is not None and one.codes}
 
 
 def measured(archive: Archive, originals: Mapping[str, Any], error_map: Any = None) -> dict[str, tuple[Metrics, Quality]]:

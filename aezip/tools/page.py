@@ -14,10 +14,12 @@ from aezip import __version__
 from aezip.core.names import shown
 
 from . import words
+from .learned import learned as drawn_codes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from aezip.apps.learned import Learned
     from aezip.archive.report import ArrayReport, Report
 
     from .inspection import Compared, Histogram, Inspection, Pictures
@@ -98,7 +100,7 @@ def page(report: Report, inspection: Inspection, source: str) -> str:
     sizes = f"{words.size(report.file_bytes)} ({report.file_bytes:,} bytes) of {words.size(report.raw_bytes)}"
     head = [("Size", sizes), ("Ratio", _ratios(report)), ("Arrays", str(len(report.arrays))), ("Digests (sha256)", digests)]
     head.append(("Written by", f"{text(report.software)}, format {text(report.format_version)}"))
-    body = "".join(_array(array, inspection.arrays.get(array.name)) for array in report.arrays)
+    body = "".join(_array(a, inspection.arrays.get(a.name), inspection.learned.get(a.name)) for a in report.arrays)
     title = text(source)
     return (
         f"{HEAD}<title>{title}: aezip report</title><style>{STYLE}</style></head>"
@@ -115,7 +117,7 @@ def _ratios(report: Report) -> str:
     return words if pays is None else f"{words}; a shared model pays from {pays} such files on"
 
 
-def _array(array: ArrayReport, compared: Compared | None) -> str:
+def _array(array: ArrayReport, compared: Compared | None, learned: Learned | None) -> str:
     """Return the section of an array."""
     shape = " \N{MULTIPLICATION SIGN} ".join(map(str, array.shape)) or "one value"
     without = array.raw_bytes / max(1, array.file_bytes - array.bytes.get("model", 0))
@@ -133,6 +135,8 @@ def _array(array: ArrayReport, compared: Compared | None) -> str:
     parts = [f"<section><h2>{text(array.name)}</h2>{facts(known)}"]
     if compared is not None:
         parts.append(_compared(array, compared))
+    if learned is not None:
+        parts.append(drawn_codes(learned))
     parts += [f"<h3>Bytes</h3>{bars(ledger, max(1, array.file_bytes))}<h3>Plan</h3>{facts(_plan(array))}", _candidates(array)]
     return "".join(parts) + "</section>"
 

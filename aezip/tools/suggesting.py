@@ -143,7 +143,7 @@ def _judged(name: str, values: npt.NDArray[Any], keep: npt.NDArray[np.bool_], st
     """Weigh what was measured: the more cautious of noise and information, but not below half of a step."""
     told, disturbed = information(values, keep), noise(values, keep)
     found = Suggestion(
-        name, Lossless(), "neighbours tell nothing of each other: judge by what the values are used for",
+        name, Lossless(), "neighbours tell nothing certain of each other: judge by what the values are used for",
         noise=None if disturbed is None else disturbed.sigma,
         step=step,
         keepbits=None if told is None else told.keepbits,
