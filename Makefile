@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 
-.PHONY: help demo test test-fast test-long coverage lint format bench clean
+.PHONY: help demo test test-fast test-long coverage lint format bench docs clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -20,6 +20,10 @@ $(VENV)/.test: $(VENV)/.core
 
 $(VENV)/.bench: $(VENV)/.core
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.core
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	touch $@
 
 demo: $(VENV)/.core  ## set up, and do the whole job on a small real data set
@@ -49,5 +53,8 @@ format: $(VENV)/.test  ## put the source into the one form
 bench: $(VENV)/.bench  ## compare with other codecs; needs the data sets of AEZIP_DATA
 	$(BIN)/python -m benchmarks
 
+docs: $(VENV)/.docs  ## build the documentation site into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
 clean:  ## remove what was built
-	rm -rf $(VENV) build dist htmlcov *.egg-info
+	rm -rf $(VENV) build dist htmlcov site *.egg-info

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -53,3 +54,9 @@ def flipped(data: bytes, place: int) -> bytes:
     with h5py.File(buffer, "r+", libver=("v110", "v110")) as file:
         file["data"][place] ^= 16
     return buffer.getvalue()
+
+
+def fenced(path: Path) -> list[tuple[list[str], str]]:
+    """Return the fenced blocks of a page in order: language and further classes, text."""
+    found = re.findall(r"^```[ ]*(\{[^\n]*?\}|\w*)[^\n]*\n(.*?)^```$", path.read_text(encoding="utf-8"), re.M | re.S)
+    return [([word.lstrip(".") for word in words.strip("{}").split()], text) for words, text in found]

@@ -6,13 +6,13 @@ import re
 from pathlib import Path
 
 import pytest
-from helpers import ROOT, TESTS
+from helpers import ROOT, TESTS, fenced
 
 README = ROOT / "README.md"
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README.read_text(encoding="utf-8"), re.S)
+    return [text for words, text in fenced(README) if words == [language]]
 
 
 @pytest.mark.train
