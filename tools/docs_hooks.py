@@ -2,7 +2,7 @@
 
 Documents of the repository link to each other by path, so that they can be read there. On the site `SECURITY.md`, `CHANGELOG.md`,
 `CONTRIBUTING.md` and the results of benchmarks are pages too; links are changed accordingly, and those to files that are on no page
-become plain text.
+become plain text. The page of the command line is made of the commands.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import click
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parent.parent
@@ -56,6 +57,8 @@ def on_files(files: Files, *, config: Any) -> Files:
 def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Files) -> str:
     """Change links between documents of the repository to those between pages of the site."""
     here = page.file.src_uri
+    if here == "cli.md":
+        markdown = markdown.replace("<!-- commands -->", commands())
     path = INSIDE.get(here, f"docs/{here}")
 
     def changed(link: re.Match[str]) -> str:
@@ -69,3 +72,28 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Files) -> 
         return f"{picture}[{words}]({posixpath.relpath(there, posixpath.dirname(here) or '.')}{anchor or ''})"
 
     return re.sub(LINK, changed, markdown)
+
+
+def commands() -> str:
+    """Return the commands with their options."""
+    from aezip.cli import cli
+
+    context = click.Context(cli, info_name="aezip", **cli.context_settings)
+    return "\n".join(_command(cli.commands[name], name, context) for name in sorted(cli.commands))
+
+
+def _command(command: click.Command, name: str, above: click.Context) -> str:
+    context = click.Context(command, info_name=name, parent=above)
+    usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
+    lines = [f"## aezip {name}", "", _plain(command.help), "", "```text", usage, "```", ""]
+    for parameter in command.get_params(context):
+        names, meaning = parameter.get_help_record(context) or ("", "")
+        if meaning:
+            lines.append(f"- {', '.join(f'<code>{_plain(part)}</code>' for part in names.split(', '))}: {_plain(meaning)}")
+    return "\n".join([*lines, ""])
+
+
+def _plain(text: str | None) -> str:
+    """Return text in which nothing is taken for markup."""
+    words = " ".join((text or "").replace("\b", "").split())
+    return re.sub(r"[^\w\s.,:;()+=-]", lambda sign: f"&#{ord(sign[0])};", words)

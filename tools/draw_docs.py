@@ -1,19 +1,16 @@
 """The drawings of `docs/how.md`: codes, predictions and residuals of a field that comes with the package.
 
 `python -m tools.draw_docs` compresses it twice, by an autoencoder and by what is smallest without training, and looks on while the files
-are decoded. Needs matplotlib (extra `bench`); a minute.
+are decoded. Needs matplotlib (extra `bench`) and a minute or two.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
-
-os.environ["AEZIP_NO_NATIVE"] = "1"  # compiled loops cannot be looked into
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -26,7 +23,7 @@ from aezip.plans.context.walk import Walk
 
 FOLDER = Path(__file__).parent.parent / "docs" / "pictures"
 NAME, YEARS, YEAR = "data", 60, 30
-BOUND = aezip.RangeRelative(1e-3)
+BOUND, LOOSE = aezip.RangeRelative(1e-3), aezip.RangeRelative(1e-2)
 plt.rcParams |= {"font.size": 9, "figure.dpi": 110, "savefig.bbox": "tight", "image.origin": "lower"}
 
 
@@ -58,23 +55,24 @@ def told(name: str, report: aezip.Report, residual: npt.NDArray[Any], step: floa
 
 
 def draw_codes(x: npt.NDArray[Any]) -> None:
-    """Draw what an autoencoder of 8 codes a year makes of the field."""
-    data, report = aezip.compress(x, bound=BOUND, preset="fast", codes=8, device="cpu")
+    """Draw what an autoencoder of 4 codes makes of the years of each place."""
+    rows = np.ascontiguousarray(x.reshape(YEARS, -1).T)
+    data, report = aezip.compress(rows, bound=LOOSE, preset="fast", codes=4, device="cpu")
     with aezip.open(data) as archive:
         view = archive[NAME]
         codes, back = archive.codes(), view[...]
-        made = features.predictions(view._decoder, 0, view._code_stream(0), NAME).reshape(x.shape)
+        made = features.predictions(view._decoder, 0, view._code_stream(0), NAME)
         step = float(view._decoder.grid.step)
     residual = np.rint((back.astype("f8") - made) / step)
-    _, axes = plt.subplots(2, 2, figsize=(7.4, 5.6), layout="constrained")
-    picture(axes[0, 0], x[YEAR], f"original, year {YEAR}")
-    picture(axes[0, 1], made[YEAR], "what the decoder makes of 8 codes")
-    picture(axes[1, 0], residual[YEAR], "residual, stored", "steps", **around(residual[YEAR]))
-    picture(axes[1, 1], codes.T, "codes, stored: one column a year", "", aspect="auto", **around(codes))
-    axes[1, 1].set_xlabel("year")
-    axes[1, 1].set_ylabel("code")
+    shape = x.shape[1:]
+    _, axes = plt.subplots(3, 2, figsize=(7.4, 7.4), layout="constrained")
+    picture(axes[0, 0], x[YEAR], f"original, year {YEAR} of {YEARS}", "K")
+    picture(axes[0, 1], made[:, YEAR].reshape(shape), "what the decoder makes of the codes", "K")
+    picture(axes[1, 0], residual[:, YEAR].reshape(shape), "residual, stored", "steps", **around(residual[:, YEAR]))
+    for number, part in enumerate((axes[1, 1], axes[2, 0], axes[2, 1])):
+        picture(part, codes[:, number].reshape(shape), f"code {number + 1} of 4, stored", "", cmap="cividis")
     plt.savefig(FOLDER / "codes.png")
-    told("codes.png", report, residual[YEAR], step)
+    told("codes.png", report, residual, step)
 
 
 @dataclass
@@ -89,7 +87,7 @@ class Seen:
 
 def watched(data: bytes) -> list[Seen]:
     """Decode an archive of one chunk and note what its context network says, year by year."""
-    predictions, store = Walk.predictions, Walk.store
+    compiled, predictions, store = Walk.compiled, Walk.predictions, Walk.store
     seen: list[Seen] = []
 
     def predicted(walk: Walk, net: Any, workers: int) -> Iterator[Any]:
@@ -104,11 +102,12 @@ def watched(data: bytes) -> list[Seen]:
         tile.put(seen[-1].residual, q.astype(float))
         store(walk, tile, value, q)
 
+    Walk.compiled = lambda *_, **__: None  # type: ignore[method-assign,assignment]
     Walk.predictions, Walk.store = predicted, stored  # type: ignore[method-assign,assignment]
     try:
         aezip.decompress(data)
     finally:
-        Walk.predictions, Walk.store = predictions, store  # type: ignore[method-assign]
+        Walk.compiled, Walk.predictions, Walk.store = compiled, predictions, store  # type: ignore[method-assign]
     return [one for one in seen if one.turn.any()]
 
 
@@ -120,7 +119,7 @@ def draw_context(x: npt.NDArray[Any]) -> None:
     seen = watched(data)[YEAR]
     mean = seen.mean * float(grid.step) + float(grid.offset)
     assert np.abs(mean + seen.residual * float(grid.step) - back).max() < 1e-4, "this is not what was decoded"
-    _, axes = plt.subplots(2, 2, figsize=(7.4, 5.6), layout="constrained")
+    _, axes = plt.subplots(2, 2, figsize=(7.4, 5.2), layout="constrained")
     picture(axes[0, 0], seen.turn, f"order of decoding, year {YEAR}", "pass", cmap="viridis")
     picture(axes[0, 1], mean, "prediction from what came before")
     picture(axes[1, 0], seen.residual, "residual, stored", "steps", **around(seen.residual))
