@@ -1,8 +1,8 @@
 """Hooks of the documentation site (`mkdocs.yml`): pages that lie outside of `docs`, and links to them.
 
 Documents of the repository link to each other by path, so that they can be read there. On the site `SECURITY.md`, `CHANGELOG.md`,
-`CONTRIBUTING.md` and the results of benchmarks are pages too; links are changed accordingly, and those to files that are on no page
-become plain text. The page of the command line is made of the commands.
+`CONTRIBUTING.md` and the results of benchmarks are pages too; links are changed accordingly, and those to files that are on no
+page become plain text. The page of the command line is made of the commands.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The drawings of `docs/how.md`: codes, predictions and residuals of a field that comes with the package.
 
-`python -m tools.draw_docs` compresses it twice, by an autoencoder and by what is smallest without training, and looks on while the files
-are decoded. Needs matplotlib (extra `bench`) and a minute or two.
+`python -m tools.draw_docs` compresses it twice, by an autoencoder and by what is smallest without training, and looks on while
+the files are decoded. Needs matplotlib (extra `bench`) and a minute or two.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What the pages of the documentation site show works as shown: their blocks run in order, each page in a folder of its own.
 
-Python blocks of a page share their names, lines of console blocks go to a shell. A block with the class `norun` needs what no test has.
-Networks are trained for a moment only.
+Python blocks of a page share their names, lines of console blocks go to a shell. A block with the class `norun` needs what no
+test has. Networks are trained for a moment only.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ from helpers import QUICK
 from aezip.search.presets import PRESETS
 PRESETS["fast"] = QUICK
 from aezip.cli import main
-main()
+if __name__ == "__main__":  # children import this file
+    main()
 """
 
 
