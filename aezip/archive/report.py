@@ -100,7 +100,7 @@ class ArrayReport:
 
 @dataclass(frozen=True)
 class Report:
-    """A whole file; attributes of a single array are reachable directly.
+    """A whole file: sums, and the worst errors of its arrays; each of `arrays` has its own.
 
     Attributes
     ----------

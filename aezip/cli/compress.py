@@ -64,7 +64,7 @@ _ARRAYS = (".npy", ".npz")  # what a folder is searched for, beside files that a
 @json_option
 @click.option("--no-progress", is_flag=True, help="No progress bar.")
 def compress(sources: tuple[str, ...], output: str | None, **options: Any) -> int:
-    """Compress each IN: .npy, .npz, raw binary; netCDF, HDF5 and safetensors files as a whole; - for standard input."""
+    """Compress each IN: .npy, .npz, raw binary; whole netCDF, HDF5, safetensors, CSV and Parquet files; - for standard input."""
     options["targeted"] = arguments.has_target(options)
     options["rules"] = arguments.rules(options)
     options["asked"] = arguments.bound(options)

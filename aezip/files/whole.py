@@ -72,7 +72,7 @@ def compress_file(
     told: Callable[[Taken], None] | None = None,
     **options: Any,
 ) -> Report:
-    """Compress a whole file, netCDF, HDF5 or safetensors, into an archive from which `decompress_file` makes an equivalent one.
+    """Compress a whole file, netCDF, HDF5, safetensors, CSV or Parquet, into an archive; `decompress_file` restores it.
 
     Parameters
     ----------
