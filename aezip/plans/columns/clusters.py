@@ -131,10 +131,11 @@ def _telling(parts: Parts, groupings: Sequence[Groups]) -> int:
     starts, _, symbol = parts
     some = slice(None, None, -(-len(symbol) // SAMPLED) | 1)  # odd: not the same column of each row
     size, count = len(starts), len(groupings)
+    most = min(MOST_GROUPS, len(symbol[some]) // 2)  # a class for each value costs what it tells
     alone = _bits(np.bincount(symbol[some], minlength=size)[None].astype(np.float64)), 0
 
     def tried(groups: Groups) -> float:
-        if not 2 <= groups.count <= MOST_GROUPS:
+        if not 2 <= groups.count <= most:
             return math.inf
         return _cluster(_counts(symbol[some], groups.of[some], groups.count, size))[0]
 
