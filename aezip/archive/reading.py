@@ -6,7 +6,7 @@ Joins codec and container; knows nothing of how either works.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ from .view import ArrayView, Before
 if TYPE_CHECKING:
     from aezip.apps import codes as features
     from aezip.container.described import Described
+    from aezip.core.progress import ProgressEvent
 
     from .report import Report
 
@@ -208,9 +209,11 @@ class Archive(Mapping[str, ArrayView]):
         return report(self._reader)
 
     @undisturbed
-    def damage(self) -> list[str]:
+    def damage(self, progress: Callable[[ProgressEvent], None] | None = None) -> list[str]:
         """Decode everything and check every digest; return what is wrong, a line each."""
-        found = []
+        from aezip.core.progress import Progress
+
+        found, tell = [], Progress(progress)
         if self.origin is not None:
             try:
                 for _ in self.skeleton():
@@ -224,8 +227,9 @@ class Archive(Mapping[str, ArrayView]):
             except CorruptFile as error:
                 found.append(f"{name}: {error}")
                 continue
-            problems = ordered(view._problem, range(count), self._threads)
-            found += [f"{name}: {problem}" for problem in problems if problem]
+            for index, problem in enumerate(ordered(view._problem, range(count), self._threads)):
+                found += [f"{name}: {problem}"] if problem else []
+                tell("verify", index + 1, count, None, name, view.nbytes)
         return found
 
     def close(self) -> None:

@@ -11,12 +11,12 @@ from aezip.array.bounds import Bound, Lossless
 from aezip.codec.encoder import Encoder
 from aezip.container.writer import Writer
 from aezip.core.errors import InvalidInput
-from aezip.core.parallel import cores
 from aezip.core.surroundings import undisturbed
 from aezip.entropy.frames import pack
 from aezip.plans.autoencoder.encoder import encoder_to_bytes
 
 from .models import NAME, Model
+from .reading import thread_count
 
 if TYPE_CHECKING:
     from aezip.core.progress import ProgressEvent
@@ -34,6 +34,7 @@ def train(
     variant: str = "deep",
     device: str = "auto",
     init_from: Model | None = None,
+    threads: int | None = None,
     progress: Callable[[ProgressEvent], None] | None = None,
 ) -> Model:
     """Train a model on one array, or on several that differ in the length of the outer axis only.
@@ -42,7 +43,7 @@ def train(
     ----------
     data
         Array, or a sequence of arrays.
-    bound, fill_value, valid_range, preset, seed, variant, device, progress
+    bound, fill_value, valid_range, preset, seed, variant, device, threads, progress
         As in `aezip.compress`.
     init_from
         Continue training from this model: its plan stays, its weights are where training starts.
@@ -63,7 +64,7 @@ def train(
     encoder = Encoder(
         array, Lossless() if bound is None else bound, fill_value=fill_value, valid_range=valid_range,
         preset=preset, seed=seed, variant=variant, device=device, progress=progress, shared=True,
-        start=None if init_from is None else init_from.trained, threads=cores(),
+        start=None if init_from is None else init_from.trained, threads=thread_count(threads),
     )  # fmt: skip
     encoder.prepare()
     choice = encoder.chosen

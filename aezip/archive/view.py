@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # reading alone needs none
     from aezip.apps.learned import Learned
     from aezip.apps.recommend.estimates import Recommender
     from aezip.container.described import Described
+    from aezip.core.progress import ProgressEvent
 
     from .salvage import Lost
 
@@ -248,10 +249,14 @@ class ArrayView:
         for number, out in zip(numbers, ordered(decode, numbers, self._threads), strict=True):
             yield (*self._decoder.chunk_range(number), out)
 
-    def pieces(self) -> Iterator[Array]:
+    def pieces(self, progress: Callable[[ProgressEvent], None] | None = None) -> Iterator[Array]:
         """Yield the values chunk by chunk, the fill value where elements are masked."""
-        for _, _, values in self._parts():
+        from aezip.core.progress import Progress
+
+        tell = Progress(progress)
+        for index, (_, _, values) in enumerate(self._parts()):
             yield self._filled(values)
+            tell("decode", index + 1, self._decoder.chunk_count, None, self.name, self.nbytes)
 
     @property
     def lost_within(self) -> dict[str, Any] | None:

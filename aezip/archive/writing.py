@@ -59,7 +59,7 @@ def _chunks(encoder: Encoder, writer: Taking, name: str, progress: Progress, thr
     for index, chunk in enumerate(through(encoder)):
         writer.add_chunk(chunk.segments, chunk.digest)
         size += sum(map(len, chunk.segments.values()))
-        progress("encode", index + 1, count, encoder.raw_bytes * (index + 1) / count / max(1, size), name)
+        progress("encode", index + 1, count, encoder.raw_bytes * (index + 1) / count / max(1, size), name, encoder.raw_bytes)
     return size
 
 
@@ -113,7 +113,7 @@ def _check(source: Source, encoders: dict[str, Encoder], threads: int, progress:
                             f"{wrong} values of {name!r} break the bound after decoding: nothing was written; "
                             "use --lossless and report this defect"
                         )
-                    progress("verify", index + 1, count, None, name)
+                    progress("verify", index + 1, count, None, name, encoder.raw_bytes)
             except CorruptFile as error:
                 raise BoundViolated(f"verification failed ({error}): nothing was written") from error
 

@@ -13,13 +13,15 @@ class ProgressEvent:
     Parameters
     ----------
     phase
-        "scan", "select", "train", "encode" or "verify".
+        "scan", "select", "train", "encode", "verify" or "decode".
     step, total
         Steps done, and in all, of this phase.
     ratio
         Estimated compression ratio, if known.
     message
         What is going on, in a few words.
+    raw
+        Raw bytes that all steps of this phase pass over, if known.
     """
 
     phase: str
@@ -27,6 +29,7 @@ class ProgressEvent:
     total: int
     ratio: float | None
     message: str
+    raw: int | None = None
 
 
 class Progress:
@@ -36,11 +39,13 @@ class Progress:
         self._callback = callback
         self.raised: BaseException | None = None
 
-    def __call__(self, phase: str, step: int, total: int, ratio: float | None = None, message: str = "") -> None:
+    def __call__(
+        self, phase: str, step: int, total: int, ratio: float | None = None, message: str = "", raw: int | None = None
+    ) -> None:
         """Report."""
         if self._callback is not None:
             try:
-                self._callback(ProgressEvent(phase, step, total, ratio, message))
+                self._callback(ProgressEvent(phase, step, total, ratio, message, raw))
             except BaseException as error:
                 self.raised = error
                 raise

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from aezip.array.bounds import Bound
 from aezip.core import atomic
 from aezip.core.errors import CorruptFile, InvalidInput, meaningful
 from aezip.core.names import stored
+from aezip.core.progress import ProgressEvent
 from aezip.core.sources import Source
 from aezip.core.surroundings import undisturbed
 
@@ -214,12 +216,14 @@ def decompress_file(
         restore(archive, Path(os.fspath(target)), overwrite=overwrite)
 
 
-def restore(archive: Archive, target: Path, *, overwrite: bool) -> None:
+def restore(
+    archive: Archive, target: Path, *, overwrite: bool, progress: Callable[[ProgressEvent], None] | None = None
+) -> None:
     """Write the file that an open archive was made of."""
     told = archive.origin
     if told is None:
         raise InvalidInput("the archive was made of arrays, not of a file: decompress them to .npy or .npz")
-    arrays = {name: Decoded(view.pieces, _loss(view)) for name, view in archive.items()}
+    arrays = {name: Decoded(partial(view.pieces, progress), _loss(view)) for name, view in archive.items()}
     with atomic.replacing(target, overwrite=overwrite) as file, meaningful("the skeleton of the file"):
         path = Path(file.name)
         _put_together(archive, arrays, path)

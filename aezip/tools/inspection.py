@@ -5,7 +5,8 @@ Knows archives; nothing of pages or terminals.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from aezip.archive.comparing import Comparison, Pair, matched
 from aezip.array.bounds import Tolerance
 from aezip.array.metrics import Metrics, difference
 from aezip.core.errors import CorruptFile
+from aezip.core.progress import Progress, ProgressEvent
 
 from . import pictures
 from .quality import Middle, Quality
@@ -79,7 +81,10 @@ class Inspection:
         return all(compared.within for compared in self.arrays.values())
 
 
-def inspect(archive: Archive, originals: Mapping[str, Any] | None, *, verify: bool) -> Inspection:
+Told = Callable[[ProgressEvent], None] | None
+
+
+def inspect(archive: Archive, originals: Mapping[str, Any] | None, *, verify: bool, progress: Told = None) -> Inspection:
     """Check every digest, unless `verify` is False, and compare with originals, if there are any.
 
     Raises
@@ -90,11 +95,11 @@ def inspect(archive: Archive, originals: Mapping[str, Any] | None, *, verify: bo
         If the originals do not correspond.
     """
     compared = {} if originals is None else matched(originals, archive)
-    damage = archive.damage() if verify else []
+    damage = archive.damage(progress) if verify else []
     if damage:
         more = f", and {len(damage) - 1} more" if len(damage) > 1 else ""
         raise CorruptFile(f"{damage[0]}{more}: get another copy, or see aezip test and aezip decompress --salvage")
-    shown = {name: _compared(comparison) for name, comparison in compared.items()}
+    shown = {name: _compared(comparison, progress) for name, comparison in compared.items()}
     return Inspection(verify, shown, _learned(archive) if verify else {})
 
 
@@ -104,7 +109,9 @@ def _learned(archive: Archive) -> dict[str, Learned]:
     return {name: one for name, one in found.items() if one is not None and one.codes}
 
 
-def measured(archive: Archive, originals: Mapping[str, Any], error_map: Any = None) -> dict[str, tuple[Metrics, Quality]]:
+def measured(
+    archive: Archive, originals: Mapping[str, Any], error_map: Any = None, progress: Told = None
+) -> dict[str, tuple[Metrics, Quality]]:
     """Compare each array with its original, value by value; return its errors, and how like the values are.
 
     Raises
@@ -117,19 +124,28 @@ def measured(archive: Archive, originals: Mapping[str, Any], error_map: Any = No
     found = {}
     for name, comparison in matched(originals, archive, error_map).items():
         middle = Middle(comparison.shape)
-        for pair in comparison.pairs():
+        for pair in _pairs(comparison, progress):
             middle.update(pair.original, pair.decoded, pair.masked)
         comparison.check()
         found[name] = comparison.metrics, middle.result()
     return found
 
 
-def _compared(comparison: Comparison) -> Compared:
+def _pairs(comparison: Comparison, progress: Told) -> Iterator[Pair]:
+    """Decode, compare and yield one chunk after the other, and tell how far that is."""
+    tell, view, done = Progress(progress), comparison.view, 0
+    for pair in comparison.pairs():
+        yield pair
+        done += pair.original.size
+        tell("verify", done, max(1, math.prod(comparison.shape)), None, view.name, view.nbytes)
+
+
+def _compared(comparison: Comparison, progress: Told) -> Compared:
     """Compare an array with its original."""
     middle = Middle(comparison.shape)
     counts = np.zeros(BINS + 2, np.int64)
     reach = RMS_SHOWN if comparison.tolerance.kind == "psnr" else 1.0
-    for pair in comparison.pairs():
+    for pair in _pairs(comparison, progress):
         middle.update(pair.original, pair.decoded, pair.masked)
         if comparison.tolerance.kind != "lossless":
             counts += _counted(pair, comparison.tolerance, reach)
