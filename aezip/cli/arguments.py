@@ -11,6 +11,8 @@ import click
 
 from aezip.core.errors import InvalidInput
 
+from .common import FILE
+
 if TYPE_CHECKING:
     from aezip.array.bounds import Bound
 
@@ -20,7 +22,7 @@ REL = (
     "--rel has three meanings: use --range-rel E (of max - min), --point-rel E (of each value), or "
     "--range-rel E --per-feature (of each column's max - min)"
 )
-VARIANT = "Kind of autoencoder: deep, sparse, denoising, contractive, stacked, rbm; auto: the one with the fewest bytes."
+VARIANT = "Autoencoder: deep, sparse, denoising, contractive, stacked, rbm; auto: the smallest."
 ONE = "give one bound only: --abs, --range-rel, --point-rel, --psnr, --nrmse or --lossless"
 
 
@@ -71,7 +73,7 @@ def bound(options: dict[str, Any]) -> Bound:
 def target_options(function: Command) -> Command:
     """Add the options of the size that a file is to have; `target` reads them."""
     options = [
-        click.option("--target-size", metavar="SIZE", help="The smallest error whose file has at most SIZE, as 10MB or 800kB."),
+        click.option("--target-size", metavar="SIZE", help="The smallest error whose file has at most SIZE: 10MB, 800kB."),
         click.option("--target-ratio", type=float, metavar="R", help="The smallest error that makes it R times smaller."),
     ]
     for option in reversed(options):
@@ -129,7 +131,7 @@ def target(options: dict[str, Any], raw_bytes: int) -> float:
 def map_option(function: Command) -> Command:
     """Add the option --abs-map; `error_map` reads it."""
     text = "Array of the largest error at each place; .npz: for each array its own."
-    return click.option("--abs-map", metavar="MAP.npy", help=text)(function)
+    return click.option("--abs-map", type=FILE, metavar="MAP.npy", help=text)(function)
 
 
 def error_map(path: str | None) -> Any:
@@ -179,9 +181,12 @@ def rule_options(function: Command) -> Command:
     options = [
         click.option(
             "--bound", "bound_rules", multiple=True, metavar="NAME:KIND=E",
-            help="Bound of the variables whose names fit, as 'air:range-rel=1e-3' or '*_bnds:lossless'; the first that fits.",
+            help="Of variables so named: 'air:range-rel=1e-3', '*_bnds:lossless'.",
         ),
-        click.option("--bounds", "bounds_file", metavar="FILE.toml", help="Such bounds, in a table [bounds]."),
+        click.option(
+            "--bounds", "bounds_file", type=FILE, metavar="FILE.toml",
+            help="Such bounds, the first that fits, in a table [bounds].",
+        ),
     ]  # fmt: skip
     for option in reversed(options):
         function = option(function)
@@ -209,9 +214,9 @@ def missing_options(function: Command) -> Command:
     options = [
         click.option(
             "--fill-value", "fill_values", metavar="X", multiple=True,
-            help="Masked: comes back exactly, and nothing else as it; kept out of the range. Repeatable.",
+            help="Stands for missing values: exact, out of the range; repeatable.",
         ),
-        click.option("--valid-range", metavar="LOW,HIGH", help="Values outside are masked too; one side may be empty."),
+        click.option("--valid-range", metavar="LOW,HIGH", help="Values outside are missing too; one side may be empty."),
     ]  # fmt: skip
     for option in reversed(options):
         function = option(function)

@@ -8,7 +8,20 @@ import click
 
 from aezip.core.errors import InvalidInput
 
-from .common import array_name, json_option, once, open_archive, print_json
+from .common import (
+    FILE,
+    array_name,
+    dataset_option,
+    force_option,
+    json_option,
+    once,
+    open_archive,
+    output_option,
+    print_json,
+    quiet_option,
+    say,
+)
+from .helping import command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,17 +58,21 @@ class _Array:
 
 def add_to(group: click.Group) -> None:
     """Add the commands to a group."""
-    for command in (features, nearest, recommend):
-        group.add_command(command)
+    for one in (features, nearest, recommend):
+        group.add_command(one)
 
 
-@click.command()
-@click.argument("source", metavar="IN.aez")
-@click.option("-o", "--output", required=True, metavar="CODES.npy", help="Where the matrix goes; - for standard output.")
-@click.option("--dataset", "name", metavar="PATH", help="The array, where the file holds several.")
-@click.option("-f", "--force", is_flag=True, help="Replace an existing output.")
+@command(
+    "aezip features images.npy.aez -o codes.npy          # of a file made with --codes or --width",
+    "aezip features images.npy.aez -o codes.raw --json",
+)
+@click.argument("source", type=FILE, metavar="IN.aez")
+@output_option("CODES.npy", required=True)
+@dataset_option
+@force_option
+@quiet_option
 @json_option
-def features(source: str, output: str, name: str | None, force: bool, as_json: bool) -> None:
+def features(source: str, output: str, name: str | None, force: bool, quiet: bool, as_json: bool) -> None:
     """Write the bottleneck codes as a feature matrix; the array is not decoded."""
     from aezip.core import atomic
 
@@ -70,17 +87,32 @@ def features(source: str, output: str, name: str | None, force: bool, as_json: b
         formats.write(output, {"codes": _Array(codes)}, overwrite=force)
     if as_json:
         print_json({"input": source, "output": output, "rows": codes.shape[0], "width": codes.shape[1]})
+    elif not quiet:
+        from . import show as render
+
+        say(render.written(output, {"codes": _Array(codes)}))
 
 
-@click.command()
-@click.argument("source", metavar="IN.aez")
+@command(
+    "aezip nearest images.npy.aez --row 7 -k 10          # of a file made with --codes or --width",
+    "aezip nearest images.npy.aez --like row.npy --metric cosine",
+)
+@click.argument("source", type=FILE, metavar="IN.aez")
 @click.option("--row", type=int, metavar="R", help="Number of the row that neighbours are wanted of, from 0.")
-@click.option("--like", metavar="ROW.npy", help="A new row instead.")
+@click.option("--like", type=FILE, metavar="ROW.npy", help="A new row instead.")
 @click.option("-k", "count", type=click.IntRange(1), default=10, show_default=True, help="How many.")
-@click.option("--metric", type=click.Choice(["euclidean", "cosine"]), default="euclidean", show_default=True)
-@click.option("--dataset", "name", metavar="PATH", help="The array, where the file holds several.")
+@click.option(
+    "--metric",
+    type=click.Choice(["euclidean", "cosine"]),
+    metavar="NAME",
+    default="euclidean",
+    show_default=True,
+    help="Distance: euclidean or cosine.",
+)
+@dataset_option
+@quiet_option
 @json_option
-def nearest(source: str, row: int | None, like: str | None, count: int, metric: str, name: str | None, as_json: bool) -> None:
+def nearest(source: str, row: int | None, like: str | None, count: int, metric: str, **options: Any) -> None:
     """List the rows nearest to a row, by the codes alone; the array is not decoded."""
     if (row is None) == (like is None):
         raise InvalidInput("name the row with --row R, or a file that holds a new one with --like ROW.npy")
@@ -91,27 +123,35 @@ def nearest(source: str, row: int | None, like: str | None, count: int, metric: 
 
         (query,) = formats.read(like).arrays.values()
     with open_archive(source) as archive:
-        found = archive.nearest(array_name(archive, name), query, count, metric)
-    if as_json:
+        found = archive.nearest(array_name(archive, options["name"]), query, count, metric)
+    if options["as_json"]:
         print_json({"file": source, "rows": found.rows.tolist(), "distances": found.distances.tolist()})
+        return
+    if options["quiet"]:
         return
     click.echo(f"{'row':>10}  distance")
     for number, distance in zip(found.rows, found.distances, strict=True):
         click.echo(f"{number:>10}  {distance:.6g}")
 
 
-@click.command()
-@click.argument("source", metavar="IN.aez")
+@command(
+    "aezip recommend ratings.npy.aez --user 3 -n 10      # of a file made with --recommend",
+    "aezip recommend ratings.npy.aez --user 3 --json",
+)
+@click.argument("source", type=FILE, metavar="IN.aez")
 @click.option("--user", type=int, required=True, metavar="U", help="Number of the row, from 0.")
 @click.option("-n", "count", type=click.IntRange(1), default=10, show_default=True, help="How many.")
-@click.option("--dataset", "name", metavar="PATH", help="The array, where the file holds several.")
+@dataset_option
+@quiet_option
 @json_option
-def recommend(source: str, user: int, count: int, name: str | None, as_json: bool) -> None:
+def recommend(source: str, user: int, count: int, name: str | None, quiet: bool, as_json: bool) -> None:
     """List what a user would rate highest of what the user did not rate."""
     with open_archive(source) as archive:
         found = archive.recommend(array_name(archive, name), user, count)
     if as_json:
         print_json({"file": source, "user": user, "items": found.columns.tolist(), "estimates": found.estimates.tolist()})
+        return
+    if quiet:
         return
     click.echo(f"{'item':>10}  estimate")
     for number, estimate in zip(found.columns, found.estimates, strict=True):

@@ -11,8 +11,20 @@ from aezip.core.names import shown
 from aezip.tools import words
 
 from . import arguments
-from . import interrupts as signals
-from .common import SECONDS, json_option, print_json, say, skip_option, threads_option, warn_of
+from .common import (
+    FILE,
+    SECONDS,
+    datasets_option,
+    preset_option,
+    print_json,
+    raw_options,
+    say,
+    skip_option,
+    telling_options,
+    threads_option,
+    warn_of,
+)
+from .helping import command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,22 +39,20 @@ NOTE = (
 )
 
 
-@click.command()
-@click.argument("source", metavar="DATA")
+@command(
+    "aezip bench temperature.npy --range-rel 1e-3 --preset instant --preset fast",
+    "aezip bench model.nc --dataset tas --abs 0.05 --preset instant --json",
+)
+@click.argument("source", type=FILE, metavar="DATA")
 @arguments.bound_options
-@click.option(
-    "--preset", "presets", type=click.Choice(["instant", "fast", "balanced", "best"]), multiple=True, default=("balanced",),
-    show_default=True, help="Effort of aezip; repeatable, a line each.",
-)  # fmt: skip
-@click.option("--dataset", "datasets", multiple=True, metavar="PATH", help="Data set of an HDF5 file; repeatable.")
+@preset_option("balanced", several=True)
+@datasets_option
 @arguments.missing_options
-@click.option("--dtype", metavar="f4", help="Type of raw binary.")
-@click.option("--shape", metavar="744,33,49", help="Sizes of raw binary, outer axis first.")
+@raw_options
 @click.option("--max-seconds", type=SECONDS, default=3600, show_default=True, metavar="S", help="For each codec.")
 @skip_option
 @threads_option
-@json_option
-@click.option("--no-progress", is_flag=True, help="No progress bar.")
+@telling_options
 def bench(source: str, **options: Any) -> int:
     """Compare codecs on DATA at one bound: ratio, speed, memory, achieved error.
 
@@ -52,24 +62,25 @@ def bench(source: str, **options: Any) -> int:
     bound = arguments.bound(options)
     fill, limits = arguments.fill_value(options["fill_values"]), arguments.valid_range(options["valid_range"])
 
-    from . import formats
-    from . import show as render
+    from . import formats, progress
 
     inputs = formats.read(source, **{name: options[name] for name in ("datasets", "dtype", "shape", "skip")})
-    warn_of(source, inputs)
+    if not options["quiet"]:
+        warn_of(source, inputs)
     fills = inputs.fills if fill is None else dict.fromkeys(inputs.arrays, fill)
     ranges = inputs.valid if limits is None else dict.fromkeys(inputs.arrays, limits)
     found = {}
-    with render.progress(not options["no_progress"]) as progress:
+    with progress.followed(options) as told:
         for name, array in inputs.arrays.items():
             missing = {"fill_value": fills.get(name), "valid_range": ranges.get(name)}
-            found[name] = _measure(name, array, bound, missing, options, signals.watching(progress))
+            found[name] = _measure(name, array, bound, missing, options, told)
     rows = [row for made in found.values() for row in made["codecs"]]
     for warning in dict.fromkeys(text for row in rows for text in row.pop("warnings", ())):
-        say(warning, "warning")
+        if not options["quiet"]:
+            say(warning, "warning")
     if options["as_json"]:
         print_json({"input": source, "bound": bound.to_json(), "arrays": found})
-    else:
+    elif not options["quiet"]:
         for name, made in found.items():
             _show(name, made, words.bound_text(bound.to_json()))
         click.echo(NOTE)

@@ -11,12 +11,22 @@ import signal
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from aezip.core.names import shown
 
 from . import decompress as decompresscommand
-from .common import MEGABYTES, SECONDS, once
+from .common import (
+    FILE,
+    MEGABYTES,
+    SECONDS,
+    datasets_option,
+    json_option,
+    once,
+    preset_option,
+    quiet_option,
+    telling_options,
+)
 from .common import say as _say
 
 # Threads go over chunks: a BLAS that starts its own for every small product only gets in the way.
@@ -31,16 +41,17 @@ from aezip.tools.words import measured
 from . import arguments
 from . import ask as asking
 from . import bench as benchcommand
+from . import completion as completioncommand
 from . import compress as compresscommand
 from . import interrupts as signals
 from . import report as reportcommand
 from . import suggest as suggestcommand
 from . import train as modelcommand
 from .common import Batch, check_source, exit_code, raw_options, read_original, system_words
-from .common import json_option as _json_option
 from .common import open_archive as _open
 from .common import print_json as _print_json
 from .common import threads_option as _threads_option
+from .helping import WIDTH, command
 
 
 def main() -> NoReturn:
@@ -104,7 +115,7 @@ def _fail(message: str, code: int) -> int:
     return code
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDTH}, invoke_without_command=True)
 @click.version_option(__version__, prog_name="aezip", message="%(prog)s %(version)s")
 @click.pass_context
 def cli(context: click.Context) -> None:
@@ -113,16 +124,18 @@ def cli(context: click.Context) -> None:
         raise click.UsageError(f"no command given: use one of {', '.join(sorted(cli.commands))}", context)
 
 
-def _damage(source: str, threads: int | None, model: str | None) -> list[str]:
+def _damage(source: str, options: dict[str, Any]) -> list[str]:
     """Test an archive or a model in this process; return problems."""
     from aezip.archive import models
+
+    from . import progress
 
     if source.endswith(models.SUFFIX):
         check_source(source)
         models.Model.load(source)  # every digest, network and table; whatever is wrong is raised
         return []
-    with _open(source, threads, model) as archive:
-        return archive.damage()
+    with _open(source, options["threads"], options["model"]) as archive, progress.followed(options, source) as told:
+        return archive.damage(told)
 
 
 def _sandboxed(source: str, memory: int, seconds: int) -> tuple[int, list[str]]:
@@ -134,10 +147,11 @@ def _sandboxed(source: str, memory: int, seconds: int) -> tuple[int, list[str]]:
     return verdict.code, verdict.lines
 
 
-@cli.command()
-@click.argument("sources", metavar="IN.aez...", nargs=-1, required=True)
-@_json_option
-def info(sources: tuple[str, ...], as_json: bool) -> int:
+@command("aezip info temperature.npy.aez", "aezip info temperature.npy.aez model.nc.aez --json")
+@click.argument("sources", type=FILE, metavar="IN.aez...", nargs=-1, required=True)
+@quiet_option
+@json_option
+def info(sources: tuple[str, ...], quiet: bool, as_json: bool) -> int:
     """Show the size ledger, bound asked and achieved, plan and candidates of each IN.aez."""
     once(*sources)
     batch, found = Batch(sources), []
@@ -145,8 +159,10 @@ def info(sources: tuple[str, ...], as_json: bool) -> int:
     def one(source: str) -> None:
         with _open(source) as archive:
             report = archive.report()
-        found.append({"file": source, "software": __version__, **report.to_json()})
-        if not as_json:
+        said = report.to_json()
+        origin = {"original": said.pop("file")} if "file" in said else {}
+        found.append({"file": source, **said, **origin})
+        if not (as_json or quiet):
             from . import show as render
 
             with meaningful("the header of an array"):
@@ -158,25 +174,15 @@ def info(sources: tuple[str, ...], as_json: bool) -> int:
     return batch.code
 
 
-@cli.command()
-@click.argument("sources", metavar="IN.aez...", nargs=-1, required=True)
+@command("aezip test temperature.npy.aez model.nc.aez", "aezip test --sandbox --max-memory 4096 temperature.npy.aez")
+@click.argument("sources", type=FILE, metavar="IN.aez...", nargs=-1, required=True)
 @click.option("--sandbox", is_flag=True, help="In a child process with limits: for files from strangers.")
 @click.option("--max-memory", type=MEGABYTES, default=4096, show_default=True, metavar="MB", help="Of the sandbox.")
 @click.option("--max-seconds", type=SECONDS, default=600, show_default=True, metavar="S", help="Of the sandbox.")
 @modelcommand.model_option
 @_threads_option
-@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
-@_json_option
-def test(
-    sources: tuple[str, ...],
-    sandbox: bool,
-    max_memory: int,
-    max_seconds: int,
-    model: str | None,
-    threads: int | None,
-    quiet: bool,
-    as_json: bool,
-) -> int:
+@telling_options
+def test(sources: tuple[str, ...], sandbox: bool, max_memory: int, max_seconds: int, **options: Any) -> int:
     """Decode every IN.aez and check every digest, of models (.aezm) too; write nothing."""
     once(*sources)
     found: dict[str, list[str]] = {}
@@ -186,7 +192,7 @@ def test(
             if sandbox:
                 code, found[source] = _sandboxed(source, max_memory << 20, max_seconds)
             else:
-                found[source] = _damage(source, threads, model)
+                found[source] = _damage(source, options)
                 code = CorruptFile.exit_code if found[source] else 0
             lines = [f"{source}: {line}" for line in found[source]]
         except (AezipError, OSError) as error:
@@ -195,33 +201,23 @@ def test(
         codes.append(code)
         for line in lines:
             _fail(line, code)
-        if not (lines or quiet or as_json):
+        if not (lines or options["quiet"] or options["as_json"]):
             click.echo(f"{shown(source)}: good")
-    if as_json:
+    if options["as_json"]:
         _print_json({"good": not any(codes), "files": found})
     return next((code for code in codes if code), 0)
 
 
-@cli.command()
-@click.argument("original", metavar="ORIGINAL")
-@click.argument("source", metavar="IN.aez")
-@click.option("--dataset", "datasets", multiple=True, metavar="PATH", help="Data set of an HDF5 original; repeatable.")
+@command("aezip verify temperature.npy temperature.npy.aez", "aezip verify model.nc model.nc.aez --json")
+@click.argument("original", type=FILE, metavar="ORIGINAL")
+@click.argument("source", type=FILE, metavar="IN.aez")
+@datasets_option
 @raw_options
 @arguments.map_option
 @modelcommand.model_option
 @_threads_option
-@_json_option
-def verify(
-    original: str,
-    source: str,
-    datasets: tuple[str, ...],
-    dtype: str | None,
-    shape: str | None,
-    abs_map: str | None,
-    model: str | None,
-    threads: int | None,
-    as_json: bool,
-) -> None:
+@telling_options
+def verify(original: str, source: str, **options: Any) -> None:
     """Recompute the errors of IN.aez against ORIGINAL (- for standard input); exit 4 beyond the bound.
 
     Beside the errors: structural similarity, correlations, the distance of the distributions, spectra; a warning where the error
@@ -229,15 +225,19 @@ def verify(
     """
     from aezip.tools import inspection
 
+    from . import progress
+
     once(original, source)
-    with _open(source, threads, model) as opened:
-        arrays = read_original(original, opened, datasets=datasets, dtype=dtype, shape=shape)
-        found = inspection.measured(opened, arrays, arguments.error_map(abs_map))
-    if as_json:
+    kept = {name: options[name] for name in ("datasets", "dtype", "shape", "quiet")}
+    with _open(source, options["threads"], options["model"]) as opened:
+        arrays = read_original(original, opened, **kept)
+        with progress.followed(options, source) as told:
+            found = inspection.measured(opened, arrays, arguments.error_map(options["abs_map"]), told)
+    if options["as_json"]:
         errors = {name: {**metrics.to_json(), **quality.to_json()} for name, (metrics, quality) in found.items()}
         _print_json({"original": original, "file": source, "within_bound": True, "arrays": errors})
         return
-    for name, (metrics, quality) in found.items():
+    for name, (metrics, quality) in () if options["quiet"] else found.items():
         click.echo(f"{shown(name)}: within the bound; {measured(metrics.to_json())}")
         if quality.words and metrics.max_abs_error:
             click.echo(f"  {quality.words}")
@@ -245,22 +245,24 @@ def verify(
             _say(f"{name}: {words}", "warning")
 
 
+@command("aezip demo --preset instant", "aezip demo --preset instant --json")
+@preset_option("fast")
+@_threads_option
+@telling_options
+def demo(preset: str, threads: int | None, **options: Any) -> None:
+    """Do the whole job on a real field and a real table that ship with the package."""
+    from .demo import run_demo
+
+    run_demo(preset, threads, options)
+
+
+for _one in (info, test, verify, demo):
+    cli.add_command(_one)
 cli.add_command(compresscommand.compress)
 cli.add_command(decompresscommand.decompress)
 cli.add_command(modelcommand.train)
 cli.add_command(benchcommand.bench)
 cli.add_command(reportcommand.report)
 cli.add_command(suggestcommand.suggest)
-
-
-@cli.command()
-@click.option("--preset", type=click.Choice(["instant", "fast", "balanced", "best"]), default="fast", show_default=True)
-@click.option("--no-progress", is_flag=True, help="No progress bar.")
-def demo(preset: str, no_progress: bool) -> None:
-    """Do the whole job on a real field and a real table that ship with the package."""
-    from .demo import run_demo
-
-    run_demo(preset, show_progress=not no_progress)
-
-
+cli.add_command(completioncommand.completion)
 asking.add_to(cli)

@@ -15,36 +15,86 @@ from aezip.core.names import shown, stored
 from aezip.core.sources import check_file, is_url
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from aezip.archive.reading import Archive
 
     from .formats import Inputs
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+Decorator = Callable[[Callable[..., Any]], Any]
 SECONDS = click.IntRange(1, 10**8)  # limits that clocks, and sizes of memory, can hold
 _UNUSABLE = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 MEGABYTES = click.IntRange(256, 1 << 40)
+PRESETS = ("instant", "fast", "balanced", "best")
 
 
-def json_option(function: Command) -> Command:
-    """Add the option --json."""
-    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")(function)
+class FileName(click.types.StringParamType):
+    """A word that names a file: shells complete the names of files there."""
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Leave it to the shell."""
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(incomplete, type="file")]
 
 
-def skip_option(function: Command) -> Command:
-    """Add the option --skip-unsupported."""
-    text = "Leave out arrays that hold no numbers; says which."
-    return click.option("--skip-unsupported", "skip", is_flag=True, help=text)(function)
+FILE = FileName()
+
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+verbose_option = click.option("-v", "--verbose", is_flag=True, help="Tell on standard error what was done, and how long it took.")
+force_option = click.option("-f", "--force", is_flag=True, help="Replace an existing output.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
+no_progress_option = click.option("--no-progress", is_flag=True, help="No progress bar.")
+threads_option = click.option("--threads", type=click.IntRange(1), metavar="N", help="Default: one for each core.")
+skip_option = click.option("--skip-unsupported", "skip", is_flag=True, help="Leave out arrays that hold no numbers; says which.")
+output_dir_option = click.option("--output-dir", metavar="DIR", type=FILE, help="Write into this folder, under the same names.")
+device_option = click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where networks are trained."
+)
+seed_option = click.option(
+    "--seed", type=int, default=0, show_default=True, metavar="N", help="The same input and seed give the same bytes."
+)
+_ONLY = "Only this data set, where a file holds several"
+datasets_option = click.option("--dataset", "datasets", multiple=True, metavar="PATH", help=f"{_ONLY}; repeatable.")
+dataset_option = click.option("--dataset", "name", metavar="PATH", help=f"{_ONLY}.")
 
 
-def threads_option(function: Command) -> Command:
-    """Add the option --threads."""
-    return click.option("--threads", type=click.IntRange(1), metavar="N", help="Default: one for each core.")(function)
+def all_of(*options: Decorator) -> Decorator:
+    """Make one decorator of several; the first one comes first in the help."""
+
+    def add(function: Command) -> Command:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
 
 
-def raw_options(function: Command) -> Command:
-    """Add the options that tell what raw binary is."""
-    function = click.option("--shape", metavar="744,33,49", help="Sizes of raw binary, outer axis first.")(function)
-    return click.option("--dtype", metavar="f4", help="Type of raw binary.")(function)
+# of every command that works for a while; those that answer at once have no progress and nothing to tell of it
+telling_options = all_of(quiet_option, verbose_option, json_option, no_progress_option)
+raw_options = all_of(
+    click.option("--dtype", metavar="f4", help="Type of raw binary."),
+    click.option("--shape", metavar="744,33,49", help="Sizes of raw binary, outer axis first."),
+)
+
+
+def output_option(metavar: str, default: str | None = None, *, required: bool = False) -> Decorator:
+    """Return the option -o; `default` tells in words where the output goes without it."""
+    text = "Where to write; - for standard output."
+    return click.option("-o", "--output", type=FILE, metavar=metavar, required=required, show_default=default, help=text)
+
+
+def preset_option(default: str, *, least: str = "instant", several: bool = False) -> Decorator:
+    """Return the option --preset; `least` is the quickest one that is of use."""
+    names = PRESETS[PRESETS.index(least) :]
+    text = f"Effort: {', '.join(names[:-1])} or {names[-1]}{'; repeatable' * several}."
+    choice = click.Choice(names)
+    if several:
+        return click.option(
+            "--preset", "presets", type=choice, metavar="NAME", default=(default,), multiple=True, show_default=True, help=text
+        )
+    return click.option("--preset", type=choice, metavar="NAME", default=default, show_default=True, help=text)
 
 
 def exit_code(error: AezipError | OSError) -> int:
@@ -150,7 +200,7 @@ def check_source(source: str) -> None:
 
 
 def read_original(
-    path: str, archive: Archive, *, datasets: tuple[str, ...], dtype: str | None, shape: str | None
+    path: str, archive: Archive, *, datasets: tuple[str, ...], dtype: str | None, shape: str | None, quiet: bool = False
 ) -> dict[str, Any]:
     """Read the arrays that an archive was made from; of raw values the archive knows type and shape.
 
@@ -168,7 +218,7 @@ def read_original(
     elif path != "-" and kind is None and not datasets and dtype is None and shape is None and len(views) == 1 and views[0].shape:
         dtype, shape = views[0].dtype.str, ",".join(map(str, views[0].shape))
     inputs = formats.read(path, datasets=datasets, dtype=dtype, shape=shape, skip=True)
-    for name, words in inputs.skipped.items():
+    for name, words in () if quiet else inputs.skipped.items():
         say(f"{name!r} of {path} was not compared: {words}", "warning")
     return inputs.arrays
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,9 +18,26 @@ from aezip.core.sources import check_file
 from aezip.plans.autoencoder import variants
 
 from . import arguments
-from . import interrupts as signals
 from . import train as modelcommand
-from .common import Batch, json_option, print_json, raw_options, say, skip_option, threads_option, warn_of
+from .common import (
+    FILE,
+    Batch,
+    datasets_option,
+    device_option,
+    force_option,
+    output_dir_option,
+    output_option,
+    preset_option,
+    print_json,
+    raw_options,
+    say,
+    seed_option,
+    skip_option,
+    telling_options,
+    threads_option,
+    warn_of,
+)
+from .helping import command
 
 if TYPE_CHECKING:
     from aezip.archive.report import Report
@@ -30,45 +48,46 @@ if TYPE_CHECKING:
 _ARRAYS = (".npy", ".npz")  # what a folder is searched for, beside files that are taken whole
 
 
-@click.command()
-@click.argument("sources", metavar="IN...", nargs=-1, required=True)
-@click.option("-o", "--output", metavar="OUT.aez", help="Default: IN.aez; - for standard output.")
-@click.option("--output-dir", metavar="DIR", help="Put the archives there.")
+@command(
+    "aezip compress temperature.npy --range-rel 1e-3 --preset instant",
+    "aezip compress model.nc --bound 'tas:abs=0.05' --preset instant   # the rest: lossless",
+)
+@click.argument("sources", type=FILE, metavar="IN...", nargs=-1, required=True)
+@output_option("OUT.aez", "IN.aez")
+@output_dir_option
 @click.option("-r", "--recursive", is_flag=True, help="IN may be folders: all files in them of a known name.")
 @arguments.bound_options
 @arguments.rule_options
 @arguments.target_options
 @arguments.keep_options
-@click.option("--preset", type=click.Choice(["instant", "fast", "balanced", "best"]), default="balanced", show_default=True)
-@click.option("--variant", default="deep", show_default=True, metavar="NAME", help=arguments.VARIANT)
+@preset_option("balanced")
+@modelcommand.variant_option
 @modelcommand.model_option
 @click.option("--separate", is_flag=True, help="Code each array alone: none is predicted from others of the file.")
-@click.option("--embed-model/--no-embed-model", default=True, show_default=True, help="Put the model into OUT, or refer to it.")
-@click.option("--dataset", "datasets", multiple=True, metavar="PATH", help="Only this data set of an HDF5 file; repeatable.")
+@click.option("--embed-model/--no-embed-model", default=True, help="Put the model into OUT (default), or refer to it.")
+@datasets_option
 @click.option("--drop", is_flag=True, help="Of a whole file, leave out what cannot be kept.")
 @click.option("--exact-text", is_flag=True, help="Of a CSV file: the very text comes back, not equal values only.")
 @arguments.missing_options
 @raw_options
-@click.option("--seed", type=int, default=0, show_default=True, help="Same input and seed, same file.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@seed_option
+@device_option
 @click.option("--codes", is_flag=True, help="Take a plan with codes (features) even where another is smaller.")
 @click.option("--width", type=click.IntRange(1, 255), metavar="N", help="Codes of a row; implies --codes.")
-@click.option("--recommend", is_flag=True, help="A ratings matrix, NaN = not rated: store a model of what was not rated.")
+@click.option("--recommend", is_flag=True, help="Ratings, NaN = not rated: store a model of what was not rated.")
 @threads_option
 @click.option("--no-verify", is_flag=True, help="Do not decode and compare before the file gets its name.")
 @click.option("--rm/-k", "remove", default=False, help="Remove IN once OUT is verified, or keep it (default).")
-@click.option("-f", "--force", is_flag=True, help="Replace an existing output.")
+@force_option
 @skip_option
-@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
-@click.option("-v", "--verbose", is_flag=True, help="Print the candidates that were tried, with the bytes expected of each.")
-@json_option
-@click.option("--no-progress", is_flag=True, help="No progress bar.")
+@telling_options
 def compress(sources: tuple[str, ...], output: str | None, **options: Any) -> int:
-    """Compress each IN: .npy, .npz, raw binary; whole netCDF, HDF5, safetensors, CSV and Parquet files; - for standard input."""
+    """Compress each IN: .npy, .npz, raw binary; whole netCDF, HDF5, safetensors, CSV, Parquet files."""
     options["targeted"] = arguments.has_target(options)
     options["rules"] = arguments.rules(options)
     options["asked"] = arguments.bound(options)
     places = _places(sources, output, options)
+    options["alone"] = len(places) == 1
     batch, made = Batch(list(places)), {}
 
     def one(source: str) -> None:
@@ -123,10 +142,17 @@ def _searched(folder: str) -> list[str]:
 
 def _one(source: str, target: str, options: dict[str, Any]) -> dict[str, Any]:
     """Compress one file; return what --json says."""
+    began = time.perf_counter()
     _check(source, target, options)
-    if _is_whole(source, options):
-        return _whole(source, target, options)
-    return _arrays(source, target, options)
+    report, told = (_whole if _is_whole(source, options) else _arrays)(source, target, options)
+    if options["remove"]:
+        os.unlink(source)
+    seconds = time.perf_counter() - began
+    if not options["quiet"]:
+        _tell(report, target, options, seconds)
+    said = report.to_json()
+    origin = {"original": said.pop("file")} if "file" in said else {}
+    return {"input": source, "output": target, **told, **said, **origin, "seconds": seconds}
 
 
 def _is_whole(source: str, options: dict[str, Any]) -> bool:
@@ -135,12 +161,11 @@ def _is_whole(source: str, options: dict[str, Any]) -> bool:
     return not options["datasets"] and options["dtype"] is None and whole.is_whole(source)
 
 
-def _arrays(source: str, target: str, options: dict[str, Any]) -> dict[str, Any]:
-    """Compress the arrays of a file, and nothing else of it."""
+def _arrays(source: str, target: str, options: dict[str, Any]) -> tuple[Report, dict[str, Any]]:
+    """Compress the arrays of a file, and nothing else of it; return also what is to be said of the input."""
     from aezip.core import atomic
 
-    from . import formats
-    from . import show as render
+    from . import formats, progress
 
     kept = {name: options[name] for name in ("datasets", "dtype", "shape", "skip")}
     inputs = formats.read(source, **kept)
@@ -160,12 +185,10 @@ def _arrays(source: str, target: str, options: dict[str, Any]) -> dict[str, Any]
         "codes": options["width"] or options["codes"],
         **_common(options),
     }
-    with _told(quiet=options["quiet"]), render.progress(_showing(options)) as progress, atomic.sources(source):
-        if options["targeted"]:
-            report = _targeted(inputs.arrays, target, options, progress=signals.watching(progress), **settings)
-        else:
-            report = _compress(inputs.arrays, target, options, progress=signals.watching(progress), **settings)
-    return _done(source, target, report, options, {"lossy_before": inputs.lossy, "skipped": inputs.skipped})
+    way = _targeted if options["targeted"] else _compress
+    with _told(quiet=options["quiet"]), progress.followed(options, source) as told, atomic.sources(source):
+        report = way(inputs.arrays, target, options, progress=told, **settings)
+    return report, {"lossy_before": inputs.lossy, "skipped": inputs.skipped}
 
 
 def _bounds(source: str, inputs: Inputs, options: dict[str, Any]) -> Bound | dict[str, Bound]:
@@ -178,13 +201,13 @@ def _bounds(source: str, inputs: Inputs, options: dict[str, Any]) -> Bound | dic
     return assign(options["rules"], Parts(arrays=inputs.arrays), source)
 
 
-def _whole(source: str, target: str, options: dict[str, Any]) -> dict[str, Any]:
-    """Compress a file as a whole."""
+def _whole(source: str, target: str, options: dict[str, Any]) -> tuple[Report, dict[str, Any]]:
+    """Compress a file as a whole; return also what is to be said of the input."""
     from aezip.array.bounds import Lossless
     from aezip.core import atomic
     from aezip.files import whole
 
-    from . import formats
+    from . import formats, progress
     from . import show as render
 
     for option, words in (("recommend", "--recommend"), ("codes", "--codes"), ("width", "--width")):
@@ -208,13 +231,13 @@ def _whole(source: str, target: str, options: dict[str, Any]) -> dict[str, Any]:
 
     asked = options["asked"]
     rules = [*options["rules"], *([] if isinstance(asked, Lossless) else [("*", asked)])]
-    with _told(quiet=options["quiet"]), render.progress(_showing(options)) as progress, atomic.sources(source):
+    with _told(quiet=options["quiet"]), progress.followed(options, source) as follow, atomic.sources(source):
         report = whole.compress_file(
             source, target, bounds=rules, drop=options["drop"], exact_text=options["exact_text"],
             overwrite=options["force"], told=told,
-            progress=signals.watching(progress), **_common(options),
+            progress=follow, **_common(options),
         )  # fmt: skip
-    return _done(source, target, report, options, found)
+    return report, found
 
 
 def _common(options: dict[str, Any]) -> dict[str, Any]:
@@ -222,22 +245,18 @@ def _common(options: dict[str, Any]) -> dict[str, Any]:
     return {**kept, **arguments.kept(options), "verify": not options["no_verify"]}
 
 
-def _showing(options: dict[str, Any]) -> bool:
-    return not (options["quiet"] or options["no_progress"])
-
-
-def _done(source: str, target: str, report: Report, options: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
+def _tell(report: Report, target: str, options: dict[str, Any], seconds: float) -> None:
+    """Say what was made: one line, and three more where it is the only file."""
     from . import show as render
 
-    if options["remove"]:
-        os.unlink(source)
-    if options["verbose"] and not options["quiet"]:
-        for line in render.tried(report):
-            click.echo(line, err=True)
-    if not options["as_json"] and not options["quiet"]:
-        unused = options["model"] if options["model"] is not None else ""
-        click.echo(render.summary(report, target) + render.unused(report, unused), err=target == "-")
-    return {"input": source, "output": target, **told, **report.to_json()}
+    for line in render.tried(report) if options["verbose"] else ():
+        click.echo(line, err=True)
+    if options["as_json"]:
+        return
+    unused = options["model"] if options["model"] is not None else ""
+    lines = [render.summary(report, target) + render.unused(report, unused)]
+    lines += render.at_a_glance(report, seconds) if options["alone"] else []
+    click.echo("\n".join(lines), err=target == "-")
 
 
 def _targeted(arrays: dict[str, Any], target: str, options: dict[str, Any], **settings: Any) -> Report:

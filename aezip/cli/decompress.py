@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +15,29 @@ from aezip.tools import words
 
 from . import arguments
 from . import train as modelcommand
-from .common import Batch, array_name, json_option, once, open_archive, print_json, say, threads_option
+from .common import (
+    FILE,
+    Batch,
+    array_name,
+    datasets_option,
+    force_option,
+    once,
+    open_archive,
+    output_dir_option,
+    output_option,
+    print_json,
+    say,
+    telling_options,
+    threads_option,
+)
+from .helping import command
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from aezip.archive.reading import Archive
     from aezip.archive.view import ArrayView
+    from aezip.core.progress import ProgressEvent
 
     from .formats import Source
 
@@ -29,13 +45,13 @@ if TYPE_CHECKING:
 class _Whole:
     """A whole array of an archive, decoded while it is written."""
 
-    def __init__(self, view: ArrayView) -> None:
+    def __init__(self, view: ArrayView, told: Callable[[ProgressEvent], None]) -> None:
         self.shape, self.dtype, self.lossy = view.shape, view.dtype, view.lost_within
-        self._view = view
+        self._view, self._told = view, told
 
     def pieces(self) -> Iterator[npt.NDArray[Any]]:
         """Yield the chunks."""
-        yield from self._view.pieces()
+        yield from self._view.pieces(self._told)
         if self._view._lost and len(self._view._lost) == self._view._decoder.chunk_count:
             raise CorruptFile(f"nothing of {self._view.name!r} can be restored: get another copy of the file")
 
@@ -66,21 +82,23 @@ class _Part:
         yield self._values
 
 
-@click.command()
-@click.argument("sources", metavar="IN.aez...", nargs=-1, required=True)
-@click.option("-o", "--output", metavar="OUT", help="Default: IN without .aez; .npy, .npz or raw by the name.")
-@click.option("--output-dir", metavar="DIR", help="Put the files there.")
-@click.option("--dataset", "names", multiple=True, metavar="PATH", help="Only this array; repeatable.")
-@click.option("--slice", "part", metavar="'0:10,:,3'", help="Only this part; decodes only the chunks it touches.")
+@command(
+    "aezip decompress temperature.npy.aez -o back.npy",
+    "aezip decompress temperature.npy.aez -o part.npy --slice '0:10,:,3'",
+)
+@click.argument("sources", type=FILE, metavar="IN.aez...", nargs=-1, required=True)
+@output_option("OUT", "IN without .aez")
+@output_dir_option
+@datasets_option
+@click.option("--slice", "part", metavar="'0:10,:,3'", help="Only this part; decodes the chunks it touches.")
 @click.option("--preview", "level", type=click.IntRange(1, 30), metavar="LEVEL", help="Only every 2nd (1), 4th (2), 8th value.")
-@click.option("--salvage", is_flag=True, help="Restore what a damaged file still holds, fill the rest; exit 3 if any is lost.")
+@click.option("--salvage", is_flag=True, help="Fill what is damaged, restore the rest; exit 3 if any is lost.")
 @modelcommand.model_option
 @threads_option
-@click.option("-f", "--force", is_flag=True, help="Replace an existing output.")
-@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
-@json_option
+@force_option
+@telling_options
 def decompress(sources: tuple[str, ...], output: str | None, output_dir: str | None, **options: Any) -> int:
-    """Decompress each IN.aez (- for standard input): to the file it was made of, or to .npy, .npz or raw values."""
+    """Decompress each IN.aez: to the file it was made of, or to .npy, .npz or raw by the name of OUT."""
     if output is not None and (output_dir is not None or len(sources) > 1):
         raise InvalidInput("-o names one file: use --output-dir DIR for several")
     once(*sources)
@@ -100,9 +118,9 @@ def _one(source: str, output: str | None, folder: str | None, options: dict[str,
     """Decompress one archive; return the exit code and what --json says."""
     from aezip.core import atomic
 
-    from . import formats
+    from . import formats, progress
 
-    names, part, level = options["names"], options["part"], options["level"]
+    names, part, level = options["datasets"], options["part"], options["level"]
     if level and (part or options["salvage"]):
         raise InvalidInput("--preview is of whole arrays: leave --slice and --salvage away")
     key = None if part is None else arguments.slices(part)
@@ -121,12 +139,13 @@ def _one(source: str, output: str | None, folder: str | None, options: dict[str,
         if options["salvage"]:
             for view in views:
                 view.salvage()
-        try:
-            arrays = {view.name: _taken(view, key, level) for view in views}
-        except IndexError as error:
-            raise InvalidInput(f"--slice {part}: {error}: choose a part inside the array") from None
-        with atomic.sources(source):
-            formats.write(target, arrays, overwrite=options["force"])
+        with progress.followed(options, source) as told:
+            try:
+                arrays = {view.name: _taken(view, key, level, told) for view in views}
+            except IndexError as error:
+                raise InvalidInput(f"--slice {part}: {error}: choose a part inside the array") from None
+            with atomic.sources(source):
+                formats.write(target, arrays, overwrite=options["force"])
         lost = {view.name: [str(run) for _, run in sorted((view._lost or {}).items())] for view in views}
     if not options["as_json"] and not options["quiet"]:
         from . import show as render
@@ -136,14 +155,14 @@ def _one(source: str, output: str | None, folder: str | None, options: dict[str,
         for run in runs:
             say(f"{source}: {name}: {run}", "error")
     shapes = {name: {"shape": array.shape, "dtype": array.dtype.str} for name, array in arrays.items()}
-    told = {"input": source, "output": target, "arrays": shapes, **({"lost": lost} if options["salvage"] else {})}
-    return CorruptFile.exit_code if any(lost.values()) else 0, told
+    said = {"input": source, "output": target, "arrays": shapes, **({"lost": lost} if options["salvage"] else {})}
+    return CorruptFile.exit_code if any(lost.values()) else 0, said
 
 
-def _taken(view: ArrayView, key: tuple[Any, ...] | None, level: int | None) -> Source:
+def _taken(view: ArrayView, key: tuple[Any, ...] | None, level: int | None, told: Callable[[ProgressEvent], None]) -> Source:
     if level:
         return _Preview(view, level)
-    return _Whole(view) if key is None else _Part(view, key)
+    return _Whole(view, told) if key is None else _Part(view, key)
 
 
 def _inside(folder: str | None, path: str) -> str:
@@ -159,7 +178,7 @@ def _whole(source: str, archive: Archive, output: str | None, folder: str | None
     from aezip.core import atomic
     from aezip.files import whole
 
-    from . import formats
+    from . import formats, progress
 
     assert archive.origin is not None
     local = base_name(source) if is_url(source) else source
@@ -168,8 +187,8 @@ def _whole(source: str, archive: Archive, output: str | None, folder: str | None
     if target == "-":
         raise InvalidInput("a whole file goes into a file: name it with -o, or choose an array with --dataset")
     formats.check_output(target, source=source, overwrite=options["force"])
-    with atomic.sources(source):
-        whole.restore(archive, Path(target), overwrite=options["force"])
+    with progress.followed(options, source) as told, atomic.sources(source):
+        whole.restore(archive, Path(target), overwrite=options["force"], progress=told)
     size = os.path.getsize(target)
     if not options["as_json"] and not options["quiet"]:
         say(f"{target}: {archive.origin['format']}, {len(archive)} arrays coded, {words.size(size)}")

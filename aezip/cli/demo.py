@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import zstandard
+from rich.console import Console
 from rich.table import Table
 
 from aezip.archive.comparing import verify
@@ -19,7 +21,8 @@ from aezip.archive.writing import compress
 from aezip.array.bounds import Bound, Lossless, RangeRelative
 from aezip.tools import words
 
-from . import show as render
+from . import progress
+from .common import print_json
 
 CASES: tuple[tuple[str, str, Bound], ...] = (
     ("field", "air_temperature", RangeRelative(1e-3)),
@@ -47,9 +50,10 @@ def _peers(x: npt.NDArray[Any], bound: Bound) -> tuple[int, int | None]:
     return plain, _zstd(np.diff(whole, axis=-1, prepend=0).astype(np.int16).tobytes())
 
 
-def run_demo(preset: str, *, show_progress: bool) -> None:
-    """Compress, compare, decode and verify; print a table."""
-    out = render.console()
+def run_demo(preset: str, threads: int | None, options: Mapping[str, Any]) -> None:
+    """Compress, compare, decode and verify; print a table, or JSON."""
+    found = []
+    out = Console(highlight=False, quiet=options["quiet"] or options["as_json"])
     table = Table("data", "raw", "zstd -19", "quantized\n+ zstd", "aezip", "ratio", "max error", "time", box=None)
     for column in table.columns[1:]:
         column.justify = "right"
@@ -59,12 +63,12 @@ def run_demo(preset: str, *, show_progress: bool) -> None:
             path = Path(folder) / f"{name}.aez"
             out.print(f"{name}: {key}, {x.dtype}, {' x '.join(map(str, x.shape))}, {words.bound_text(bound.to_json())}")
             start = time.perf_counter()
-            with render.progress(show_progress) as progress:
-                report = compress({key: x}, path, bound=bound, preset=preset, progress=progress)
+            with progress.followed(options, name) as told:
+                report = compress({key: x}, path, bound=bound, preset=preset, threads=threads, progress=told)
             seconds = time.perf_counter() - start
             plain, quantized = _peers(x, bound)
             start = time.perf_counter()
-            y = decompress(path)
+            y = decompress(path, threads=threads)
             speed = x.size / (time.perf_counter() - start) / 1e6
             verify({key: x}, path)
             out.print(f"  decoded {y.size:,} values at {speed:.0f} million a second; every value is within the bound")
@@ -78,5 +82,11 @@ def run_demo(preset: str, *, show_progress: bool) -> None:
                 words.number(report.max_abs_error),
                 f"{seconds:.0f} s",
             )
+            codecs = {"aezip": report.file_bytes, "zstd": plain, "quantized_zstd": quantized}
+            about = {"name": name, "shape": x.shape, "dtype": str(x.dtype), "bound": bound.to_json(), "raw_bytes": x.nbytes}
+            about |= {"bytes": codecs, "ratio": report.ratio, "max_abs_error": report.max_abs_error}
+            found.append({**about, "seconds": seconds, "decoded_values_per_s": speed * 1e6})
+    if options["as_json"]:
+        print_json({"preset": preset, "data": found})
     out.print(table)
     out.print("sources and licences: aezip/data/ATTRIBUTION.md")

@@ -5,58 +5,92 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from aezip.core import atomic
-from aezip.core.errors import BoundViolated, meaningful
+from aezip.core.errors import BoundViolated, InvalidInput, meaningful
 from aezip.core.names import shown
 
-from .common import once, open_archive, read_original, threads_option
+from .common import (
+    FILE,
+    datasets_option,
+    force_option,
+    once,
+    open_archive,
+    output_option,
+    print_json,
+    raw_options,
+    read_original,
+    say,
+    telling_options,
+    threads_option,
+)
+from .helping import command
 from .train import model_option
 
+if TYPE_CHECKING:
+    from aezip.tools.inspection import Inspection
 
-@click.command()
-@click.argument("source", metavar="IN.aez")
-@click.argument("original", metavar="[ORIGINAL]", required=False)
-@click.option("-o", "--output", required=True, metavar="REPORT.html", help="Where the page goes; - for standard output.")
-@click.option("--dataset", "datasets", multiple=True, metavar="PATH", help="Data set of an HDF5 original; repeatable.")
-@click.option("--dtype", metavar="f4", help="Type of a raw binary original.")
-@click.option("--shape", metavar="744,33,49", help="Sizes of a raw binary original, outer axis first.")
+
+@command(
+    "aezip report temperature.npy.aez -o report.html",
+    "aezip report temperature.npy.aez temperature.npy -o report.html -f   # with errors and pictures",
+)
+@click.argument("source", type=FILE, metavar="IN.aez")
+@click.argument("original", type=FILE, metavar="[ORIGINAL]", required=False)
+@output_option("REPORT.html", required=True)
+@datasets_option
+@raw_options
 @click.option("--no-verify", is_flag=True, help="Do not check every digest: without ORIGINAL nothing is decoded.")
 @model_option
 @threads_option
-@click.option("-f", "--force", is_flag=True, help="Replace an existing output.")
+@force_option
+@telling_options
 def report(source: str, original: str | None, output: str, **options: Any) -> None:
-    """Write one HTML page on IN.aez: bounds, ratios, ledger, plan, digests.
+    """Write one HTML page, without scripts, on IN.aez: bounds, ratios, ledger, plan, digests.
 
-    With ORIGINAL also its errors, their histogram and pictures of a slice; exit 4 if they show the bound broken. The page needs
-    no network and no scripts.
+    With ORIGINAL also its errors, and pictures of a slice; exit 4 if they show the bound broken.
     """
     from aezip.tools import inspection, page
 
-    from . import formats
+    from . import formats, progress
 
+    if options["as_json"] and output == "-":
+        raise InvalidInput("--json and the page cannot both go to standard output: name a file with -o")
     once(source, original)
     with open_archive(source, options["threads"], options["model"]) as archive:
         for name in filter(None, (source, original)):
             formats.check_output(output, source=name, overwrite=options["force"])
         arrays = None
         if original is not None:
-            kept = {name: options[name] for name in ("datasets", "dtype", "shape")}
+            kept = {name: options[name] for name in ("datasets", "dtype", "shape", "quiet")}
             arrays = read_original(original, archive, **kept)
-        found = inspection.inspect(archive, arrays, verify=not options["no_verify"])
+        with progress.followed(options, source) as told:
+            found = inspection.inspect(archive, arrays, verify=not options["no_verify"], progress=told)
         with meaningful("the header of an array"):
             text = page.page(archive.report(), found, shown(os.path.basename(source)))
     with atomic.sources(*filter(None, (source, original))):
         _write(output, text.encode("utf-8", "backslashreplace"), overwrite=options["force"])
+    if options["as_json"]:
+        print_json({"input": source, "original": original, "output": output, **_json(found)})
     broken = [name for name, compared in found.arrays.items() if not compared.within]
     if broken:
         raise BoundViolated(
             f"values of {broken[0]!r} break the bound: {original} is not what {source} was made from, or the file is not what it "
             f"claims; {output} shows where"
         )
+    if not (options["as_json"] or options["quiet"]):
+        say(f"{output}: a page on {source}" + ("" if original is None else f" and {original}, which is within the bound"))
+
+
+def _json(found: Inspection) -> dict[str, Any]:
+    """Return what --json says of what was found: None where nothing was compared."""
+    compared = {
+        name: {**one.metrics.to_json(), **one.quality.to_json(), "within_bound": one.within} for name, one in found.arrays.items()
+    }
+    return {"verified": found.verified, "within_bound": found.within if compared else None, "arrays": compared}
 
 
 def _write(output: str, data: bytes, *, overwrite: bool) -> None:

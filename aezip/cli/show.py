@@ -1,11 +1,10 @@
-"""What the command line shows: the ledger, the plan, progress. Knows nothing of how anything is computed."""
+"""What the command line shows: the ledger, the plan, what was written. Knows nothing of how anything is computed."""
 
 from __future__ import annotations
 
 import math
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -13,18 +12,14 @@ from rich.table import Table
 from rich.text import Text
 
 from aezip.core.names import shown
-from aezip.tools.words import MEANINGS, bound_text, keeps_text, measured, size
+from aezip.tools.words import MEANINGS, achieved, bound_text, keeps_text, measured, plan_text, share_of_bound, size
 
 if TYPE_CHECKING:
     from aezip.archive.report import ArrayReport, Report
     from aezip.array.bounds import Bound
-    from aezip.core.progress import ProgressEvent
     from aezip.files.whole import Taken
 
     from .formats import Source
-
-PHASES = {"scan": "reading", "select": "choosing", "train": "training", "encode": "encoding", "verify": "verifying"}
-PHASES |= {"bench": "comparing", "measure": "measuring"}
 
 
 def console() -> Console:
@@ -36,6 +31,21 @@ def summary(report: Report, path: str) -> str:
     """Return one line on a compressed file."""
     error = "no error" if not report.max_abs_error else f"max error {report.max_abs_error:.6g}"
     return f"{shown(path)}: {size(report.raw_bytes)} -> {size(report.file_bytes)}, ratio {report.ratio:.2f}, {error}"
+
+
+def at_a_glance(report: Report, seconds: float) -> list[str]:
+    """Return three lines on the only file that was compressed: error beside bound, plan, time."""
+    if not report.arrays:
+        return [f"  time   {seconds:.1f} s"]
+    worst = max(report.arrays, key=lambda array: share_of_bound(vars(array)))
+    several = len(report.arrays) > 1
+    error = f"{worst.name}: {achieved(vars(worst))}" if several and report.max_abs_error else achieved(vars(worst))
+    plans = Counter(plan_text(array.plan) for array in report.arrays)
+    most = plans.most_common(2)
+    plan = "; ".join(f"{count} x {text}" if several else text for text, count in most)
+    plan += f"; and {len(plans) - len(most)} other plans" if len(plans) > len(most) else ""
+    rate = f", {report.raw_bytes / seconds / 1e6:.3g} MB/s" if seconds > 0 else ""
+    return [shown(f"  error  {error}"), shown(f"  plan   {plan}"), f"  time   {seconds:.1f} s{rate}"]
 
 
 def looked_for(bound: Bound, made: int, wanted: float) -> str:
@@ -143,34 +153,3 @@ def _array(out: Console, array: ArrayReport) -> None:
         out.print("candidates (estimated bytes)")
         for candidate in array.candidates:
             out.print(f"  {shown(candidate)}", markup=False)
-
-
-@contextmanager
-def progress(enabled: bool) -> Iterator[Callable[[ProgressEvent], None] | None]:
-    """Show a progress bar on standard error if it is a terminal."""
-    if not enabled or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description:<10}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}", markup=False),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=1, note="")
-        phase = ""
-
-        def update(event: ProgressEvent) -> None:
-            nonlocal phase
-            ratio = "" if event.ratio is None else f"ratio about {event.ratio:.1f}"
-            note = "  ".join(shown(part) for part in (event.message, ratio) if part)
-            if event.phase != phase or event.step == 0:
-                phase = event.phase
-                bar.reset(task)
-            bar.update(task, description=PHASES.get(phase, phase), completed=event.step, total=event.total, note=note)
-
-        yield update

@@ -14,8 +14,19 @@ from aezip.core.errors import InvalidInput
 from aezip.core.names import shown
 
 from . import arguments
-from . import interrupts as signals
-from .common import json_option, print_json, raw_options, skip_option, threads_option
+from .common import (
+    FILE,
+    datasets_option,
+    force_option,
+    output_option,
+    print_json,
+    raw_options,
+    say,
+    skip_option,
+    telling_options,
+    threads_option,
+)
+from .helping import command
 
 if TYPE_CHECKING:
     from aezip.tools.suggesting import Suggestion
@@ -27,36 +38,33 @@ NOTE = (
 HEAD = ("variable", "bound", "ratio at a tenth of it", "at it", "at ten times")
 
 
-@click.command()
-@click.argument("source", metavar="DATA")
-@click.option("-o", "--output", metavar="BOUNDS.toml", help="Write the bounds there, for compress --bounds.")
-@click.option("--dataset", "datasets", multiple=True, metavar="PATH", help="Only this data set of an HDF5 file; repeatable.")
+@command(
+    "aezip suggest model.nc",
+    "aezip suggest model.nc -o bounds.toml -f   # for aezip compress --bounds bounds.toml",
+)
+@click.argument("source", type=FILE, metavar="DATA")
+@output_option("BOUNDS.toml", "no file")
+@datasets_option
 @arguments.missing_options
 @raw_options
 @skip_option
 @threads_option
-@click.option("-f", "--force", is_flag=True, help="Replace an existing output.")
-@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
-@json_option
-@click.option("--no-progress", is_flag=True, help="No progress bar.")
+@force_option
+@telling_options
 def suggest(source: str, output: str | None, **options: Any) -> None:
-    """Suggest a bound for each variable of DATA, with the reason and the ratio to expect.
-
-    Measured are noise at the finest scale, the information that bits hold, and steps on which values lie. Nothing is chosen for
-    you: read the table, or the file, before you use it.
-    """
+    """Suggest a bound for each variable of DATA, from noise, bits and steps, with reason and ratio; it chooses nothing."""
     from aezip.core import atomic
     from aezip.core.progress import ProgressEvent
     from aezip.tools import suggesting
 
-    from . import formats
-    from . import show as render
+    from . import formats, progress
 
+    if options["as_json"] and output == "-":
+        raise InvalidInput("--json and the bounds cannot both go to standard output: name a file with -o")
     if output is not None:
         formats.check_output(output, source=source, overwrite=options["force"])
     found: list[Suggestion] = []
-    with _inputs(source, options) as (arrays, about), render.progress(not (options["quiet"] or options["no_progress"])) as bar:
-        tell = signals.watching(bar)
+    with _inputs(source, options) as (arrays, about), progress.followed(options) as tell:
         tell(ProgressEvent("measure", 0, len(arrays), None, next(iter(arrays), "")))
         for one in suggesting.suggestions(arrays, threads=options["threads"], **about):
             found.append(one)
@@ -68,6 +76,8 @@ def suggest(source: str, output: str | None, **options: Any) -> None:
         else:
             with atomic.replacing(Path(output), overwrite=options["force"]) as file:
                 file.write(text.encode("utf-8", "backslashreplace"))
+            if not (options["quiet"] or options["as_json"]):
+                say(f"{output}: bounds of {len(found)} variables, for aezip compress --bounds")
     if options["as_json"]:
         print_json({"input": source, "variables": [one.to_json() for one in found]})
     elif not options["quiet"] and output != "-":

@@ -13,36 +13,56 @@ from aezip.plans.autoencoder import variants
 from aezip.tools import words
 
 from . import arguments
-from . import interrupts as signals
-from .common import json_option, once, print_json, skip_option, warn_of
+from .common import (
+    FILE,
+    datasets_option,
+    device_option,
+    force_option,
+    once,
+    preset_option,
+    print_json,
+    raw_options,
+    seed_option,
+    skip_option,
+    telling_options,
+    threads_option,
+    warn_of,
+)
+from .helping import command
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def model_option(function: Command) -> Command:
     """Add `-m` to a command."""
-    text = "A model made by aezip train; default when reading: looked for in AEZIP_MODEL_PATH."
-    return click.option("-m", "--model", metavar="MODEL.aezm", help=text)(function)
+    text = "Made by aezip train; readers also look in AEZIP_MODEL_PATH."
+    return click.option("-m", "--model", type=FILE, metavar="MODEL.aezm", help=text)(function)
 
 
-@click.command()
-@click.argument("sources", metavar="DATA...", nargs=-1, required=True)
-@click.option("-o", "--output", required=True, metavar="MODEL.aezm", help="Where the model goes.")
+def variant_option(function: Command) -> Command:
+    """Add `--variant` to a command."""
+    return click.option("--variant", default="deep", show_default=True, metavar="NAME", help=arguments.VARIANT)(function)
+
+
+@command(
+    "aezip train january.npy --abs 0.01 --preset fast -o daily.aezm",
+    "aezip train february.npy --abs 0.01 --preset fast --init-from daily.aezm -o later.aezm",
+)
+@click.argument("sources", type=FILE, metavar="DATA...", nargs=-1, required=True)
+@click.option("-o", "--output", required=True, type=FILE, metavar="MODEL.aezm", help="Where to write.")
 @arguments.bound_options
-@click.option("--preset", type=click.Choice(["fast", "balanced", "best"]), default="balanced", show_default=True)
-@click.option("--variant", default="deep", show_default=True, metavar="NAME", help=arguments.VARIANT)
-@click.option("--init-from", "start", metavar="MODEL.aezm", help="Continue training from this model.")
-@click.option("--dataset", "datasets", multiple=True, metavar="PATH", help="Data set of an HDF5 file; repeatable.")
+@preset_option("balanced", least="fast")
+@variant_option
+@click.option("--init-from", "start", type=FILE, metavar="MODEL.aezm", help="Continue training from this model.")
+@datasets_option
 @arguments.missing_options
-@click.option("--dtype", metavar="f4", help="Type of raw binary.")
-@click.option("--shape", metavar="744,33,49", help="Sizes of raw binary, outer axis first.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Same input and seed, same model.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@raw_options
+@seed_option
+@device_option
+@threads_option
 @skip_option
-@click.option("-f", "--force", is_flag=True, help="Replace an existing output.")
-@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
-@json_option
-@click.option("--no-progress", is_flag=True, help="No progress bar.")
+@force_option
+@telling_options
 def train(sources: tuple[str, ...], output: str, **options: Any) -> None:
     """Train once on DATA; compress -m MODEL.aezm then needs no training."""
     bound = arguments.bound(options)
@@ -53,8 +73,7 @@ def train(sources: tuple[str, ...], output: str, **options: Any) -> None:
     from aezip.archive.train import train as fit
     from aezip.core import atomic
 
-    from . import formats
-    from . import show as render
+    from . import formats, progress
 
     once(*sources)
     start = None if options["start"] is None else Model.load(options["start"])
@@ -70,11 +89,11 @@ def train(sources: tuple[str, ...], output: str, **options: Any) -> None:
         raise InvalidInput("a model goes into a file: name one with -o")
     for source in sources:
         formats.check_output(output, source=source, overwrite=options["force"])
-    settings = {name: options[name] for name in ("preset", "seed", "variant", "device")}
-    with render.progress(not (options["quiet"] or options["no_progress"])) as progress:
+    settings = {name: options[name] for name in ("preset", "seed", "variant", "device", "threads")}
+    with progress.followed(options) as told:
         made = fit(
             arrays if len(arrays) > 1 else arrays[0], bound=bound, fill_value=fill, valid_range=limits,
-            init_from=start, progress=signals.watching(progress), **settings,
+            init_from=start, progress=told, **settings,
         )  # fmt: skip
     with atomic.sources(*sources):
         made.save(output, overwrite=options["force"])

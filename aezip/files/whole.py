@@ -216,9 +216,7 @@ def decompress_file(
         restore(archive, Path(os.fspath(target)), overwrite=overwrite)
 
 
-def restore(
-    archive: Archive, target: Path, *, overwrite: bool, progress: Callable[[ProgressEvent], None] | None = None
-) -> None:
+def restore(archive: Archive, target: Path, *, overwrite: bool, progress: Callable[[ProgressEvent], None] | None = None) -> None:
     """Write the file that an open archive was made of."""
     told = archive.origin
     if told is None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import aezip
 from aezip import cli
-from aezip.cli import show as render
+from aezip.cli import progress
 from aezip.container import header
 from aezip.core import names
 from aezip.core.progress import ProgressEvent
@@ -132,7 +132,7 @@ def test_the_progress_bar_takes_names_for_what_they_are(monkeypatch: pytest.Monk
     terminal = io.StringIO()
     monkeypatch.setattr(terminal, "isatty", lambda: True)
     monkeypatch.setattr(sys, "stderr", terminal)
-    with render.progress(True) as update:
+    with progress.bar(True) as update:
         assert update is not None
         update(ProgressEvent("encode", 0, 1, None, "[/] [red]\x1b[31m\n"))
     assert "[/] [red]" in terminal.getvalue()
