@@ -40,7 +40,7 @@ NOTE = (
 
 
 @command(
-    "aezip bench temperature.npy --range-rel 1e-3 --preset instant --preset fast",
+    "aezip bench temperature.npy --range-rel 1e-3 --preset instant",
     "aezip bench model.nc --dataset tas --abs 0.05 --preset instant --json",
 )
 @click.argument("source", type=FILE, metavar="DATA")
@@ -70,7 +70,7 @@ def bench(source: str, **options: Any) -> int:
     fills = inputs.fills if fill is None else dict.fromkeys(inputs.arrays, fill)
     ranges = inputs.valid if limits is None else dict.fromkeys(inputs.arrays, limits)
     found = {}
-    with progress.followed(options) as told:
+    with progress.followed(options, source) as told:
         for name, array in inputs.arrays.items():
             missing = {"fill_value": fills.get(name), "valid_range": ranges.get(name)}
             found[name] = _measure(name, array, bound, missing, options, told)

@@ -234,7 +234,7 @@ def verify(original: str, source: str, **options: Any) -> None:
         with progress.followed(options, source) as told:
             found = inspection.measured(opened, arrays, arguments.error_map(options["abs_map"]), told)
     if options["as_json"]:
-        errors = {name: {**metrics.to_json(), **quality.to_json()} for name, (metrics, quality) in found.items()}
+        errors = {name: inspection.errors_json(*both) for name, both in found.items()}
         _print_json({"original": original, "file": source, "within_bound": True, "arrays": errors})
         return
     for name, (metrics, quality) in () if options["quiet"] else found.items():

@@ -87,9 +87,9 @@ def report(source: str, original: str | None, output: str, **options: Any) -> No
 
 def _json(found: Inspection) -> dict[str, Any]:
     """Return what --json says of what was found: None where nothing was compared."""
-    compared = {
-        name: {**one.metrics.to_json(), **one.quality.to_json(), "within_bound": one.within} for name, one in found.arrays.items()
-    }
+    from aezip.tools.inspection import errors_json
+
+    compared = {name: {**errors_json(one.metrics, one.quality), "within_bound": one.within} for name, one in found.arrays.items()}
     return {"verified": found.verified, "within_bound": found.within if compared else None, "arrays": compared}
 
 

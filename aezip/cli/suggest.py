@@ -64,7 +64,7 @@ def suggest(source: str, output: str | None, **options: Any) -> None:
     if output is not None:
         formats.check_output(output, source=source, overwrite=options["force"])
     found: list[Suggestion] = []
-    with _inputs(source, options) as (arrays, about), progress.followed(options) as tell:
+    with _inputs(source, options) as (arrays, about), progress.followed(options, source) as tell:
         tell(ProgressEvent("measure", 0, len(arrays), None, next(iter(arrays), "")))
         for one in suggesting.suggestions(arrays, threads=options["threads"], **about):
             found.append(one)

@@ -90,7 +90,7 @@ def train(sources: tuple[str, ...], output: str, **options: Any) -> None:
     for source in sources:
         formats.check_output(output, source=source, overwrite=options["force"])
     settings = {name: options[name] for name in ("preset", "seed", "variant", "device", "threads")}
-    with progress.followed(options) as told:
+    with progress.followed(options, output) as told:
         made = fit(
             arrays if len(arrays) > 1 else arrays[0], bound=bound, fill_value=fill, valid_range=limits,
             init_from=start, progress=told, **settings,

@@ -131,6 +131,11 @@ def measured(
     return found
 
 
+def errors_json(metrics: Metrics, quality: Quality) -> dict[str, Any]:
+    """Return what was measured of an array as one JSON object."""
+    return {**quality.to_json(), "quality_count": quality.count, **metrics.to_json()}
+
+
 def _pairs(comparison: Comparison, progress: Told) -> Iterator[Pair]:
     """Decode, compare and yield one chunk after the other, and tell how far that is."""
     tell, view, done = Progress(progress), comparison.view, 0

@@ -150,7 +150,7 @@ def test_bad_input_is_one_line_and_writes_nothing(
 def test_a_file_with_damaged_chunks_is_refused(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(Archive, "damage", lambda _: ["x: chunk 0 is bad", "x: chunk 1 is bad"])
+    monkeypatch.setattr(Archive, "damage", lambda *_: ["x: chunk 0 is bad", "x: chunk 1 is bad"])
     assert cli.run(["report", "x.aez", "-o", "r.html"]) == 3
     assert "chunk 0 is bad, and 1 more" in capsys.readouterr().err
     assert not Path("r.html").exists()
