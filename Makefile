@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 
-.PHONY: help demo test test-fast test-long coverage lint format bench docs clean
+.PHONY: help demo test test-fast test-long coverage lint format bench docs man clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -55,6 +55,9 @@ bench: $(VENV)/.bench  ## compare with other codecs; needs the data sets of AEZI
 
 docs: $(VENV)/.docs  ## build the documentation site into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+man: $(VENV)/.core  ## the manual pages, in build/man
+	$(BIN)/python -m tools.man build/man
 
 clean:  ## remove what was built
 	rm -rf $(VENV) build dist htmlcov site *.egg-info
