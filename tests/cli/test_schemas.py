@@ -27,7 +27,9 @@ LINES = {
     "test": ["temperature.npy.aez none.aez", "daily.aezm"],
     "verify": ["temperature.npy temperature.npy.aez", "model.nc model.nc.aez"],
     "report": [
-        "temperature.npy.aez -o r.html", "temperature.npy.aez temperature.npy -o s.html", "temperature.npy.aez broken.npy -o t.html",
+        "temperature.npy.aez -o r.html",
+        "temperature.npy.aez temperature.npy -o s.html",
+        "temperature.npy.aez broken.npy -o t.html",
     ],
     "bench": [f"temperature.npy --abs 0.1 {INSTANT}"],
     "train": ["january.npy --abs 0.01 --preset fast -o made.aezm"],
