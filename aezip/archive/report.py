@@ -127,6 +127,11 @@ class Report:
     file: dict[str, Any] | None = None
 
     @property
+    def original_bytes(self) -> int:
+        """Bytes of the file that the archive was made of, whatever its own compression; else those of the arrays."""
+        return self.raw_bytes if self.file is None else int(self.file["bytes"])
+
+    @property
     def ratio(self) -> float:
         """Raw bytes over file bytes."""
         return self.raw_bytes / max(1, self.file_bytes)

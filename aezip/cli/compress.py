@@ -101,7 +101,8 @@ def compress(sources: tuple[str, ...], output: str | None, **options: Any) -> in
     elif len(places) > 1 and not options["quiet"]:
         from . import show as render
 
-        raw, stored = (sum(told[key] for told in made.values()) for key in ("raw_bytes", "file_bytes"))
+        raw = sum(told["original"]["bytes"] if "original" in told else told["raw_bytes"] for told in made.values())
+        stored = sum(told["file_bytes"] for told in made.values())
         click.echo(render.all_in_one(len(made), len(batch.failed), raw, stored))
     return batch.code
 

@@ -30,7 +30,8 @@ def console() -> Console:
 def summary(report: Report, path: str) -> str:
     """Return one line on a compressed file."""
     error = "no error" if not report.max_abs_error else f"max error {report.max_abs_error:.6g}"
-    return f"{shown(path)}: {size(report.raw_bytes)} -> {size(report.file_bytes)}, ratio {report.ratio:.2f}, {error}"
+    given, made = report.original_bytes, report.file_bytes
+    return f"{shown(path)}: {size(given)} -> {size(made)}, ratio {given / max(1, made):.2f}, {error}"
 
 
 def at_a_glance(report: Report, seconds: float) -> list[str]:

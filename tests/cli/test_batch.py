@@ -148,3 +148,15 @@ def test_arrays_of_a_whole_file_go_to_npz_where_that_is_named(folder: Path) -> N
     assert cli.run(["verify", "c.nc", "c.nc.aez"]) == 0
     assert cli.run(["compress", "c.nc", "--rm", "-f", *QUICK]) == 0
     assert not Path("c.nc").exists()
+
+
+def test_sizes_told_of_a_whole_file_are_those_of_the_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "name,n\n" + "".join(f"row {i},{i % 7}\n" for i in range(400))
+    Path("t.csv").write_text(text)
+    assert cli.run(["compress", "t.csv", "--exact-text", *QUICK]) == 0
+    said = capsys.readouterr().out.splitlines()[0]
+    assert f"{len(text) / 1000:.2f} kB -> " in said
+    assert f"ratio {len(text) / Path('t.csv.aez').stat().st_size:.2f}" in said
+    assert cli.run(["compress", "t.csv", "a.npy", "-f", *QUICK]) == 0
+    both = len(text) + np.load("a.npy").nbytes
+    assert f"{both / 1000:.2f} kB -> " in capsys.readouterr().out.splitlines()[-1]
