@@ -90,6 +90,9 @@ def _command(command: click.Command, name: str, above: click.Context) -> str:
         names, meaning = parameter.get_help_record(context) or ("", "")
         if meaning:
             lines.append(f"- {', '.join(f'<code>{_plain(part)}</code>' for part in names.split(', '))}: {_plain(meaning)}")
+    examples = getattr(command, "examples", ())
+    if examples:
+        lines += ["", "```console", *examples, "```"]
     return "\n".join([*lines, ""])
 
 

@@ -116,6 +116,8 @@ def compress_to(
     InvalidInput
         If no bound makes it so small.
     """
+    if "bound" in options:
+        raise InvalidInput("a size finds the bound: leave bound= away, or use compress")
     if not (size > 0 and math.isfinite(size)):
         raise InvalidInput(f"a file of {size:g} bytes cannot be: give a positive number")
     named = by_name(data)

@@ -209,8 +209,13 @@ def read_original(
     InvalidInput
         If the file cannot be taken.
     """
+    from aezip.files import whole
+
     from . import formats
 
+    taken = None if path == "-" or datasets or dtype is not None else whole.originals(path, archive)
+    if taken is not None:
+        return taken
     views = list(archive.values())
     kind = formats.file_format(path)
     if kind == "hdf5":

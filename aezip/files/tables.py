@@ -219,6 +219,30 @@ def rebuilt(rest: Iterable[bytes], arrays: dict[str, Decoded], wanted: Iterable[
     return library.table(found, schema=library.schema([schema.field(n) for n in names], schema.metadata)), told["decimals"]
 
 
+def originals(rest: Iterable[bytes], path: str) -> dict[str, npt.NDArray[Any]]:
+    """Return the columns of a table file side by side, as the archive whose skeleton is given has those of the file it is of.
+
+    Raises
+    ------
+    CorruptFile
+        If the skeleton makes no sense.
+    InvalidInput
+        If the file lacks one of the columns.
+    """
+    line, _, _ = b"".join(rest).partition(b"\n")
+    try:
+        told = json.loads(line)
+        groups, texts = [[str(name) for name in names] for names in told["columns"]], told["decimals"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise CorruptFile("the skeleton of the table is malformed: the file is damaged") from error
+    table = read_file(path) if texts is None else exact(path)[0]
+    found = columns(table).arrays
+    for name in (name for names in groups for name in names):
+        if name not in found:
+            raise InvalidInput(f"{path} has no column {name!r} of numbers: give the table the archive was made from")
+    return {f"columns {number}": np.stack([found[name] for name in names], axis=1) for number, names in enumerate(groups)}
+
+
 def _column(values: npt.NDArray[Any], kind: Any, valid: Any) -> Any:
     library = arrow()
     mask = None if valid is None else ~valid.to_numpy()

@@ -110,7 +110,7 @@ def compress_file(
         raise InvalidInput(f"{source} does not exist or is no file: check the name")
     kind = format_of(source)
     if kind is None:
-        raise InvalidInput(f"{source} is no netCDF, HDF5 or safetensors file by its name: use aezip.compress for arrays")
+        raise InvalidInput(f"{source} is no netCDF, HDF5, safetensors, CSV or Parquet file by its name: use aezip.compress")
     atomic.check_target(Path(place), overwrite=overwrite)
     state = _state(source)
     origin = {"format": kind, "name": stored(os.path.basename(source)), "bytes": state[0]}
@@ -278,6 +278,24 @@ def read_table(
             raise InvalidInput("the archive is of no table: read its arrays with aezip.open or aezip.decompress")
         arrays = {name: Decoded(view.pieces, {}) for name, view in archive.items()}
         return tables.rebuilt(archive.skeleton(), arrays, columns)[0]
+
+
+def originals(path: str, archive: Archive) -> dict[str, Any] | None:
+    """Return the arrays of a file as the archive of such a file has them, to be compared.
+
+    None where the archive is of no file of that format, and for HDF5 files, whose data sets have the names of the arrays.
+
+    Raises
+    ------
+    InvalidInput
+        If the file cannot be used.
+    """
+    kind = None if archive.origin is None else archive.origin["format"]
+    if kind in (None, "hdf5") or not is_whole(path) or kind != format_of(path):
+        return None
+    if kind in tables.FORMATS:
+        return tables.originals(archive.skeleton(), path)
+    return {name: array for name, array in variables(path, "").arrays.items() if name in archive}
 
 
 def write_skeleton(archive: Archive, path: Path) -> None:

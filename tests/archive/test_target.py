@@ -59,6 +59,11 @@ def test_what_cannot_be_is_refused_and_nothing_written(size: float, words: str, 
     assert not list(tmp_path.iterdir())
 
 
+def test_a_bound_beside_a_size_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="leave bound= away"):
+        aezip.compress_to(ROUGH, None, EIGHTH, bound=aezip.Absolute(1.0))
+
+
 @pytest.mark.parametrize("factor", [1.4, 0.7])
 def test_an_estimate_that_is_wrong_is_set_right(factor: float, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = target._Expected.of

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import struct
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -69,3 +72,17 @@ def odd(path: Path) -> None:
         file.attrs["ref"], file["g"].attrs["empty"], data.attrs["texts"] = data.ref, h5py.Empty("i4"), ["a", "ü"]
     with open(path, "r+b") as raw:
         raw.write(b"user block")
+
+
+def write_safetensors(path: Path, tensors: dict[str, tuple[str, np.ndarray[Any, Any]]], metadata: dict[str, str]) -> None:
+    """Write a safetensors file as the format's description says."""
+    told: dict[str, Any] = {"__metadata__": metadata}
+    at, parts = 0, []
+    for name, (kind, values) in tensors.items():
+        raw = values.tobytes()
+        told[name] = {"dtype": kind, "shape": list(values.shape), "data_offsets": [at, at + len(raw)]}
+        at += len(raw)
+        parts.append(raw)
+    header = json.dumps(told).encode()
+    header += b" " * (-len(header) % 8)
+    path.write_bytes(struct.pack("<Q", len(header)) + header + b"".join(parts))

@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import struct
 from pathlib import Path
-from typing import Any
 
 import ml_dtypes
 import numpy as np
 import pytest
+from making import write_safetensors
 
 import aezip
 from aezip.core.errors import InvalidInput
-
-
-def write(path: Path, tensors: dict[str, tuple[str, np.ndarray[Any, Any]]], metadata: dict[str, str]) -> None:
-    """Write a file as the format's description says."""
-    told: dict[str, Any] = {"__metadata__": metadata}
-    at, parts = 0, []
-    for name, (kind, values) in tensors.items():
-        raw = values.tobytes()
-        told[name] = {"dtype": kind, "shape": list(values.shape), "data_offsets": [at, at + len(raw)]}
-        at += len(raw)
-        parts.append(raw)
-    header = json.dumps(told).encode()
-    header += b" " * (-len(header) % 8)
-    path.write_bytes(struct.pack("<Q", len(header)) + header + b"".join(parts))
 
 
 @pytest.fixture
@@ -43,7 +28,7 @@ def weights(tmp_path: Path) -> Path:
         "packed": ("F4", rng.integers(0, 256, 500).astype("u1")),
         "flag": ("BOOL", values > 0),
     }
-    write(path, tensors, {"format": "pt"})
+    write_safetensors(path, tensors, {"format": "pt"})
     return path
 
 
