@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from aezip.core.names import shown
-from aezip.tools.words import MEANINGS, achieved, bound_text, keeps_text, measured, plan_text, share_of_bound, size
+from aezip.plans.words import plan_text
+from aezip.tools.words import MEANINGS, achieved, bound_text, keeps_text, measured, share_of_bound, size
 
 if TYPE_CHECKING:
     from aezip.archive.report import ArrayReport, Report

@@ -1,8 +1,8 @@
-"""Sizes, bounds, errors and plans in words, and what the streams of a file are."""
+"""Sizes, bounds and errors in words, and what the streams of a file are."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 MEANINGS = {
@@ -95,85 +95,3 @@ def share_of_bound(array: Mapping[str, Any]) -> float:
         measure = "max_rel_error" if bound["kind"] == "point_relative" else "nrmse"
         return float((array[measure] or 0.0) / bound["value"])
     return 1.0 if bound["kind"] == "psnr" and largest else 0.0
-
-
-def _listed(numbers: Iterable[int]) -> str:
-    """Return axes as "axis 0", or "axes 0, 1 and 2"."""
-    words = [str(one) for one in numbers]
-    return f"axis {words[0]}" if len(words) == 1 else f"axes {', '.join(words[:-1])} and {words[-1]}"
-
-
-def _differences(said: Mapping[str, Any] | None) -> str:
-    return "" if said is None else f", of differences along axis {said['axis']}"
-
-
-def _bytes(plan: Mapping[str, Any]) -> str:
-    way = "bytes by significance" if plan["shuffled"] else "bytes as they are"
-    return f"no network: {way}{', changes' * plan['changes']}"
-
-
-def _difference(plan: Mapping[str, Any]) -> str:
-    return "no network: " + ("values" if plan["axis"] is None else f"differences along axis {plan['axis']}")
-
-
-def _buckets(plan: Mapping[str, Any]) -> str:
-    what = f"differences along {_listed(plan['axes'])}" if plan["axes"] else "values"
-    return f"no network: {what}, coded by their size"
-
-
-def _recall(plan: Mapping[str, Any]) -> str:
-    more = [word for key, word in (("recency", "recent values"), ("classes", "classes of earlier columns")) if plan.get(key)]
-    return "no network: columns, by how often values return" + "".join(f", {word}" for word in more)
-
-
-def _static(plan: Mapping[str, Any]) -> str:
-    each = ", counted for each column" if plan["groups"] else ""
-    return f"no network: one distribution for each feature of a row{_differences(plan['difference'])}{each}"
-
-
-def _columns(plan: Mapping[str, Any]) -> str:
-    return f"networks of {plan['hidden']} hidden units: each column from those before{_differences(plan['difference'])}"
-
-
-def _autoencoder(plan: Mapping[str, Any]) -> str:
-    kind = "convolutional autoencoder" if plan.get("convolution") else "autoencoder"
-    kind = f"{plan['variant']} {kind}" if "variant" in plan else kind
-    block = " x ".join(map(str, plan["layout"]))
-    return f"{kind}: {plan['width']} codes for blocks of {block}, {plan['hidden']} hidden units{_differences(plan['difference'])}"
-
-
-def _context(plan: Mapping[str, Any]) -> str:
-    own = "that comes with aezip" if "builtin" in plan else "trained for this data"
-    text = f"context network {own}, {plan['hidden']} hidden units, {_way(plan)}"
-    channels = plan.get("channels") or {}
-    if channels.get("axis") is not None:
-        text += f", {channels['count']} channels of axis {channels['axis']} one by one"
-    if channels.get("companions"):
-        text += f", from {' and '.join(str(one[0]) for one in channels['companions'])}"
-    return text if plan["base"] is None else f"{plan_text(plan['base'])}; above it a {text}"
-
-
-def _way(plan: Mapping[str, Any]) -> str:
-    """Return the way of a context network over the axes."""
-    if plan["series"] is not None:
-        return f"from beginning to end of axis {plan['series']['axis']}"
-    if plan.get("scan"):
-        return f"in raster order over {_listed(plan['scan'])}"
-    return "coarse to fine along " + ", then ".join(_listed(axes) for axes in plan["order"])
-
-
-_PLANS: dict[str, Callable[[Mapping[str, Any]], str]] = {
-    "bytes": _bytes,
-    "difference": _difference,
-    "buckets": _buckets,
-    "recall": _recall,
-    "static": _static,
-    "columns": _columns,
-    "autoencoder": _autoencoder,
-    "context": _context,
-}
-
-
-def plan_text(plan: Mapping[str, Any]) -> str:
-    """Return a plan, as `to_json` of its class gives it, in words."""
-    return _PLANS[plan["kind"]](plan) if plan["kind"] in _PLANS else str(plan["kind"])

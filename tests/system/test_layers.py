@@ -24,7 +24,7 @@ LAYERS = (
     ("plans.buckets",),
     ("plans.autoencoder",),
     ("plans.context",),
-    ("plans.trained", "plans.registry"),
+    ("plans.trained", "plans.registry", "plans.words"),
     ("search",),
     ("codec",),
     ("apps",),
