@@ -51,9 +51,7 @@ class _Expected:
         total, threads = 0.0, thread_count(self.options.get("threads"))
         for name, array in self.named.items():
             about = {key: _own(self.options.get(key), name) for key in ("fill_value", "valid_range")}
-            encoder = Encoder(array, bound, name=name, preset="instant", threads=threads, **about)
-            encoder.prepare()
-            total += encoder.chosen.size + CONTAINER
+            total += expected_bytes(array, bound, name=name, threads=threads, **about)
         return total
 
     def share(self, size: float) -> float:
@@ -79,6 +77,13 @@ class _Expected:
         wide, narrow = math.log(self.known[large]), math.log(self.known[small])
         part = (wide - math.log(AIM * size)) / max(1e-9, wide - narrow)
         return math.exp(low + (high - low) * min(max(part, 0.05), 0.95))
+
+
+def expected_bytes(array: Any, bound: Bound, **options: Any) -> float:
+    """Return the bytes of a file that the preset `instant` is expected to make of an array; options are those of `Encoder`."""
+    encoder = Encoder(array, bound, preset="instant", **options)
+    encoder.prepare()
+    return encoder.chosen.size + CONTAINER
 
 
 def compress_to(

@@ -82,9 +82,8 @@ def encode(encoder: Encoder, writer: Taking, name: str, threads: int, progress: 
                 raise (failure.__cause__ or failure) from None
             writer.drop()
             continue
-        described = len(
-            deflated(dump(encoder.header()), FILE_DICTIONARY)
-        )  # steps by column and special values may outweigh a small array
+        # steps by column and special values may outweigh a small array
+        described = len(deflated(dump(encoder.header()), FILE_DICTIONARY))
         pays = size <= encoder.raw_bytes + 256 and size + described <= encoder.raw_bytes + DESCRIBED
         if not encoder.tighten() and (pays or not encoder.fall_back()):
             break

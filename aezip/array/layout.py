@@ -169,6 +169,15 @@ def central(piece: Piece, most: int) -> Piece:
     return replace(piece, x=np.ascontiguousarray(piece.x))
 
 
+def middle(shape: tuple[int, ...], most: int) -> tuple[slice, ...]:
+    """Return the slices of the middle of an array, of at most `most` values, cut along the outer axes first."""
+    found = []
+    for axis, size in enumerate(shape):
+        length = min(size, max(1, most // max(1, math.prod(shape[axis + 1 :]))))
+        found.append(slice((size - length) // 2, (size - length) // 2 + length))
+    return tuple(found)
+
+
 def cut(shape: tuple[int, ...], block_outer: int, target: int) -> Chunks:
     """Cut `shape` into chunks of about `target` values, a whole number of blocks each."""
     inner = max(1, math.prod(shape[1:]))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from aezip.core.fixed import LARGEST_FLOAT
 
 from .bounds import Absolute, Tolerance
 from .checking import violations
+from .statistics import blocks
 
 BLOCK = 1 << 16  # values that are checked at a time
 SAMPLE = 1 << 20  # places from which the bound for all is chosen
@@ -52,7 +54,7 @@ class Safeguards:
         if self.places is not None:
             if self.places.dtype.kind not in "iuf":
                 raise InvalidInput(f"errors allowed at each place must be numbers, not {self.places.dtype}: convert them")
-            if not all((block >= 0).all() for block in _blocks(self.places)):
+            if not all((block >= 0).all() for block in blocks(np.atleast_1d(self.places))):
                 raise InvalidInput("an error allowed at a place is negative or no number: correct the map")
 
     def __bool__(self) -> bool:
@@ -102,41 +104,32 @@ class Safeguards:
             Index of the first of them.
         """
         bad = np.zeros(x.shape, np.bool_)
-        finite = np.isfinite(x) if x.dtype.kind == "f" else np.True_
+        finite = np.isfinite(x) if x.dtype.kind == "f" else np.ones(x.shape, np.bool_)
         for threshold in self.thresholds:
             bad |= finite & (((x < threshold) != (y < threshold)) | ((x > threshold) != (y > threshold)))
         if self.places is None:
             return bad
-        places = self.places.reshape(-1) if self.places.ndim == 0 else self.places
+        places = np.atleast_1d(self.places)
         rows = max(1, BLOCK // max(1, x.size // max(1, len(x))))
         for first in range(0, len(x), rows):
-            part = slice(first, first + rows)
-            allowed = np.minimum(places[start + part.start : start + part.stop][: len(x[part])].astype(np.float64), LARGEST_FLOAT)
-            bad[part] |= finite_part(finite, part) & violations(x[part], y[part], Tolerance("absolute", allowed))
+            last = min(first + rows, len(x))
+            allowed = np.minimum(places[start + first : start + last].astype(np.float64), LARGEST_FLOAT)
+            bad[first:last] |= finite[first:last] & violations(x[first:last], y[first:last], Tolerance("absolute", allowed))
         return bad
+
+    @cached_property
+    def _digest(self) -> str:
+        """SHA-256 of the map, little-endian, in C order; headers are asked for more than once."""
+        assert self.places is not None
+        digest = hashlib.sha256()
+        for block in blocks(np.atleast_1d(self.places)):
+            digest.update(block.astype(block.dtype.newbyteorder("<")).data)
+        return digest.hexdigest()
 
     def to_json(self) -> dict[str, Any]:
         """Return the demands as a JSON object; of a map its digest and what it allows at least and at most."""
         found: dict[str, Any] = {"thresholds": list(self.thresholds)} if self.thresholds else {}
         if self.places is not None:
-            digest = hashlib.sha256()
-            for block in _blocks(self.places):
-                digest.update(np.ascontiguousarray(block, self.places.dtype.newbyteorder("<")).data)
             ends = [float(min(end, LARGEST_FLOAT)) for end in (self.places.min(initial=np.inf), self.places.max(initial=0))]
-            found["map"] = {"least": ends[0], "most": ends[1], "sha256": digest.hexdigest()}
+            found["map"] = {"least": ends[0], "most": ends[1], "sha256": self._digest}
         return found
-
-
-def finite_part(finite: Any, part: slice) -> Any:
-    """Return a part of a mask that may be one value for all."""
-    return finite[part] if np.ndim(finite) else finite
-
-
-def _blocks(values: npt.NDArray[Any]) -> Any:
-    """Yield runs of the outer axis."""
-    if not values.ndim:
-        yield values.reshape(1)
-        return
-    rows = max(1, BLOCK // max(1, values.size // max(1, len(values))))
-    for start in range(0, len(values), rows):
-        yield values[start : start + rows]

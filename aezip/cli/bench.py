@@ -23,6 +23,7 @@ from .common import (
     telling_options,
     threads_option,
     warn_of,
+    with_missing,
 )
 from .helping import command
 
@@ -67,8 +68,7 @@ def bench(source: str, **options: Any) -> int:
     inputs = formats.read(source, **{name: options[name] for name in ("datasets", "dtype", "shape", "skip")})
     if not options["quiet"]:
         warn_of(source, inputs)
-    fills = inputs.fills if fill is None else dict.fromkeys(inputs.arrays, fill)
-    ranges = inputs.valid if limits is None else dict.fromkeys(inputs.arrays, limits)
+    fills, ranges = with_missing(inputs, fill, limits)
     found = {}
     with progress.followed(options, source) as told:
         for name, array in inputs.arrays.items():

@@ -47,7 +47,7 @@ from . import interrupts as signals
 from . import report as reportcommand
 from . import suggest as suggestcommand
 from . import train as modelcommand
-from .common import Batch, check_source, exit_code, raw_options, read_original, system_words
+from .common import Batch, check_source, exit_code, raw_options, read_original, report_json, system_words
 from .common import open_archive as _open
 from .common import print_json as _print_json
 from .common import threads_option as _threads_option
@@ -159,9 +159,7 @@ def info(sources: tuple[str, ...], quiet: bool, as_json: bool) -> int:
     def one(source: str) -> None:
         with _open(source) as archive:
             report = archive.report()
-        said = report.to_json()
-        origin = {"original": said.pop("file")} if "file" in said else {}
-        found.append({"file": source, **said, **origin})
+        found.append({"file": source, **report_json(report)})
         if not (as_json or quiet):
             from . import show as render
 

@@ -6,6 +6,7 @@ import json
 import math
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from aezip.archive.reading import Archive
+    from aezip.archive.report import Report
 
     from .formats import Inputs
 
@@ -226,6 +228,33 @@ def read_original(
     for name, words in () if quiet else inputs.skipped.items():
         say(f"{name!r} of {path} was not compared: {words}", "warning")
     return inputs.arrays
+
+
+def report_json(report: Report) -> dict[str, Any]:
+    """Return what --json says of an archive; the file that it was made of is the `original`: `file` is the archive."""
+    said = report.to_json()
+    if "file" in said:
+        said["original"] = said.pop("file")
+    return said
+
+
+def with_missing(inputs: Inputs, fill: Any, limits: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the fill values and the valid range of each array: those of the options, else those that the file states."""
+    fills = inputs.fills if fill is None else dict.fromkeys(inputs.arrays, fill)
+    return fills, inputs.valid if limits is None else dict.fromkeys(inputs.arrays, limits)
+
+
+def write_text(output: str, text: str, *, overwrite: bool) -> None:
+    """Write a text whole or not at all; - is standard output."""
+    from aezip.core.atomic import replacing
+
+    data = text.encode("utf-8", "backslashreplace")
+    if output == "-":
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    with replacing(Path(output), overwrite=overwrite) as file:
+        file.write(data)
 
 
 def print_json(value: Any) -> None:

@@ -30,12 +30,14 @@ from .common import (
     preset_option,
     print_json,
     raw_options,
+    report_json,
     say,
     seed_option,
     skip_option,
     telling_options,
     threads_option,
     warn_of,
+    with_missing,
 )
 from .helping import command
 
@@ -151,9 +153,7 @@ def _one(source: str, target: str, options: dict[str, Any]) -> dict[str, Any]:
     seconds = time.perf_counter() - began
     if not options["quiet"]:
         _tell(report, target, options, seconds)
-    said = report.to_json()
-    origin = {"original": said.pop("file")} if "file" in said else {}
-    return {"input": source, "output": target, **told, **said, **origin, "seconds": seconds}
+    return {"input": source, "output": target, **told, **report_json(report), "seconds": seconds}
 
 
 def _is_whole(source: str, options: dict[str, Any]) -> bool:
@@ -176,10 +176,11 @@ def _arrays(source: str, target: str, options: dict[str, Any]) -> tuple[Report, 
     if not options["quiet"]:
         warn_of(source, inputs)
     fill, limits = arguments.fill_value(options["fill_values"]), arguments.valid_range(options["valid_range"])
+    fills, ranges = with_missing(inputs, fill, limits)
     settings = {
         "bound": _bounds(source, inputs, options),
-        "fill_value": inputs.fills if fill is None else dict.fromkeys(inputs.arrays, fill),
-        "valid_range": inputs.valid if limits is None else dict.fromkeys(inputs.arrays, limits),
+        "fill_value": fills,
+        "valid_range": ranges,
         "recommend": options["recommend"],
         "variant": options["variant"],
         "embed_model": options["embed_model"],

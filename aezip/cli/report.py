@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -26,6 +24,7 @@ from .common import (
     say,
     telling_options,
     threads_option,
+    write_text,
 )
 from .helping import command
 from .train import model_option
@@ -72,7 +71,7 @@ def report(source: str, original: str | None, output: str, **options: Any) -> No
         with meaningful("the header of an array"):
             text = page.page(archive.report(), found, shown(os.path.basename(source)))
     with atomic.sources(*filter(None, (source, original))):
-        _write(output, text.encode("utf-8", "backslashreplace"), overwrite=options["force"])
+        write_text(output, text, overwrite=options["force"])
     if options["as_json"]:
         print_json({"input": source, "original": original, "output": output, **_json(found)})
     broken = [name for name, compared in found.arrays.items() if not compared.within]
@@ -91,15 +90,3 @@ def _json(found: Inspection) -> dict[str, Any]:
 
     compared = {name: {**errors_json(one.metrics, one.quality), "within_bound": one.within} for name, one in found.arrays.items()}
     return {"verified": found.verified, "within_bound": found.within if compared else None, "arrays": compared}
-
-
-def _write(output: str, data: bytes, *, overwrite: bool) -> None:
-    """Write the page whole or not at all."""
-    from aezip.core.atomic import replacing
-
-    if output == "-":
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-        return
-    with replacing(Path(output), overwrite=overwrite) as file:
-        file.write(data)

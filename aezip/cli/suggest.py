@@ -25,6 +25,8 @@ from .common import (
     skip_option,
     telling_options,
     threads_option,
+    with_missing,
+    write_text,
 )
 from .helping import command
 
@@ -53,7 +55,6 @@ HEAD = ("variable", "bound", "ratio at a tenth of it", "at it", "at ten times")
 @telling_options
 def suggest(source: str, output: str | None, **options: Any) -> None:
     """Suggest a bound for each variable of DATA, from noise, bits and steps, with reason and ratio; it chooses nothing."""
-    from aezip.core import atomic
     from aezip.core.progress import ProgressEvent
     from aezip.tools import suggesting
 
@@ -71,13 +72,9 @@ def suggest(source: str, output: str | None, **options: Any) -> None:
             tell(ProgressEvent("measure", len(found), len(arrays), None, one.name))
     if output is not None:
         text = suggesting.to_toml(found, Path(source).name)
-        if output == "-":
-            click.echo(text, nl=False)
-        else:
-            with atomic.replacing(Path(output), overwrite=options["force"]) as file:
-                file.write(text.encode("utf-8", "backslashreplace"))
-            if not (options["quiet"] or options["as_json"]):
-                say(f"{output}: bounds of {len(found)} variables, for aezip compress --bounds")
+        write_text(output, text, overwrite=options["force"])
+        if not (output == "-" or options["quiet"] or options["as_json"]):
+            say(f"{output}: bounds of {len(found)} variables, for aezip compress --bounds")
     if options["as_json"]:
         print_json({"input": source, "variables": [one.to_json() for one in found]})
     elif not options["quiet"] and output != "-":
@@ -94,8 +91,7 @@ def _inputs(source: str, options: dict[str, Any]) -> Iterator[tuple[dict[str, An
     fill, limits = arguments.fill_value(options["fill_values"]), arguments.valid_range(options["valid_range"])
     if options["datasets"] or options["dtype"] is not None or not whole.is_whole(source):
         inputs = formats.read(source, **{name: options[name] for name in ("datasets", "dtype", "shape", "skip")})
-        fills = inputs.fills if fill is None else dict.fromkeys(inputs.arrays, fill)
-        valid = inputs.valid if limits is None else dict.fromkeys(inputs.arrays, limits)
+        fills, valid = with_missing(inputs, fill, limits)
         yield inputs.arrays, {"fills": fills, "valid": valid}
         return
     if fill is not None or limits is not None:

@@ -105,7 +105,7 @@ def inspect(archive: Archive, originals: Mapping[str, Any] | None, *, verify: bo
 
 def _learned(archive: Archive) -> dict[str, Learned]:
     """Return what the autoencoders of an archive learned, by array."""
-    found = {name: view.learned() for name, view in archive.items() if view._decoder.autoencoder is not None}
+    found = {name: view.learned() for name, view in archive.items()}
     return {name: one for name, one in found.items() if one is not None and one.codes}
 
 

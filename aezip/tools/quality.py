@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from aezip.array.layout import middle
 from aezip.core.types import Array
 
 MOST = 1 << 22  # values in the middle of an array on which everything is measured
@@ -98,11 +99,7 @@ class Middle:
     """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
-        self._key = []
-        left = MOST
-        for size, inner in zip(shape, _inner(shape), strict=True):
-            length = min(size, max(1, left // max(1, inner)))
-            self._key.append(slice((size - length) // 2, (size - length) // 2 + length))
+        self._key = middle(shape, MOST)
         self._at, self._parts = 0, list[tuple[Array, Array, Mask]]()
 
     def update(self, original: Array, decoded: Array, masked: Mask) -> None:
@@ -124,10 +121,6 @@ class Middle:
             return measure(wide, other, ~masked & np.isfinite(wide) & np.isfinite(other))
 
 
-def _inner(shape: tuple[int, ...]) -> list[int]:
-    return [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
-
-
 def measure(x: Floats, y: Floats, keep: Mask) -> Quality:
     """Compare decoded values with originals.
 
@@ -145,8 +138,8 @@ def measure(x: Floats, y: Floats, keep: Mask) -> Quality:
     if size == 0.0 or kept.min() == kept.max():
         return Quality(kept.size)
     a, b = (np.where(keep, values / size, 0.0) for values in (x, y))  # no sums and squares overflow
-    middle = float(a[keep].mean())
-    a, b = (np.where(keep, values - middle, 0.0) for values in (a, b))
+    mean = float(a[keep].mean())
+    a, b = (np.where(keep, values - mean, 0.0) for values in (a, b))
     scale = float(np.abs(a).max())
     a, b = a / scale, b / scale
     error = b - a

@@ -18,11 +18,12 @@ import numpy.typing as npt
 
 from aezip.archive.comparing import by_name
 from aezip.archive.reading import thread_count
+from aezip.archive.target import CONTAINER, expected_bytes
 from aezip.array.admission import admit, native
 from aezip.array.bounds import Absolute, Bound, Lossless, PointRelative
 from aezip.array.foreign import as_numpy
+from aezip.array.layout import middle
 from aezip.array.statistics import Statistics, scan
-from aezip.codec.encoder import Encoder
 from aezip.quantize.find import find_hidden
 from aezip.quantize.linear import Linear
 
@@ -33,7 +34,6 @@ MEASURED, EXPECTED = 1 << 20, 1 << 17  # values of a crop on which is measured, 
 DECADES = 100.0  # times the small values are the large ones where a bound relative to each value suits
 HALF = 0.5  # of the noise: quantizing adds a variance of 1/12 of the square of the step, 8 % of that of the noise
 FACTORS = (0.1, 1.0, 10.0)  # times the bound suggested: what else to expect
-CONTAINER = 700  # bytes of an array beside its streams, about
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def suggestions(
 
 
 def _variable(name: str, array: npt.NDArray[Any], missing: tuple[Any, Any], exact: str) -> Suggestion:
-    admitted = admit(_crop(array, MEASURED), *missing)
+    admitted = admit(array[middle(array.shape, MEASURED)], *missing)
     if exact or admitted.lossless_only or admitted.values.dtype.kind != "f":
         return Suggestion(name, Lossless(), exact or ("dates" if admitted.lossless_only else "whole numbers: each may count"))
     values = native(admitted.values)
@@ -185,19 +185,9 @@ def _below(error: float) -> float:
     return float(f"{math.floor(error / unit * (1 + 1e-12)) * unit:.2g}")
 
 
-def _crop(array: npt.NDArray[Any], most: int) -> npt.NDArray[Any]:
-    """Return the middle of an array, cut along its outer axes first."""
-    for axis in range(array.ndim):
-        inner = max(1, array.size // max(1, array.shape[axis]))
-        length = min(array.shape[axis], max(1, most // inner))
-        first = (array.shape[axis] - length) // 2
-        array = array[(slice(None),) * axis + (slice(first, first + length),)]
-    return array
-
-
 def _with_ratios(found: Suggestion, array: npt.NDArray[Any], missing: tuple[Any, Any], threads: int) -> Suggestion:
     """Return the suggestion with what is expected at it, and at other bounds; of a few bytes nothing is."""
-    part = _crop(array, EXPECTED)
+    part = array[middle(array.shape, EXPECTED)]
     bounds = _around(found.bound) if part.nbytes > CONTAINER else []
     return replace(found, expected=[Expected(bound, _ratio(part, bound, missing, threads)) for bound in bounds])
 
@@ -209,9 +199,7 @@ def _around(bound: Bound) -> list[Bound]:
 
 
 def _ratio(part: npt.NDArray[Any], bound: Bound, missing: tuple[Any, Any], threads: int) -> float:
-    encoder = Encoder(part, bound, preset="instant", threads=threads, fill_value=missing[0], valid_range=missing[1])
-    encoder.prepare()
-    return float(part.nbytes / (encoder.chosen.size + CONTAINER))
+    return float(part.nbytes / expected_bytes(part, bound, threads=threads, fill_value=missing[0], valid_range=missing[1]))
 
 
 def to_toml(found: list[Suggestion], source: str) -> str:
