@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from benchmarks.cells import PRESETS, SEARCH_SECONDS, aezip_row, peer_row
+from benchmarks.cells import ALONE, PRESETS, SEARCH_SECONDS, aezip_row, peer_row
 from benchmarks.datasets import BOUNDS, DATASETS, LOSSLESS, QUICK, Bound, Dataset, cells, data_folder
 from benchmarks.measure import RESULTS, environment, read_cell, revision, version, write_cell
 from benchmarks.peers import PEERS
@@ -24,7 +24,8 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", metavar="NAME", choices=list(DATASETS), help="data sets to measure")
     parser.add_argument("--bounds", nargs="+", metavar="BOUND", choices=list(BOUNDS), help=f"of {', '.join(BOUNDS)}")
     parser.add_argument("--codecs", nargs="+", metavar="CODEC", choices=["aezip", *PEERS], help=f"of aezip, {', '.join(PEERS)}")
-    parser.add_argument("--preset", nargs="+", default=["balanced"], choices=PRESETS, help="effort of aezip, one or several")
+    presets = [*PRESETS, *(p + ALONE for p in PRESETS)]
+    parser.add_argument("--preset", nargs="+", default=["balanced"], choices=presets, help="effort of aezip, one or several")
     parser.add_argument("--quick", action="store_true", help="a few data sets, aezip at preset fast, short searches")
     parser.add_argument(
         "--resume",

@@ -9,6 +9,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from aezip.tools.isolate import Emit, Limits, isolated
 from benchmarks.datasets import BOUNDS, DATASETS, Array, Bound, Dataset, pose
 from benchmarks.measure import check
@@ -20,6 +22,7 @@ PEER_LIMITS = Limits(cpu=120, wall=480, memory=12 << 30)
 AEZIP_LIMITS = Limits(cpu=7200, wall=3600, memory=0)  # torch maps far more than it uses
 CRASHES = 6  # attempts after which a peer that keeps crashing is left alone
 PRESETS = ("instant", "fast", "balanced", "best")
+ALONE = "-alone"  # after a preset: each variable or channel by itself, in one file
 
 
 def _search(emit: Emit, dataset: str, bound: str, peer: str, skip: list[str], folder: Path | None, seconds: float) -> None:
@@ -81,36 +84,57 @@ class Phases:
         self._phase, self._since = phase, now
 
 
+def given(array: Array, dataset: Dataset, bound: Bound, alone: bool) -> tuple[Any, Any]:
+    """Return what aezip is given for an array, and the bound: an array for each variable, or for each channel alone."""
+    import aezip
+
+    names = dataset.variables or (tuple(f"{i:04d}" for i in range(array.shape[-1])) if alone else ())
+    if not names:
+        return array, aezip_bound(bound)
+    parts = {name: np.ascontiguousarray(array[..., i]) for i, name in enumerate(names)}
+    return parts, dict.fromkeys(names, aezip.RangeRelative(bound.share))
+
+
 def compress_and_check(array: Array, dataset: Dataset, bound: Bound, preset: str, path: Path) -> dict[str, Any]:
     """Write ``array`` to ``path`` with aezip, read it back, check it as any peer is checked, and return the row."""
     import aezip
 
+    alone = preset.endswith(ALONE)
+    values, wanted = given(array, dataset, bound, alone)
     phases = Phases()
     began = time.perf_counter()
     report = aezip.compress(
-        array, path, bound=aezip_bound(bound), fill_value=dataset.fill, preset=preset, overwrite=True, progress=phases
+        values,
+        path,
+        bound=wanted,
+        fill_value=dataset.fill,
+        preset=preset.removesuffix(ALONE),
+        separate=alone,
+        overwrite=True,
+        progress=phases,
     )
     phases.turn("end")
     compressed = time.perf_counter()
     rates: dict[str, int] = {}
     for threads in (1, 2):
         started = time.perf_counter()
-        decoded = aezip.decompress(path, threads=threads)
+        found = aezip.decompress(path, threads=threads)
         rates[str(threads)] = round(array.size / max(time.perf_counter() - started, 1e-9))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # before the comparison, which takes more
-    found = check(pose(array, bound, dataset.fill), decoded)
+    decoded = np.stack([found[name] for name in values], axis=-1) if isinstance(values, dict) else found
+    checked = check(pose(array, bound, dataset.fill), decoded)
     size = path.stat().st_size
     written = report.to_json()
     details = written["arrays"][0]
-    status = found.status
+    status = checked.status
     if status == "ok" and written["file_bytes"] != size:
         status = f"reports {written['file_bytes']} bytes"
     return {
         "status": status,
         "bytes": size,
-        "max_error": found.max_error,
-        "share_of_bound": found.share_of_bound,
-        "plan": details["plan"],
+        "max_error": checked.max_error,
+        "share_of_bound": checked.share_of_bound,
+        "plan": details["plan"] if len(written["arrays"]) == 1 else [a["plan"] for a in written["arrays"]],
         "candidates": details["candidates"],
         "ledger": written["bytes"],
         "efficiency": details["efficiency"],

@@ -13,6 +13,7 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 ROOT = Path(__file__).resolve().parent.parent
+CHANNELS = ROOT / "benchmarks" / "data"  # the multi-channel sets that `benchmarks.fetch` makes
 FLOATS_UP_TO = 2.0**24  # integers up to here are exact in float32
 
 
@@ -34,6 +35,10 @@ class Dataset:
         A shape to give the array to aezip in. Peers try the layouts they like in any case.
     peers : str
         The data set whose results of peers count for this one; empty means its own.
+    variables : tuple of str
+        Names for the entries of the last axis, where these are variables of one file: aezip gets an array for each.
+    multichannel : bool
+        Whether it belongs to the table of `benchmarks.joint`, at bounds relative to each channel's range alone.
     """
 
     name: str
@@ -42,11 +47,18 @@ class Dataset:
     per_feature: bool = False
     shape: tuple[int, ...] | None = None
     peers: str = ""
+    variables: tuple[str, ...] = ()
+    multichannel: bool = False
+
+    def path(self, folder: Path | None = None) -> Path:
+        """Return where its file is; it may be missing."""
+        name = f"{self.file or self.name}.npz"
+        path = (folder or data_folder()) / name
+        return path if path.exists() or not self.multichannel else CHANNELS / name
 
     def load(self, folder: Path | None = None) -> Array:
         """Return the array, in the shape it is measured in."""
-        path = (folder or data_folder()) / f"{self.file or self.name}.npz"
-        with np.load(path) as archive:
+        with np.load(self.path(folder)) as archive:
             array: Array = archive["a"]
         return array if self.shape is None else array.reshape(self.shape)
 
@@ -82,8 +94,20 @@ DATASETS: dict[str, Dataset] = {
         Dataset("jester_ratings"),
         Dataset("ml100k_train_triplets"),
         Dataset("ml100k_test_triplets"),
+        Dataset("jasper_ridge_channels", file="jasper_ridge", per_feature=True, multichannel=True),
+        Dataset("etth_channels", file="etth", per_feature=True, multichannel=True),
+        Dataset("fermentation_ir", per_feature=True, multichannel=True),
+        Dataset("coffee_ir", per_feature=True, multichannel=True),
+        Dataset("staff_ecg", per_feature=True, multichannel=True),
+        Dataset("japanese_vowels", per_feature=True, multichannel=True),
+        Dataset("cobrotoxin", per_feature=True, multichannel=True, variables=("position", "velocity", "force")),
+        Dataset("adk_oplsaa", per_feature=True, multichannel=True, variables=("position", "velocity")),
+        Dataset("era5_members", per_feature=True, multichannel=True, variables=("t", "z")),
+        Dataset("colpex", per_feature=True, multichannel=True, variables=("theta", "pressure")),
+        Dataset("veros_acc", per_feature=True, multichannel=True, variables=("u", "v", "temp", "salt", "tke")),
     )
 }
+MULTICHANNEL = tuple(name for name, d in DATASETS.items() if d.multichannel)
 QUICK = ("ukmo_north_america_tair", "olivetti_faces", "jasper_ridge", "etth", "uci_protein", "lstm_weights")
 
 
@@ -104,6 +128,7 @@ class Bound:
 
 SHARES = (1e-2, 1e-3, 1e-4)
 LOSSLESS = Bound(0.0)
+JOINT_BOUNDS = ("1e-2-per-feature", "1e-3-per-feature")
 BOUNDS: dict[str, Bound] = {
     b.label: b for b in (*(Bound(s) for s in SHARES), *(Bound(s, per_feature=True) for s in SHARES), LOSSLESS)
 }
@@ -168,7 +193,8 @@ def pose(array: Array, bound: Bound, fill: float | None = None) -> Problem:
 
 
 def cells(names: list[str] | None, bounds: list[str] | None) -> list[tuple[Dataset, Bound]]:
-    """Return every pair of a data set and a bound to measure, in the order of the tables."""
-    chosen = [DATASETS[n] for n in names] if names else list(DATASETS.values())
+    """Return every pair of a data set and a bound to measure, in the order of the tables; multi-channel ones if named."""
+    chosen = [DATASETS[n] for n in names] if names else [d for d in DATASETS.values() if not d.multichannel]
     wanted = [BOUNDS[b] for b in bounds] if bounds else list(BOUNDS.values())
-    return [(d, b) for d in chosen for b in wanted if d.per_feature or not b.per_feature]
+    pairs = [(d, b) for d in chosen for b in wanted if d.per_feature or not b.per_feature]
+    return [(d, b) for d, b in pairs if not d.multichannel or b.label in JOINT_BOUNDS]

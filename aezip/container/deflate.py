@@ -9,7 +9,7 @@ import zlib
 
 from aezip.core.errors import CorruptFile, UnsafeFile
 
-DICTIONARY = (  # of frames
+_COMMON = (
     b'"hidden":32,"precision":10,"origin":0,"spike":{"series":{"axis":0,"columns":null,"segments":1"scan":[0,1,2]'
     b'"layout":[1,"difference":{"variant":"deep""scale_hidden":"width":"convolution":[1,2]"by_feature":true'
     b'{"kind":"ranks","inner":{"kind":"integer","step":1,"offset":0}{"kind":"ordered","type":"f4"}{"kind":"digits","digits":'
@@ -33,7 +33,19 @@ FILE_DICTIONARY = (
     b'"achieved":{"max_abs_error":0.0,"rmse":0.0,"nrmse":0.0,"psnr":null,"max_rel_error":0.0,"count":1000,"ideal_bytes":'
     b'"preset":"instant","rates":{"trained":0.0},"candidates":["'
     b'{"format":"aezip","version":[1,0],"features":[],"software":"aezip 0.1.0","arrays":[{"name":"data",'
-    b'"streams":["codes","mask","model","outliers","residual"],"streams":["data"],"shape":[' + DICTIONARY
+    b'"streams":["codes","mask","model","outliers","residual"],"streams":["data"],"shape":[' + _COMMON
+)
+FRAME_DICTIONARY = _COMMON + (
+    b'"specials":{"fills":0,"patterns":["00000080"]},"plan":{"kind":"static","layout":[1,1,64],"difference":{"axis":0,"columns":null}}}'
+    b'"lattice":{"kind":"linear","axis":null,"narrow":false,"scale":[1.0],"shift":[0.0],"divisor":[100.0],"keys":[],"deltas":[]}},'
+    b'"plan":{"kind":"difference","axis":0}}"plan":{"kind":"bytes"}}'
+    b',"grid":{"kind":"hidden","lattice":{"kind":"integer","step":1,"offset":0}},"plan":{"kind":"context","order":[[0],[1]],'
+    b'"precision":10,"channels":{"axis":0,"count":64,"levels":false,"alike":true},"builtin":1}}'
+    b'"offset":0.0},"plan":{"kind":"buckets","axes":[0,1,2]}}'
+    b'"offset":-0.0},"plan":{"kind":"context","order":[[0],[1,2]],"hidden":32,"precision":10,"builtin":1}}'
+    b'"chunk_length":64,"grid":{"kind":"linear","whole":true,"step":0.'
+    b'{"shape":[64,64,64],"dtype":"<f8","chunk_length":64,"grid":{"kind":"linear","whole":false,"step":0.0'
+    b'{"shape":[64,64],"dtype":"<f4","chunk_length":'
 )
 _DAMAGED = "a header is not readable: the file is damaged, get another copy"
 

@@ -1,7 +1,7 @@
 """One array as one run of bytes, a *frame*, without HDF5: for stores that keep chunks themselves, as Zarr does.
 
     "AEZ", version      4 bytes
-    header              LEB128 length, raw deflate with `deflate.DICTIONARY`: JSON as of an array in a file
+    header              LEB128 length, raw deflate with `deflate.FRAME_DICTIONARY`: JSON as of an array in a file
     streams             a byte, a bit for each in the order of their names; LEB128 length of each segment
     digests             the first 8 bytes of the sha256 of each decoded chunk
     segments            zstd frames, in the order of the lengths
@@ -17,7 +17,7 @@ from aezip.core.errors import CorruptFile, UnsupportedVersion
 from aezip.entropy.frames import content_size, unpack
 
 from . import header as rules
-from .deflate import DICTIONARY, deflated, inflated
+from .deflate import FRAME_DICTIONARY, deflated, inflated
 
 MAGIC, VERSION = b"AEZ", 1
 DIGEST = 8
@@ -46,7 +46,7 @@ def build(
     """
     usual = {k: v for k, v in (base or {}).items() if k not in ("shape", *_OF_CHUNKS)}
     kept = {k: v for k, v in rules.shorten(header).items() if k not in _LEFT_OUT and (k not in usual or usual[k] != v)}
-    raw = deflated(rules.dump(kept), DICTIONARY)
+    raw = deflated(rules.dump(kept), FRAME_DICTIONARY)
     segments = {name: [frame] for name, frame in shared.items()}
     for name in sorted({n for own, _ in chunks for n in own}):
         own = [found.get(name, b"") for found, _ in chunks]
@@ -113,7 +113,7 @@ class Frame:
         (version,) = cursor.take(1)
         if version > VERSION or not version:
             raise UnsupportedVersion(f"the frame has version {version}, this aezip reads up to {VERSION}: update aezip")
-        raw, rest = inflated(cursor.take(cursor.leb()), DICTIONARY, rules.MAX_HEADER)
+        raw, rest = inflated(cursor.take(cursor.leb()), FRAME_DICTIONARY, rules.MAX_HEADER)
         if rest:
             raise CorruptFile(f"the header of the frame is not readable: {_DAMAGED}")
         usual = {k: v for k, v in (base or {}).items() if k not in _LEFT_OUT and k not in ("shape", *_OF_CHUNKS)}

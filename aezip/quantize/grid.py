@@ -22,6 +22,7 @@ from .lattice import Lattice
 from .registry import lattice_from_json
 
 MARGIN = 1.0 - 2.0**-40
+DIGITS = 6  # of a step: what rounding down takes is no bit of any value
 MIN_ULPS = 4.0  # a bound below so many units in the last place is met losslessly
 
 
@@ -128,6 +129,15 @@ class HiddenGrid:
 Grid = LinearGrid | HiddenGrid
 
 
+def _short(values: Float64, steps: Float64 | None = None) -> Float64:
+    """Return values of `DIGITS` decimal digits, or of as many as tell `steps` apart: a header keeps them as text."""
+    with np.errstate(all="ignore"):
+        digits = np.full(values.shape, DIGITS) if steps is None else 1 + np.ceil(np.log10(np.abs(values) / steps))
+    count = np.nan_to_num(digits).clip(1, 17).astype(int).reshape(-1).tolist()
+    short = [float(f"{value:.{n}g}") for value, n in zip(values.reshape(-1).tolist(), count, strict=True)]
+    return np.array(short, np.float64).reshape(values.shape)
+
+
 def grid_from_json(value: Any, shape: tuple[int, ...]) -> Grid:
     """Read a grid for arrays of `shape`.
 
@@ -190,4 +200,8 @@ def linear_grid(
     offset = np.where(constant, minimum, 0.5 * minimum + 0.5 * maximum)
     if ((maximum - minimum) / step > 2.0**46).any():
         return None
+    if dtype.kind == "f":
+        wide = maximum - minimum > 2.0 * step  # all values within a step of the middle stay there
+        step = np.where(constant, step, _short(step * (1.0 - 5.0 * 10.0**-DIGITS)))
+        offset = np.where(wide, _short(offset, step / 64.0), offset)
     return LinearGrid(np.asarray(step, np.float64), np.asarray(offset, np.float64), False)

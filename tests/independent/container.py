@@ -59,10 +59,11 @@ def check(right: bool, what: str) -> None:
 
 
 def dictionaries() -> tuple[bytes, bytes]:
-    """Return what headers of frames and of files are packed with: the lines of the blocks on the page, one after the other."""
+    """Return what headers of frames and of files are packed with: of the blocks on the page, lines one after the other."""
     section = PAGE.read_text(encoding="utf-8").partition("## 11. Frames\n")[2]
-    frames, files = ("".join(found.splitlines()).encode() for found in re.findall(r"^```\n(.*?)^```$", section, re.M | re.S))
-    return frames, files + frames
+    blocks = re.findall(r"^```\n(.*?)^```$", section, re.M | re.S)
+    both, files, frames = ("".join(block.splitlines()).encode() for block in blocks)
+    return both + frames, files + both
 
 
 def inflate(data: bytes, dictionary: bytes) -> tuple[bytes, bytes]:

@@ -21,7 +21,7 @@ from independent.container import FormatError, dictionaries
 
 import aezip
 from aezip.archive.frames import decode_frame, encode_frame
-from aezip.container.deflate import DICTIONARY, FILE_DICTIONARY
+from aezip.container.deflate import FILE_DICTIONARY, FRAME_DICTIONARY
 
 FILES = sorted([*GOLDEN.glob("*.aez"), *(GOLDEN / "models").glob("*.aez")])
 MODELS = sorted((GOLDEN / "models").glob("*.aezm"))
@@ -154,4 +154,4 @@ def test_the_example_on_the_page_shows_the_bytes_of_its_file() -> None:
 
 
 def test_the_dictionaries_on_the_page_are_those_that_are_used() -> None:
-    assert dictionaries() == (DICTIONARY, FILE_DICTIONARY)
+    assert dictionaries() == (FRAME_DICTIONARY, FILE_DICTIONARY)
