@@ -151,10 +151,9 @@ def _members() -> Array:
 
 def _gridded(fields: dict[tuple[str, int, int, int], Array]) -> Array:
     """Return fields by name and three coordinates as one array, the names last."""
-    axes = [sorted({key[axis] for key in fields}) for axis in range(4)]
-    parts = [
-        np.stack([np.stack([np.stack([fields[n, i, j, k] for k in axes[3]]) for j in axes[2]]) for i in axes[1]]) for n in axes[0]
-    ]
+    names = sorted({name for name, *_ in fields})
+    first, second, third = (sorted({place[axis] for _, *place in fields}) for axis in range(3))
+    parts = [np.array([[[fields[name, i, j, k] for k in third] for j in second] for i in first]) for name in names]
     return np.stack(parts, axis=-1)
 
 
