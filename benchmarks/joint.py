@@ -75,7 +75,7 @@ def main(folder: Path = RESULTS) -> None:
         "# Variables and channels together",
         "",
         f"Bytes of files, bounds relative to each variable's or channel's range, by commit {revision()}.",
-        "*Alone* and *together*: the preset instant. Peers get the array in their best order of the axes, and each channel alone.",
+        "*Alone* and *together*: the preset instant. Peers get the array in their best order of axes, and each channel alone.",
         "*Promised*: of the bits of a value, how many a linear regression on the channels before it at the same place tells.",
         "`python -m benchmarks.joint` makes this page.",
         "",

@@ -50,7 +50,7 @@ class _Expected:
         """Return the bytes at a bound."""
         total, threads = 0.0, thread_count(self.options.get("threads"))
         for name, array in self.named.items():
-            about = {key: _own(self.options.get(key), name) for key in ("fill_value", "valid_range")}
+            about = {key: own(self.options.get(key), name) for key in ("fill_value", "valid_range")}
             total += expected_bytes(array, bound, name=name, threads=threads, **about)
         return total
 
@@ -123,38 +123,63 @@ def compress_to(
     """
     if "bound" in options:
         raise InvalidInput("a size finds the bound: leave bound= away, or use compress")
-    if not (size > 0 and math.isfinite(size)):
-        raise InvalidInput(f"a file of {size:g} bytes cannot be: give a positive number")
-    named = by_name(data)
-    expected, tell = _Expected(named, options, per_feature), told or (lambda bound, made: None)
-    made = _lossless(data, expected, size, options, tell) or _lossy(data, expected, size, options, tell)
+    made = fitting(by_name(data), size, lambda bound: compress(data, None, bound=bound, **options), per_feature, told, **options)
     if path is not None:
         with atomic.replacing(Path(path), overwrite=overwrite) as file:
             file.write(made[0])
     return made
 
 
-def _made(data: Any, bound: Bound, options: Mapping[str, Any], tell: Callable[[Bound, int], None]) -> tuple[bytes, Report]:
-    made = compress(data, None, bound=bound, **options)
-    tell(bound, len(made[0]))
-    return made
+def fitting(
+    named: Mapping[str, Any],
+    size: float,
+    make: Callable[[Bound], tuple[bytes, Report]],
+    per_feature: bool = False,
+    told: Callable[[Bound, int], None] | None = None,
+    **options: Any,
+) -> tuple[bytes, Report]:
+    """Return what `make` makes of the smallest range-relative bound found whose file is so small.
+
+    Parameters
+    ----------
+    named
+        The arrays that the bound is for.
+    make
+        Returns the file, and its report; all else as in `compress_to`.
+
+    Raises
+    ------
+    InvalidInput
+        If no bound makes it so small.
+    """
+    if not (size > 0 and math.isfinite(size)):
+        raise InvalidInput(f"a file of {size:g} bytes cannot be: give a positive number")
+    expected = _Expected(named, options, per_feature)
+
+    def tried(bound: Bound) -> tuple[bytes, Report]:
+        made = make(bound)
+        if told is not None:
+            told(bound, len(made[0]))
+        return made
+
+    return _lossless(expected, size, tried) or _lossy(expected, size, tried)
 
 
-def _lossless(data: Any, expected: _Expected, size: float, options: Any, tell: Any) -> tuple[bytes, Report] | None:
+def _lossless(expected: _Expected, size: float, make: Callable[[Bound], tuple[bytes, Report]]) -> tuple[bytes, Report] | None:
     """Return the lossless file, if it is small enough."""
     if expected.of(Lossless()) > 1.1 * size:
         return None
-    made = _made(data, Lossless(), options, tell)
+    made = make(Lossless())
     return made if len(made[0]) <= size else None
 
 
-def _lossy(data: Any, expected: _Expected, size: float, options: Any, tell: Any) -> tuple[bytes, Report]:
+def _lossy(expected: _Expected, size: float, make: Callable[[Bound], tuple[bytes, Report]]) -> tuple[bytes, Report]:
     best, smallest, aim, seen = None, math.inf, AIM * size, dict[float, int]()  # bytes, of those expected
     for _ in range(FILES):
         share = expected.share(aim)
         if expected.at(share) in seen:
             break
-        made = _made(data, RangeRelative(share, expected.per_feature), options, tell)
+        made = make(RangeRelative(share, expected.per_feature))
         bytes_ = len(made[0])
         smallest = min(smallest, bytes_)
         if bytes_ <= size and (best is None or bytes_ > len(best[0])):
@@ -188,5 +213,6 @@ def _rounded(share: float) -> float:
     return float(f"{share:.4g}")
 
 
-def _own(given: Any, name: str) -> Any:
+def own(given: Any, name: str) -> Any:
+    """Return what is given for an array: a mapping has one for each."""
     return given.get(name) if isinstance(given, Mapping) else given

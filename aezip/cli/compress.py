@@ -6,7 +6,7 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,6 +78,7 @@ _ARRAYS = (".npy", ".npz")  # what a folder is searched for, beside files that a
 @click.option("--width", type=click.IntRange(1, 255), metavar="N", help="Codes of a row; implies --codes.")
 @click.option("--recommend", is_flag=True, help="Ratings, NaN = not rated: store a model of what was not rated.")
 @threads_option
+@click.option("--dry-run", is_flag=True, help="Tell size and time to expect of every preset; write nothing.")
 @click.option("--no-verify", is_flag=True, help="Do not decode and compare before the file gets its name.")
 @click.option("--rm/-k", "remove", default=False, help="Remove IN once OUT is verified, or keep it (default).")
 @force_option
@@ -100,7 +101,7 @@ def compress(sources: tuple[str, ...], output: str | None, **options: Any) -> in
         print_json(next(iter(made.values())))
     elif options["as_json"]:
         print_json({"files": list(made.values()), "failed": batch.failed})
-    elif len(places) > 1 and not options["quiet"]:
+    elif len(places) > 1 and not options["quiet"] and not options["dry_run"]:
         from . import show as render
 
         raw = sum(told["original"]["bytes"] if "original" in told else told["raw_bytes"] for told in made.values())
@@ -147,6 +148,10 @@ def _one(source: str, target: str, options: dict[str, Any]) -> dict[str, Any]:
     """Compress one file; return what --json says."""
     began = time.perf_counter()
     _check(source, target, options)
+    if options["dry_run"]:
+        from .foresee import dry_run
+
+        return dry_run(source, options, whole=_is_whole(source, options))
     report, told = (_whole if _is_whole(source, options) else _arrays)(source, target, options)
     if options["remove"]:
         os.unlink(source)
@@ -215,8 +220,8 @@ def _whole(source: str, target: str, options: dict[str, Any]) -> tuple[Report, d
     for option, words in (("recommend", "--recommend"), ("codes", "--codes"), ("width", "--width")):
         if options[option]:
             raise InvalidInput(f"{words} is for arrays, not for whole files: name the data set with --dataset")
-    if options["targeted"]:
-        raise InvalidInput("--target-size and --target-ratio are for arrays: name the data set with --dataset, or give a bound")
+    if options["targeted"] and options["model"] is not None:
+        raise InvalidInput("a model goes with a bound: leave --target-size and --target-ratio away")
     if target == "-":
         raise InvalidInput("a whole file goes into a file: name it with -o, or choose data sets with --dataset")
     fill, limits = arguments.fill_value(options["fill_values"]), arguments.valid_range(options["valid_range"])
@@ -234,12 +239,30 @@ def _whole(source: str, target: str, options: dict[str, Any]) -> tuple[Report, d
     asked = options["asked"]
     rules = [*options["rules"], *([] if isinstance(asked, Lossless) else [("*", asked)])]
     with _told(quiet=options["quiet"]), progress.followed(options, source) as follow, atomic.sources(source):
-        report = whole.compress_file(
-            source, target, bounds=rules, drop=options["drop"], exact_text=options["exact_text"],
-            overwrite=options["force"], told=told,
-            progress=follow, **_common(options),
-        )  # fmt: skip
+        settings = {"drop": options["drop"], "exact_text": options["exact_text"], "progress": follow, **_common(options)}
+        if options["targeted"]:
+            report = _whole_targeted(source, target, options, settings)
+        else:
+            report = whole.compress_file(source, target, bounds=rules, overwrite=options["force"], told=told, **settings)
     return report, found
+
+
+def _whole_targeted(source: str, target: str, options: dict[str, Any], settings: dict[str, Any]) -> Report:
+    from aezip.files.sizes import compress_file_to
+
+    size = arguments.target(options, os.path.getsize(source))
+    return compress_file_to(source, target, size, overwrite=options["force"], told=_looked_for(options, size), **settings)
+
+
+def _looked_for(options: dict[str, Any], size: float) -> Callable[[Bound, int], None]:
+    """Return what tells of each bound that was tried for a size."""
+    from . import show as render
+
+    def told(bound: Bound, made: int) -> None:
+        if not options["quiet"]:
+            say(render.looked_for(bound, made, size))
+
+    return told
 
 
 def _common(options: dict[str, Any]) -> dict[str, Any]:
@@ -265,20 +288,20 @@ def _targeted(arrays: dict[str, Any], target: str, options: dict[str, Any], **se
     """Compress arrays into a file of the size that was asked for."""
     from aezip.archive.target import compress_to
 
-    from . import show as render
-
     if options["model"] is not None or options["recommend"]:
         raise InvalidInput("a model and --recommend go with a bound: leave --target-size and --target-ratio away")
     settings.pop("bound")
     size = arguments.target(options, sum(array.nbytes for array in arrays.values()))
 
-    def told(bound: Bound, made: int) -> None:
-        if not options["quiet"]:
-            say(render.looked_for(bound, made, size))
-
     place = None if target == "-" else target
     data, report = compress_to(
-        arrays, place, size, per_feature=options["per_feature"], overwrite=options["force"], told=told, **settings
+        arrays,
+        place,
+        size,
+        per_feature=options["per_feature"],
+        overwrite=options["force"],
+        told=_looked_for(options, size),
+        **settings,
     )
     if place is None:
         sys.stdout.buffer.write(data)

@@ -31,6 +31,7 @@ from .common import (
 from .helping import command
 
 if TYPE_CHECKING:
+    from aezip.files.parts import Parts
     from aezip.tools.suggesting import Suggestion
 
 NOTE = (
@@ -65,11 +66,14 @@ def suggest(source: str, output: str | None, **options: Any) -> None:
     if output is not None:
         formats.check_output(output, source=source, overwrite=options["force"])
     found: list[Suggestion] = []
-    with _inputs(source, options) as (arrays, about), progress.followed(options, source) as tell:
-        tell(ProgressEvent("measure", 0, len(arrays), None, next(iter(arrays), "")))
-        for one in suggesting.suggestions(arrays, threads=options["threads"], **about):
+    with inputs(source, options) as parts, progress.followed(options, source) as tell:
+        exact = dict.fromkeys(parts.coordinates, "a coordinate: it says where values are")
+        exact |= dict.fromkeys(parts.bits, "of a type that takes no bound")
+        about = {"fills": parts.fills, "valid": parts.valid, "exact": exact}
+        tell(ProgressEvent("measure", 0, len(parts.arrays), None, next(iter(parts.arrays), "")))
+        for one in suggesting.suggestions(parts.arrays, threads=options["threads"], **about):
             found.append(one)
-            tell(ProgressEvent("measure", len(found), len(arrays), None, one.name))
+            tell(ProgressEvent("measure", len(found), len(parts.arrays), None, one.name))
     if output is not None:
         text = suggesting.to_toml(found, Path(source).name)
         write_text(output, text, overwrite=options["force"])
@@ -82,25 +86,23 @@ def suggest(source: str, output: str | None, **options: Any) -> None:
 
 
 @contextmanager
-def _inputs(source: str, options: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+def inputs(source: str, options: dict[str, Any]) -> Iterator[Parts]:
     """Yield the arrays of a file, taken as `compress` takes it, and what is known of them."""
     from aezip.files import whole
+    from aezip.files.parts import Parts
 
     from . import formats
 
     fill, limits = arguments.fill_value(options["fill_values"]), arguments.valid_range(options["valid_range"])
     if options["datasets"] or options["dtype"] is not None or not whole.is_whole(source):
-        inputs = formats.read(source, **{name: options[name] for name in ("datasets", "dtype", "shape", "skip")})
-        fills, valid = with_missing(inputs, fill, limits)
-        yield inputs.arrays, {"fills": fills, "valid": valid}
+        read = formats.read(source, **{name: options[name] for name in ("datasets", "dtype", "shape", "skip")})
+        fills, valid = with_missing(read, fill, limits)
+        yield Parts(arrays=read.arrays, fills=fills, valid=valid)
         return
     if fill is not None or limits is not None:
         raise InvalidInput("a whole file says what is missing: leave --fill-value and --valid-range away, or use --dataset")
     with tempfile.TemporaryDirectory(prefix="aezip-") as folder:
-        parts = whole.variables(source, folder)
-        exact = dict.fromkeys(parts.coordinates, "a coordinate: it says where values are")
-        exact |= dict.fromkeys(parts.bits, "of a type that takes no bound")
-        yield parts.arrays, {"fills": parts.fills, "valid": parts.valid, "exact": exact}
+        yield whole.variables(source, folder)
 
 
 def _show(found: list[Suggestion]) -> None:

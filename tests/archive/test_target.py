@@ -108,3 +108,25 @@ def test_words_that_make_no_sense_are_refused(
     assert cli.run(["compress", str(source), "--preset", "instant", *words]) == 2
     assert said in capsys.readouterr().err
     assert not source.with_name("x.npy.aez").exists()
+
+
+def test_whole_files_of_a_size(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    source, made = tmp_path / "x.h5", tmp_path / "x.aez"
+    with h5py.File(source, "w") as file:
+        file["rough"], file["rougher"], file["count"] = ROUGH, ROUGH[::-1] * 3.0, np.arange(5000)
+    assert cli.run(["compress", str(source), "-o", str(made), "-q", "--target-size", "20kB", "--preset", "instant"]) == 0
+    assert target.SMALL_ENOUGH * 20_000 <= made.stat().st_size <= 20_000
+    with aezip.open(made) as archive:
+        shares = {name: archive[name].bound.to_json()["kind"] for name in archive}
+        np.testing.assert_array_equal(archive["count"][:], np.arange(5000))
+    assert shares == {"rough": "range_relative", "rougher": "range_relative", "count": "lossless"}
+
+
+def test_a_file_without_a_variable_that_a_size_can_be_for_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["count"] = np.arange(5000)
+    assert cli.run(["compress", str(tmp_path / "x.h5"), "--target-size", "1kB"]) == 2
+    assert "no variable that a bound is for" in capsys.readouterr().err
+    assert [p.name for p in tmp_path.iterdir()] == ["x.h5"]

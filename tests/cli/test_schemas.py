@@ -19,7 +19,10 @@ referencing = pytest.importorskip("referencing")
 FOLDER = ROOT / "docs" / "schemas"
 INSTANT = "--preset instant"
 LINES = {
-    "compress": [f"temperature.npy --abs 0.1 {INSTANT}", f"model.nc {INSTANT}", f"temperature.npy model.nc none.npy {INSTANT}"],
+    "compress": [
+        f"temperature.npy --abs 0.1 {INSTANT}", f"model.nc {INSTANT}", f"temperature.npy model.nc none.npy {INSTANT}",
+        "temperature.npy --abs 0.1 --dry-run",
+    ],
     "decompress": [
         "temperature.npy.aez", "temperature.npy.aez --salvage -f", "model.nc.aez", "temperature.npy.aez model.nc.aez none -f",
     ],
