@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 import warnings
@@ -85,7 +86,7 @@ _ARRAYS = (".npy", ".npz")  # what a folder is searched for, beside files that a
 @skip_option
 @telling_options
 def compress(sources: tuple[str, ...], output: str | None, **options: Any) -> int:
-    """Compress each IN: .npy, .npz, raw binary; whole netCDF, HDF5, safetensors, CSV, Parquet files."""
+    """Compress each IN: .npy, .npz, raw binary; whole netCDF, HDF5, safetensors, CSV, Parquet files, Zarr stores."""
     options["targeted"] = arguments.has_target(options)
     options["rules"] = arguments.rules(options)
     options["asked"] = arguments.bound(options)
@@ -116,8 +117,8 @@ def _places(sources: tuple[str, ...], output: str | None, options: dict[str, Any
     if output is not None and folder is not None:
         raise InvalidInput("-o names one file, --output-dir a folder: give one of them")
     found: dict[str, str] = {}
-    for source in sources:
-        for path in _searched(source) if options["recursive"] and os.path.isdir(source) else [source]:
+    for source in (name.rstrip(os.sep) or name for name in sources):
+        for path in _searched(source) if options["recursive"] and _is_searched(source) else [source]:
             inside = os.path.relpath(path, source) if path != source else os.path.basename(path)
             beside = path if folder is None else os.path.join(folder, inside)
             found[path] = "-" if path == "-" else f"{beside}.aez"
@@ -133,15 +134,26 @@ def _places(sources: tuple[str, ...], output: str | None, options: dict[str, Any
     return found
 
 
-def _searched(folder: str) -> list[str]:
-    from aezip.files import tables
-    from aezip.files.whole import SUFFIXES
+def _is_searched(path: str) -> bool:
+    """Tell whether a path is a folder of files, not one that is taken whole."""
+    from aezip.files import whole
 
-    known = (*_ARRAYS, *SUFFIXES, *tables.SUFFIXES)
-    found = [str(p) for p in sorted(Path(folder).rglob("*")) if p.is_file() and p.name.lower().endswith(known)]
+    return os.path.isdir(path) and not whole.is_whole(path)
+
+
+def _searched(folder: str) -> list[str]:
+    from aezip.files import tables, whole, zarr
+
+    known = (*_ARRAYS, *whole.SUFFIXES, *tables.SUFFIXES, *zarr.SUFFIXES)
+    found = []
+    for place, inside, names in os.walk(folder):
+        stores = [name for name in inside if whole.is_whole(os.path.join(place, name))]
+        inside[:] = [name for name in inside if name not in stores]
+        files = [name for name in names if name.lower().endswith(known) and os.path.isfile(os.path.join(place, name))]
+        found += [Path(place, name) for name in (*stores, *files)]
     if not found:
         raise InvalidInput(f"{folder} holds no file of a known name ({', '.join(sorted(known))}): name the files")
-    return found
+    return [str(path) for path in sorted(found)]
 
 
 def _one(source: str, target: str, options: dict[str, Any]) -> dict[str, Any]:
@@ -154,7 +166,7 @@ def _one(source: str, target: str, options: dict[str, Any]) -> dict[str, Any]:
         return dry_run(source, options, whole=_is_whole(source, options))
     report, told = (_whole if _is_whole(source, options) else _arrays)(source, target, options)
     if options["remove"]:
-        os.unlink(source)
+        shutil.rmtree(source) if os.path.isdir(source) else os.unlink(source)
     seconds = time.perf_counter() - began
     if not options["quiet"]:
         _tell(report, target, options, seconds)
@@ -227,7 +239,8 @@ def _whole(source: str, target: str, options: dict[str, Any]) -> tuple[Report, d
     fill, limits = arguments.fill_value(options["fill_values"]), arguments.valid_range(options["valid_range"])
     if fill is not None or limits is not None:
         raise InvalidInput("a whole file says what is missing: leave --fill-value and --valid-range away, or use --dataset")
-    check_file(source)
+    if not os.path.isdir(source):
+        check_file(source)
     formats.check_output(target, source=source, overwrite=options["force"])
     found: dict[str, Any] = {}
 

@@ -186,10 +186,12 @@ def _whole(source: str, archive: Archive, output: str | None, folder: str | None
     target = output or _inside(folder, default)
     if target == "-":
         raise InvalidInput("a whole file goes into a file: name it with -o, or choose an array with --dataset")
-    formats.check_output(target, source=source, overwrite=options["force"])
+    whole.check_restored(archive, Path(target), overwrite=options["force"])
+    if not whole.makes_folder(archive, Path(target)):
+        formats.check_output(target, source=source, overwrite=options["force"])
     with progress.followed(options, source) as told, atomic.sources(source):
         whole.restore(archive, Path(target), overwrite=options["force"], progress=told)
-    size = os.path.getsize(target)
+    size = whole.size_of(target)
     if not options["as_json"] and not options["quiet"]:
         say(f"{target}: {archive.origin['format']}, {len(archive)} arrays coded, {words.size(size)}")
     return {"input": source, "output": target, "format": archive.origin["format"], "bytes": size, "arrays": archive.names}

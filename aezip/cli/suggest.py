@@ -68,7 +68,7 @@ def suggest(source: str, output: str | None, **options: Any) -> None:
     found: list[Suggestion] = []
     with inputs(source, options) as parts, progress.followed(options, source) as tell:
         exact = dict.fromkeys(parts.coordinates, "a coordinate: it says where values are")
-        exact |= dict.fromkeys(parts.bits, "of a type that takes no bound")
+        exact |= {name: words.partition(":")[0] for name, words in parts.exact.items()}
         about = {"fills": parts.fills, "valid": parts.valid, "exact": exact}
         tell(ProgressEvent("measure", 0, len(parts.arrays), None, next(iter(parts.arrays), "")))
         for one in suggesting.suggestions(parts.arrays, threads=options["threads"], **about):

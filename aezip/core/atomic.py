@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +23,7 @@ from .errors import InvalidInput
 
 _ALL = 0o777
 _GROUP = 0o070
+_SEARCH = 0o111
 _LIST = "system.posix_acl_access"  # of single users and groups; where there is one, the group bits tell the most it grants
 
 
@@ -46,6 +49,7 @@ def sources(*paths: str) -> Iterator[None]:
     mode = _ALL if found else _ANYBODY.mode
     for known, listed in found:
         mode &= _narrowed(known.st_mode) if listed else known.st_mode
+        mode &= ~_SEARCH if stat.S_ISDIR(known.st_mode) else _ALL
     token = _READERS.set(_Readers(mode, frozenset(known.st_gid for known, _ in found)))
     try:
         yield
@@ -80,9 +84,19 @@ class Temporary:
             made = os.fstat(file)  # the system took the umask off
         finally:
             os.close(file)
+        self._note(made, readers)
+        _allow(self.path, 0o600)
+
+    def create_folder(self) -> None:
+        """Create a folder, empty; nobody but its owner may look into it."""
+        readers = _READERS.get()
+        os.mkdir(self.path, readers.mode | (readers.mode & 0o444) >> 2)  # who may read it may search it
+        self._note(self.path.stat(), readers)
+        _allow(self.path, 0o700)
+
+    def _note(self, made: os.stat_result, readers: _Readers) -> None:
         mode = made.st_mode & _ALL
         self._mode = mode if readers.groups <= {made.st_gid} else _narrowed(mode)
-        _allow(self.path, 0o600)
 
     def permit(self, *, overwrite: bool) -> None:
         """Give it the owner and mode of the file that it replaces, or those of a new file."""
@@ -134,24 +148,24 @@ def _same_list(old: Path, new: Path) -> bool:
     return _tried(os.setxattr, new, _LIST, wanted) if wanted else _tried(os.removexattr, new, _LIST)
 
 
-def check_target(path: Path, *, overwrite: bool) -> None:
-    """Check that a file may be written.
+def check_target(path: Path, *, overwrite: bool, folder: bool = False) -> None:
+    """Check that a file, or a folder, may be written.
 
     Raises
     ------
     InvalidInput
         If it exists and may not be replaced, or cannot be written there.
     """
-    if path.is_dir():
+    if path.is_dir() and not folder:
         raise InvalidInput(f"{path} is a folder: name a file with -o")
     if os.path.lexists(path) and not overwrite:
         raise InvalidInput(f"{path} exists: use -f (overwrite=True) to replace it, or name another file with -o")
     target = Path(os.path.realpath(path))
     if target.is_symlink():
         raise InvalidInput(f"{path} is a symbolic link that leads back to itself: name another file with -o")
-    for folder in (path.parent, target.parent):
-        if not folder.is_dir():
-            raise InvalidInput(f"the folder {folder} does not exist: create it, or name another file with -o")
+    for parent in (path.parent, target.parent):
+        if not parent.is_dir():
+            raise InvalidInput(f"the folder {parent} does not exist: create it, or name another file with -o")
 
 
 def publish(temp: Temporary, *, overwrite: bool) -> None:
@@ -176,11 +190,16 @@ def publish(temp: Temporary, *, overwrite: bool) -> None:
             os.rename(temp.path, path)
         else:
             os.unlink(temp.path)
-    folder = os.open(path.parent, os.O_RDONLY)
+    _sync(path.parent)
+
+
+def _sync(path: str | Path) -> None:
+    """Make what is known of a file or a folder durable."""
+    opened = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(opened)
     finally:
-        os.close(folder)
+        os.close(opened)
 
 
 @contextmanager
@@ -205,3 +224,47 @@ def replacing(path: Path, *, overwrite: bool) -> Iterator[IO[bytes]]:
         publish(temp, overwrite=overwrite)
     finally:
         temp.path.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(path: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Give a folder to write into, which takes its name when all was written, and is removed when anything failed.
+
+    A folder that is replaced is moved aside before, and removed after: who is killed in between leaves both, under their names
+    of temporary files.
+
+    Raises
+    ------
+    InvalidInput
+        If the target may not be written.
+    OSError
+        If writing fails; an existing folder stays as it was.
+    """
+    check_target(path, overwrite=overwrite, folder=True)
+    temp = Temporary(path)
+    try:
+        temp.create_folder()
+        yield temp.path
+        for folder, _, names in os.walk(temp.path):
+            for name in (*names, "."):
+                _sync(os.path.join(folder, name))
+        _publish_folder(temp, overwrite=overwrite)
+    finally:
+        shutil.rmtree(temp.path, ignore_errors=True)
+
+
+def _publish_folder(temp: Temporary, *, overwrite: bool) -> None:
+    check_target(temp.target, overwrite=overwrite, folder=True)  # once more: writing took a while
+    temp.permit(overwrite=overwrite)
+    old = temp.path.with_name(f"{temp.path.name}.old")
+    replaced = temp.target.exists()
+    if replaced:
+        os.rename(temp.target, old)
+    try:
+        os.rename(temp.path, temp.target)
+    except BaseException:  # a signal too
+        if replaced:
+            os.rename(old, temp.target)
+        raise
+    _sync(temp.target.parent)
+    shutil.rmtree(old, ignore_errors=True)

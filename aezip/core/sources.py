@@ -66,6 +66,8 @@ def check_file(path: str) -> None:
     InvalidInput
         If there is none, or it is a folder.
     """
+    if is_url(path) and not os.path.lexists(path):
+        raise InvalidInput(f"{path} is a URL: only archives are read from there; copy it to a disk first")
     if path != "-" and not os.path.lexists(path):
         raise InvalidInput(f"{path} does not exist: check the name")
     if os.path.isdir(path):

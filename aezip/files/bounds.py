@@ -105,11 +105,11 @@ def assign(rules: Rules, parts: Parts, path: str) -> dict[str, Bound]:
             raise InvalidInput(f"--bound: {pattern!r} fits no variable of {path}: it has {listed or 'none'}")
         if pattern in parts.others and parts.others[pattern] and not isinstance(told, Lossless):
             raise InvalidInput(f"{pattern!r} of {path} holds {parts.others[pattern]}: a bound is for numbers, leave it away")
-        if pattern in parts.bits and not isinstance(told, Lossless):
-            raise InvalidInput(f"{pattern!r} of {path} is of a type that takes no bound: convert it to float32 first")
+        if pattern in parts.exact and not isinstance(told, Lossless):
+            raise InvalidInput(f"{pattern!r} of {path} is {parts.exact[pattern]}")
     found = {}
     for name, array in parts.arrays.items():
-        for pattern, told in rules:
+        for pattern, told in rules if name not in parts.exact else ():
             if fnmatchcase(name, pattern):
                 free = array.dtype.kind in "fc" and name not in parts.coordinates
                 if (free or pattern == name) and not isinstance(told, Lossless):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 import h5py
@@ -14,6 +14,8 @@ from aezip.array.missing import MOST_FILLS, ValidRange, values_of_fill
 from aezip.core.errors import InvalidInput
 from aezip.core.names import stored
 
+NAMING = ("coordinates", "bounds", "climatology", "grid_mapping", "ancillary_variables", "cell_measures")  # CF, appendix A
+_COORDINATE_UNITS = ("degrees_north", "degrees_east", "degree_north", "degree_east")
 _QUANTIZED = ("_Quantize", "least_significant_digit", "lossy_compression")  # netCDF quantization, its older use, CF conventions
 
 
@@ -152,6 +154,19 @@ def note(dataset: h5py.Dataset, name: str, told: Told) -> None:
         told.valid[name] = limits
     if words:
         told.lossy[name] = words
+
+
+def coordinates(told: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    """Return the variables that say where values are, by the CF attributes of each; names are paths."""
+    found = set()
+    for name, attributes in told.items():
+        folder = name.rpartition("/")[0]
+        for other in " ".join(str(attributes.get(word, "")) for word in NAMING).split():
+            found |= told.keys() & {f"{folder}/{other}".strip("/"), other}
+        units = str(attributes.get("units", ""))
+        if units.startswith(_COORDINATE_UNITS) or " since " in units or "axis" in attributes:
+            found.add(name)
+    return found
 
 
 def lossy_before(attributes: Iterable[str]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,7 @@ import numpy.typing as npt
 from aezip.core.errors import CorruptFile, InvalidInput
 
 from .datasets import usable_fills, usable_range
-from .parts import LEAST, Decoded, Parts
-
-_COPY = 1 << 22
+from .parts import LEAST, NO_BOUND, PIECE, Decoded, Parts, fill, joined
 
 
 @dataclass(frozen=True)
@@ -117,13 +115,15 @@ def take_apart(path: str, parser: Parser) -> Parts:
     coded = {name: run for name, run in found.runs.items() if run.values * run.dtype.itemsize >= LEAST}
     arrays = {name: run.view(whole) for name, run in coded.items()}
     others = {**found.others, **dict.fromkeys(found.runs.keys() - coded, "")}
-    parts = Parts(arrays=arrays, coordinates=set(found.coordinates), bits=set(found.bits), others=others)
+    exact = dict.fromkeys(found.bits, NO_BOUND)
+    parts = Parts(arrays=arrays, coordinates=set(found.coordinates), exact=exact, others=others)
     for name, run in coded.items():
         fills = usable_fills((v for key in ("_FillValue", "missing_value") for v in run.attributes.get(key, ())), run.dtype)
         limits = None if "_Unsigned" in run.attributes else usable_range(run.attributes, run.dtype)
         parts.fills |= {name: fills} if fills else {}
         parts.valid |= {name: limits} if limits is not None else {}
-    parts.rest = _gaps(whole, _cuts(coded.values(), size))
+    cuts = _cuts(coded.values(), size)
+    parts.rest = joined(whole[at : min(end, at + PIECE)].tobytes() for start, end in cuts for at in range(start, end, PIECE))
     return parts
 
 
@@ -156,7 +156,7 @@ def put_together(rest: Iterable[bytes], arrays: dict[str, Decoded], path: Path, 
         if size:
             whole = np.memmap(path, np.uint8, "r+")
             for name, array in arrays.items():
-                _fill(coded[name].view(whole), array)
+                fill(coded[name].view(whole), array)
             whole.flush()
     finally:
         place.unlink(missing_ok=True)
@@ -164,18 +164,11 @@ def put_together(rest: Iterable[bytes], arrays: dict[str, Decoded], path: Path, 
 
 def _copy(source: Any, target: Any, count: int) -> None:
     while count:
-        part = source.read(min(count, _COPY))
+        part = source.read(min(count, PIECE))
         if not part:
             raise CorruptFile("the skeleton of the file is cut short: get another copy")
         target.write(part)
         count -= len(part)
-
-
-def _fill(out: npt.NDArray[Any], array: Decoded) -> None:
-    start = 0
-    for values in array.pieces():
-        out[start : start + len(values)] = values
-        start += len(values)
 
 
 def _cuts(runs: Iterable[Run], size: int) -> list[tuple[int, int]]:
@@ -189,17 +182,3 @@ def _cuts(runs: Iterable[Run], size: int) -> list[tuple[int, int]]:
             found.append((at, start))
         at = start + length
     return [*found, (at, size)] if at < size else found
-
-
-def _gaps(whole: npt.NDArray[np.uint8], cuts: list[tuple[int, int]]) -> Iterator[bytes]:
-    kept: list[bytes] = []
-    held = 0
-    for start, stop in cuts:
-        for at in range(start, stop, _COPY):
-            kept.append(whole[at : min(stop, at + _COPY)].tobytes())
-            held += len(kept[-1])
-            if held >= _COPY:
-                yield b"".join(kept)
-                kept, held = [], 0
-    if kept:
-        yield b"".join(kept)

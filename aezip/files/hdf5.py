@@ -21,12 +21,8 @@ from aezip.core.errors import InvalidInput
 from aezip.core.names import stored
 
 from . import skeleton
-from .datasets import mapped, names, note, opened, unreadable, unsuited
-from .parts import LEAST, Decoded, Parts, scratch_array
-
-_COORDINATE_UNITS = ("degrees_north", "degrees_east", "degree_north", "degree_east")
-_NAMING = ("coordinates", "bounds", "climatology", "grid_mapping", "ancillary_variables", "cell_measures")  # CF, appendix A
-_COPY = 1 << 22
+from .datasets import NAMING, coordinates, mapped, names, note, opened, unreadable, unsuited
+from .parts import LEAST, PIECE, Decoded, Parts, fill, scratch_array
 
 
 def take_apart(path: str, folder: str) -> Parts:
@@ -89,7 +85,7 @@ def put_together(rest: Iterable[bytes], arrays: dict[str, Decoded], path: Path) 
         for name, array in arrays.items():
             dataset = file[known[name]]
             try:
-                _fill(dataset, array)
+                fill(dataset, array)
             except OSError as error:
                 raise InvalidInput(
                     f"{name} cannot be written ({str(error)[:80]}): install its HDF5 filter (hdf5plugin)"
@@ -98,16 +94,9 @@ def put_together(rest: Iterable[bytes], arrays: dict[str, Decoded], path: Path) 
                 dataset.attrs[key] = value
 
 
-def _fill(dataset: h5py.Dataset, array: Decoded) -> None:
-    start = 0
-    for values in array.pieces():
-        dataset[start : start + len(values)] = values
-        start += len(values)
-
-
 def _read(path: str) -> Iterator[bytes]:
     with open(path, "rb") as file:
-        while part := file.read(_COPY):
+        while part := file.read(PIECE):
             yield part
 
 
@@ -160,19 +149,11 @@ def _load(dataset: h5py.Dataset, out: npt.NDArray[Any]) -> None:
 
 def _coordinates(file: h5py.File, known: dict[str, str | bytes]) -> set[str]:
     """Return the data sets that say where values are: dimension scales, and what CF attributes name."""
-    found = set()
-    for name, key in known.items():
-        dataset = file[key]
-        attributes = {stored(word): _text(dataset, word) for word in (*_NAMING, "units", "axis") if word in dataset.attrs}
-        folder = name.rpartition("/")[0]
-        for word in _NAMING:
-            for other in attributes.get(word, "").split():
-                place = f"{folder}/{other}".strip("/")
-                found |= {other for other in (place, other) if other in known}
-        described = attributes.get("units", "").startswith(_COORDINATE_UNITS) or "axis" in attributes
-        if dataset.is_scale or described or " since " in attributes.get("units", ""):
-            found.add(name)
-    return found
+    told = {
+        name: {word: _text(file[key], word) for word in (*NAMING, "units", "axis") if word in file[key].attrs}
+        for name, key in known.items()
+    }
+    return coordinates(told) | {name for name, key in known.items() if file[key].is_scale}
 
 
 def _text(dataset: h5py.Dataset, name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -11,7 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+NO_BOUND = "of a type that takes no bound: convert it to float32 first"
 LEAST = 128  # bytes from which on an array is worth an entry of its own
+PIECE = 1 << 22  # bytes of a skeleton, at once
 _IN_MEMORY = 1 << 26
 
 
@@ -29,8 +30,8 @@ class Parts:
         Of arrays that went through lossy compression before: a few words.
     coordinates : set
         Names of what says where values are: kept lossless unless named.
-    bits : set
-        Names of arrays whose integers stand for values of a type that NumPy has not: bounds have no meaning for them.
+    exact : dict
+        Of arrays that take no bound: what they are instead.
     others : dict
         What is left in `rest`: name, and what it holds; "" for a few numbers.
     refused : dict
@@ -46,7 +47,7 @@ class Parts:
     valid: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     lossy: dict[str, str] = field(default_factory=dict)
     coordinates: set[str] = field(default_factory=set)
-    bits: set[str] = field(default_factory=set)
+    exact: dict[str, str] = field(default_factory=dict)
     others: dict[str, str] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     elsewhere: list[str] = field(default_factory=list)
@@ -63,17 +64,42 @@ class Decoded:
         Gives its values, runs of the outer axis in order.
     attributes
         What its variable shall say of what was lost.
+    shape, dtype
+        Those of the array.
     """
 
     pieces: Callable[[], Iterator[npt.NDArray[Any]]]
     attributes: dict[str, Any]
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
 
 
 def scratch_array(shape: tuple[int, ...], dtype: np.dtype[Any], folder: str) -> npt.NDArray[Any]:
-    """Return an empty array, in memory or, if it is large, in a file of `folder`."""
+    """Return an empty array, in memory or, if it is large, in a file of `folder` that goes with it; "": where such files go."""
     size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
     if size <= _IN_MEMORY:
         return np.empty(shape, dtype)
-    handle, path = tempfile.mkstemp(dir=folder)
-    os.close(handle)
-    return np.memmap(path, dtype, "w+", shape=shape)
+    with tempfile.TemporaryFile(dir=folder or None) as file:  # the map holds it on
+        return np.memmap(file, dtype, "w+", shape=shape)
+
+
+def fill(out: Any, array: Decoded) -> None:
+    """Write the values of an array into what takes slices."""
+    start = 0
+    for values in array.pieces():
+        out[start : start + len(values)] = values
+        start += len(values)
+
+
+def joined(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the same bytes in pieces that are worth a frame each."""
+    kept: list[bytes] = []
+    held = 0
+    for part in parts:
+        kept.append(part)
+        held += len(part)
+        if held >= PIECE:
+            yield b"".join(kept)
+            kept, held = [], 0
+    if kept:
+        yield b"".join(kept)

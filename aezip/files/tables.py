@@ -21,7 +21,7 @@ import zstandard
 from aezip.array.bounds import Bound, Lossless
 from aezip.core.errors import CorruptFile, InvalidInput
 
-from .parts import Decoded, Parts
+from .parts import NO_BOUND, Decoded, Parts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -100,7 +100,7 @@ def columns(table: pa.Table) -> Parts:
         else:
             found.arrays[name] = values
             if table[name].type not in _plain_types():
-                found.bits.add(name)  # days and times: integers that a bound does not suit
+                found.exact[name] = NO_BOUND  # days and times: integers that a bound does not suit
     return found
 
 

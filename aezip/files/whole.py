@@ -23,10 +23,10 @@ from aezip.core import atomic
 from aezip.core.errors import CorruptFile, InvalidInput, meaningful
 from aezip.core.names import stored
 from aezip.core.progress import ProgressEvent
-from aezip.core.sources import Source
+from aezip.core.sources import Source, is_url
 from aezip.core.surroundings import undisturbed
 
-from . import flat, hdf5, netcdf3, safetensors, tables
+from . import documents, flat, folders, hdf5, netcdf3, safetensors, tables, zarr
 from .bounds import as_rules, assign
 from .parts import Decoded, Parts
 
@@ -39,6 +39,8 @@ _PARSERS = {"netcdf3": netcdf3.parse, "safetensors": safetensors.parse}
 
 def format_of(path: str) -> str | None:
     """Return the format of a file that may be taken as a whole, by its name and its first bytes; None: another file."""
+    if _is_zarr(path):
+        return "zarr"
     if tables.suffix_of(path):
         return tables.SUFFIXES[tables.suffix_of(path)]
     found = SUFFIXES.get(Path(path).suffix.lower())
@@ -49,8 +51,12 @@ def format_of(path: str) -> str | None:
 
 
 def is_whole(path: str) -> bool:
-    """Tell whether a file is one that is taken as a whole, by its name."""
-    return Path(path).suffix.lower() in SUFFIXES or bool(tables.suffix_of(path))
+    """Tell whether a file or folder is one that is taken as a whole: by its name, a folder also by what it holds."""
+    return _is_zarr(path) or Path(path).suffix.lower() in SUFFIXES or bool(tables.suffix_of(path))
+
+
+def _is_zarr(path: str) -> bool:
+    return path.rstrip(os.sep).lower().endswith(zarr.SUFFIXES) or documents.is_store(path)
 
 
 @dataclass(frozen=True)
@@ -74,12 +80,12 @@ def compress_file(
     told: Callable[[Taken], None] | None = None,
     **options: Any,
 ) -> Report:
-    """Compress a whole file, netCDF, HDF5, safetensors, CSV or Parquet, into an archive; `decompress_file` restores it.
+    """Compress a whole file, netCDF, HDF5, safetensors, Zarr, CSV or Parquet, into an archive; `decompress_file` restores it.
 
     Parameters
     ----------
     path
-        The file.
+        The file; of Zarr the store's folder, or a zip file of it.
     target
         The archive; None: the file's name with `.aez`.
     bounds
@@ -104,14 +110,14 @@ def compress_file(
     BoundViolated
         If verification fails: nothing is written then.
     """
-    source = os.fspath(path)
+    source = os.fspath(path).rstrip(os.sep)
     place = f"{source}.aez" if target is None else os.fspath(target)
-    if not Path(source).is_file():
-        raise InvalidInput(f"{source} does not exist or is no file: check the name")
-    kind = format_of(source)
+    kind = _checked(source)
     if kind is None:
-        raise InvalidInput(f"{source} is no netCDF, HDF5, safetensors, CSV or Parquet file by its name: use aezip.compress")
+        raise InvalidInput(f"{source} is no netCDF, HDF5, safetensors, Zarr, CSV or Parquet file by its name: use aezip.compress")
     atomic.check_target(Path(place), overwrite=overwrite)
+    if Path(os.path.realpath(source)) in Path(os.path.realpath(place)).parents:
+        raise InvalidInput(f"{place} lies inside of {source}: name a file outside with -o")
     state = _state(source)
     origin = {"format": kind, "name": stored(os.path.basename(source)), "bytes": state[0]}
     origin |= {"sha256": _sha256(source), "modified": _time(state[1])}
@@ -143,12 +149,25 @@ def variables(path: str, folder: str) -> Parts:
     InvalidInput
         If the file cannot be used.
     """
-    if not Path(path).is_file():
-        raise InvalidInput(f"{path} does not exist or is no file: check the name")
-    kind = format_of(path)
+    kind = _checked(path)
     if kind is None:
         raise InvalidInput(f"{path} is of no format that is taken whole: give its arrays")
     return _taken_apart(path, kind, folder, exact_text=False)[0]
+
+
+def _checked(path: str) -> str | None:
+    """Return the format of a file that is there.
+
+    Raises
+    ------
+    InvalidInput
+        If it is not.
+    """
+    if is_url(path):
+        raise InvalidInput(f"{path} is a URL: only archives are read from there; copy the file or the store to a disk first")
+    if not Path(path).is_file() and not (os.path.isdir(path) and _is_zarr(path)):
+        raise InvalidInput(f"{path} does not exist or is no file: check the name")
+    return format_of(path)
 
 
 def _taken_apart(path: str, kind: str, folder: str, *, exact_text: bool) -> tuple[Parts, Any]:
@@ -158,6 +177,8 @@ def _taken_apart(path: str, kind: str, folder: str, *, exact_text: bool) -> tupl
     if kind in tables.FORMATS:
         found = tables.exact(path) if exact_text else (tables.read_file(path), None)
         return tables.columns(found[0]), found
+    if kind == "zarr":
+        return zarr.take_apart(path, folder), None
     return hdf5.take_apart(path, folder) if kind == "hdf5" else flat.take_apart(path, _PARSERS[kind]), None
 
 
@@ -177,9 +198,18 @@ def _with_missing(parts: Parts, options: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _state(path: str) -> tuple[int, int]:
-    found = os.stat(path)
-    return found.st_size, found.st_mtime_ns
+def _state(path: str) -> tuple[int, int, frozenset[tuple[str, int, int]]]:
+    """Return bytes, time, and both of each file in a folder."""
+    if not os.path.isdir(path):
+        found = os.stat(path)
+        return found.st_size, found.st_mtime_ns, frozenset()
+    files = frozenset((name, one.st_size, one.st_mtime_ns) for name, one in folders.listed(path).items())
+    return sum(size for _, size, _ in files), max((time for _, _, time in files), default=0), files
+
+
+def size_of(path: str) -> int:
+    """Return the bytes of a file, or of all files in a folder."""
+    return _state(path)[0]
 
 
 def _time(nanoseconds: int) -> str:
@@ -187,6 +217,8 @@ def _time(nanoseconds: int) -> str:
 
 
 def _sha256(path: str | Path) -> str:
+    if os.path.isdir(path):
+        return folders.sha256(str(path))
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -202,8 +234,8 @@ def decompress_file(
 ) -> None:
     """Write the file that an archive was made of: equivalent, and with the same bytes where format and bounds allow.
 
-    Variables that lost anything say so in attributes: `lossy_compression`, `lossy_compression_bound` and
-    `lossy_compression_max_abs_error`.
+    A Zarr store is a folder, or a zip file if the name ends so; a folder is replaced only if it is a store itself. Variables
+    that lost anything say so in attributes: `lossy_compression`, `lossy_compression_bound` and `lossy_compression_max_abs_error`.
 
     Raises
     ------
@@ -221,13 +253,39 @@ def restore(archive: Archive, target: Path, *, overwrite: bool, progress: Callab
     told = archive.origin
     if told is None:
         raise InvalidInput("the archive was made of arrays, not of a file: decompress them to .npy or .npz")
-    arrays = {name: Decoded(partial(view.pieces, progress), _loss(view)) for name, view in archive.items()}
+    arrays = {
+        name: Decoded(partial(view.pieces, progress), _loss(view), view.shape, view.dtype) for name, view in archive.items()
+    }
+    if makes_folder(archive, target):
+        check_restored(archive, target, overwrite=overwrite)
+        with atomic.replacing_folder(target, overwrite=overwrite) as folder, meaningful("the skeleton of the store"):
+            _put_together(archive, arrays, folder)
+        return
     with atomic.replacing(target, overwrite=overwrite) as file, meaningful("the skeleton of the file"):
         path = Path(file.name)
         _put_together(archive, arrays, path)
         exact = told["format"] in _PARSERS and not any(array.attributes for array in arrays.values())
         if exact and _sha256(path) != told["sha256"]:
             raise CorruptFile("the restored file is not the original: the archive is damaged, get another copy")
+
+
+def makes_folder(archive: Archive, target: Path) -> bool:
+    """Tell whether what an archive was made of becomes a folder."""
+    return archive.origin is not None and archive.origin["format"] == "zarr" and target.suffix.lower() != ".zip"
+
+
+def check_restored(archive: Archive, target: Path, *, overwrite: bool) -> None:
+    """Check that what an archive was made of may be written to a place.
+
+    Raises
+    ------
+    InvalidInput
+        If there is something that may not be replaced: by a store, nothing but a store is.
+    """
+    folder = makes_folder(archive, target)
+    atomic.check_target(target, overwrite=overwrite, folder=folder)
+    if folder and os.path.lexists(target) and not documents.is_store(str(target)):
+        raise InvalidInput(f"{target} exists and is no Zarr store, so it is not replaced by one: name another folder with -o")
 
 
 def _put_together(archive: Archive, arrays: dict[str, Decoded], path: Path) -> None:
@@ -242,6 +300,12 @@ def _put_together(archive: Archive, arrays: dict[str, Decoded], path: Path) -> N
         tables.write_file(table, path, str(told["name"]), decimals)
     elif kind in _PARSERS:
         flat.put_together(rest, arrays, path, _PARSERS[kind], int(told["bytes"]))
+    elif kind == "zarr" and path.is_dir():
+        zarr.put_together(rest, arrays, path)
+    elif kind == "zarr":
+        with tempfile.TemporaryDirectory(prefix="aezip-") as folder, open(path, "wb") as file:
+            zarr.put_together(rest, arrays, Path(folder))
+            folders.zipped(Path(folder), file)
     else:
         raise CorruptFile(f"the archive was made of a file of the format {kind[:40]!r}, unknown here: update aezip")
 
@@ -276,7 +340,7 @@ def read_table(
     with Archive(source, threads=threads, model=model) as archive:
         if archive.origin is None or archive.origin["format"] not in tables.FORMATS:
             raise InvalidInput("the archive is of no table: read its arrays with aezip.open or aezip.decompress")
-        arrays = {name: Decoded(view.pieces, {}) for name, view in archive.items()}
+        arrays = {name: Decoded(view.pieces, {}, view.shape, view.dtype) for name, view in archive.items()}
         return tables.rebuilt(archive.skeleton(), arrays, columns)[0]
 
 
@@ -299,13 +363,14 @@ def originals(path: str, archive: Archive) -> dict[str, Any] | None:
 
 
 def write_skeleton(archive: Archive, path: Path) -> None:
-    """Write the file that an open archive was made of, without the values of its arrays: what is written is no copy of it."""
+    """Write the file, or into the folder, that an archive was made of, without the values of its arrays: this is no copy."""
     told = archive.origin
     if told is None:
         raise InvalidInput("the archive was made of arrays, not of a file: it has no variables")
     if told["format"] in tables.FORMATS:
         raise InvalidInput("the archive is of a table, which has no variables: read it with aezip.read_table")
-    _put_together(archive, {name: Decoded(lambda: iter(()), {}) for name in archive}, path)
+    arrays = {} if path.is_dir() else {name: Decoded(lambda: iter(()), {}, v.shape, v.dtype) for name, v in archive.items()}
+    _put_together(archive, arrays, path)
 
 
 def _loss(view: ArrayView) -> dict[str, Any]:

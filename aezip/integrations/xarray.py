@@ -82,7 +82,10 @@ class _Store(AbstractDataStore):
 
     def _of_file(self, archive: Any, group: str) -> tuple[dict[Any, xr.Variable], dict[Any, Any], set[Any]]:
         with tempfile.TemporaryDirectory(prefix="aezip-") as folder:
-            place = os.path.join(folder, "skeleton.nc")
+            store = archive.origin["format"] == "zarr"
+            place = os.path.join(folder, "skeleton.zarr" if store else "skeleton.nc")
+            if store:
+                os.mkdir(place)
             write_skeleton(archive, Path(place))
             try:
                 with xr.open_dataset(place, decode_cf=False, group=group or None, cache=False) as found:
