@@ -220,7 +220,7 @@ def read_original(
         return taken
     views = list(archive.values())
     kind = formats.file_format(path)
-    if kind == "hdf5":
+    if kind in ("hdf5", "zarr"):
         datasets = datasets or tuple(archive.names)
     elif path != "-" and kind is None and not datasets and dtype is None and shape is None and len(views) == 1 and views[0].shape:
         dtype, shape = views[0].dtype.str, ",".join(map(str, views[0].shape))

@@ -142,9 +142,9 @@ def _is_searched(path: str) -> bool:
 
 
 def _searched(folder: str) -> list[str]:
-    from aezip.files import tables, whole, zarr
+    from aezip.files import documents, tables, whole
 
-    known = (*_ARRAYS, *whole.SUFFIXES, *tables.SUFFIXES, *zarr.SUFFIXES)
+    known = (*_ARRAYS, *whole.SUFFIXES, *tables.SUFFIXES, *documents.SUFFIXES)
     found = []
     for place, inside, names in os.walk(folder):
         stores = [name for name in inside if whole.is_whole(os.path.join(place, name))]

@@ -24,6 +24,7 @@ from .datasets import coordinates, lossy_before, usable_fills, usable_range
 from .folders import Folder
 from .parts import Parts
 
+SUFFIXES = (".zarr", ".zarr.zip")
 _V3, _V2 = "zarr.json", (".zarray", ".zgroup")
 _NUMBERS = {"bool", "float16", "float32", "float64", "complex64", "complex128", "numpy.datetime64", "numpy.timedelta64"}
 _NUMBERS |= {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
@@ -75,8 +76,13 @@ def named(place: str) -> str:
     return stored(place) or "data"
 
 
+def is_zarr(path: str) -> bool:
+    """Tell whether a file or folder is a Zarr store, by its name or by what is in it."""
+    return path.rstrip(os.sep).lower().endswith(SUFFIXES) or is_store(path)
+
+
 def is_store(path: str) -> bool:
-    """Tell whether a folder is a Zarr store."""
+    """Tell whether a folder holds what makes it a Zarr store."""
     return os.path.isdir(path) and any(os.path.isfile(os.path.join(path, name)) for name in (_V3, *_V2))
 
 

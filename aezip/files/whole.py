@@ -39,7 +39,7 @@ _PARSERS = {"netcdf3": netcdf3.parse, "safetensors": safetensors.parse}
 
 def format_of(path: str) -> str | None:
     """Return the format of a file that may be taken as a whole, by its name and its first bytes; None: another file."""
-    if _is_zarr(path):
+    if documents.is_zarr(path):
         return "zarr"
     if tables.suffix_of(path):
         return tables.SUFFIXES[tables.suffix_of(path)]
@@ -52,11 +52,7 @@ def format_of(path: str) -> str | None:
 
 def is_whole(path: str) -> bool:
     """Tell whether a file or folder is one that is taken as a whole: by its name, a folder also by what it holds."""
-    return _is_zarr(path) or Path(path).suffix.lower() in SUFFIXES or bool(tables.suffix_of(path))
-
-
-def _is_zarr(path: str) -> bool:
-    return path.rstrip(os.sep).lower().endswith(zarr.SUFFIXES) or documents.is_store(path)
+    return documents.is_zarr(path) or Path(path).suffix.lower() in SUFFIXES or bool(tables.suffix_of(path))
 
 
 @dataclass(frozen=True)
@@ -165,7 +161,7 @@ def _checked(path: str) -> str | None:
     """
     if is_url(path):
         raise InvalidInput(f"{path} is a URL: only archives are read from there; copy the file or the store to a disk first")
-    if not Path(path).is_file() and not (os.path.isdir(path) and _is_zarr(path)):
+    if not Path(path).is_file() and not (os.path.isdir(path) and documents.is_zarr(path)):
         raise InvalidInput(f"{path} does not exist or is no file: check the name")
     return format_of(path)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,6 @@ from .documents import Node, coordinates_of, named, note, read_nodes, tell, unsu
 from .folders import Folder, unpack
 from .parts import LEAST, Decoded, Parts, fill, scratch_array
 
-SUFFIXES = (".zarr", ".zarr.zip")
 Selection = tuple[slice, ...]
 
 
@@ -45,8 +44,8 @@ def library() -> Any:
     return zarr
 
 
-def take_apart(path: str, folder: str) -> Parts:
-    """Take a store apart; `folder` is for large arrays.
+def take_apart(path: str, folder: str, only: Collection[str] = ()) -> Parts:
+    """Take a store apart; `folder` is for large arrays, `only` these are read if any is named.
 
     Raises
     ------
@@ -64,7 +63,7 @@ def take_apart(path: str, folder: str) -> Parts:
             if not node.is_array:
                 continue
             words = unsuited(node)
-            array = None if words else _opened(path, node.place)
+            array = None if words or (only and node.name not in only) else _opened(path, node.place)
             if array is not None and array.nbytes >= LEAST:
                 words = _take(files, node, array, found, folder)
             if array is None or node.name not in found.arrays:

@@ -332,6 +332,23 @@ def test_the_command_line_takes_a_store_as_one_input(
     assert files(Path("gone.zarr")).keys() == files(Path("runs/sub/a.zarr")).keys()
 
 
+def test_single_arrays_of_a_store(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    odd(Path("odd.zarr"), 3)
+    name, out = "a/b/plain", "plain.aez"
+    assert cli.run(["compress", "odd.zarr", "--dataset", name, "--abs", "0.1", "-o", out, "--preset", "instant", "-q"]) == 0
+    assert cli.run(["verify", "odd.zarr", out, "-q"]) == 0
+    with aezip.open(out) as archive:
+        assert archive.names == [name]
+    words = ["compress", "odd.zarr", "-o", "no.aez", "--dataset"]
+    refused([*words, "text"], capsys, "--skip-unsupported")
+    refused([*words, "small"], capsys, "too few")
+    refused([*words, "nothing"], capsys, "it has a/b/big_endian")
+    refused([*words, name, "--rm"], capsys, "would lose")
+    os.mkdir("empty.zarr")
+    refused(["bench", "empty.zarr"], capsys, "no Zarr store")
+
+
 @pytest.mark.skipif(shutil.which("sha256sum") is None, reason="sha256sum is not installed")
 @pytest.mark.process
 def test_the_digest_of_a_folder_is_what_the_page_says(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from aezip.array.admission import check_shape
 from aezip.core.errors import InvalidInput
 from aezip.core.names import stored
 from aezip.core.sources import check_file
+from aezip.files.documents import is_zarr
 
 from .npy import check_npy, load_npy, read_npz
 from .provenance import from_comment
@@ -42,7 +43,9 @@ class Inputs:
 
 
 def file_format(path: str) -> str | None:
-    """Return "npy", "npz" or "hdf5" by the name, or None: raw values, or a format that is not known."""
+    """Return "npy", "npz", "hdf5" or "zarr" by the name, or None: raw values, or a format that is not known."""
+    if is_zarr(path):
+        return "zarr"
     suffix = Path(path).suffix.lower()
     if suffix in HDF5_SUFFIXES:
         return "hdf5"
@@ -59,7 +62,7 @@ def read(
     path
         A file; "-" for standard input, which holds .npy, .npz, or raw values if `dtype` and `shape` are given.
     datasets
-        Paths of the data sets wanted of an HDF5 file.
+        Paths of the data sets wanted of an HDF5 file or a Zarr store; of the latter none means all.
     dtype, shape
         Of raw binary: "f4" and "744,33,49".
     skip
@@ -72,7 +75,8 @@ def read(
     PermissionError
         If it may not be read.
     """
-    check_file(path)
+    if not (os.path.isdir(path) and is_zarr(path)):
+        check_file(path)
     if (dtype is None) != (shape is None):
         raise InvalidInput("raw binary needs both --dtype and --shape, for example --dtype f4 --shape 744,33,49")
     if dtype is not None and shape is not None:
@@ -80,6 +84,8 @@ def read(
             raise InvalidInput("--dataset is for HDF5 files, --dtype and --shape for raw binary: give one of them")
         return Inputs({_stem(path): _raw(path, dtype, shape)})
     kind = file_format(path)
+    if kind == "zarr":
+        return _zarr(path, datasets, skip=skip)
     if datasets or kind == "hdf5":
         return _hdf5(path, datasets, skip=skip)
     if path == "-":
@@ -164,6 +170,26 @@ def _raw(path: str, dtype: str, shape: str) -> npt.NDArray[Any]:
     if path == "-" or not have:
         return np.frombuffer(data, kind).reshape(sizes)
     return np.memmap(path, kind, "r", shape=sizes)
+
+
+def _zarr(path: str, datasets: tuple[str, ...], *, skip: bool) -> Inputs:
+    from aezip.files import zarr
+
+    from .hdf5 import LISTED
+
+    wanted = [stored(name).strip("/") for name in datasets]
+    found = zarr.take_apart(path, "", wanted)
+    for name in wanted:
+        if name not in found.arrays and name not in found.others:
+            listed = ", ".join(sorted([*found.arrays, *found.others])[:LISTED])
+            raise InvalidInput(f"{path} has no array {name!r}: it has {listed or 'none'}")
+    skipped = {name: found.others[name] or "too few values" for name in wanted if name in found.others}
+    if skipped and not skip:
+        name, words = next(iter(skipped.items()))
+        raise InvalidInput(f"{name!r} of {path} holds {words}: leave it out, compress the whole store, or use --skip-unsupported")
+    if not found.arrays:
+        raise InvalidInput(f"{path} has no arrays of numbers to read: compress the whole store")
+    return Inputs(found.arrays, found.fills, whole=False, lossy=found.lossy, skipped=skipped, valid=found.valid)
 
 
 def _hdf5(path: str, datasets: tuple[str, ...], *, skip: bool) -> Inputs:
