@@ -23,6 +23,11 @@ from aezip.array.bounds import Absolute, Bound, Lossless, RangeRelative, bound_f
 from aezip.core.errors import CorruptFile, InvalidInput
 
 _BELOW = 1.0 - 1e-12  # a bound made of a range is rounded down
+_FORTRAN = b"F"  # before the frame of a chunk whose memory is in that order: readers take decoded memory as it lies
+
+
+class NoNumbers(InvalidInput, TypeError):  # noqa: N818
+    """Values that are no numbers; a TypeError too, as numcodecs has it."""
 
 
 class Aezip(Codec):  # type: ignore[misc,unused-ignore]
@@ -70,14 +75,24 @@ class Aezip(Codec):  # type: ignore[misc,unused-ignore]
         """Return a chunk as a frame."""
         array = ensure_ndarray(buf)
         check_numbers(array.dtype)
-        return encode_frame(
+        before = _FORTRAN if array.flags.f_contiguous and not array.flags.c_contiguous else b""
+        return before + encode_frame(
             np.ascontiguousarray(array), self.bound, preset=self.preset, model=self._model, fill_value=self.fill_value
         )
 
     def decode(self, buf: Any, out: Any = None) -> Any:
         """Return the chunk of a frame, in `out` if given."""
-        array = decode_frame(ensure_bytes(ensure_contiguous_ndarray(buf)), model=self._model)
-        return array if out is None else ndarray_copy(array, out)
+        data = ensure_bytes(ensure_contiguous_ndarray(buf))
+        array = decode_frame(data.removeprefix(_FORTRAN), model=self._model)
+        array = np.asfortranarray(array) if data.startswith(_FORTRAN) else array
+        if out is None:
+            return array
+        ensure_contiguous_ndarray(out)  # objects and what is not in one run are refused
+        place = ensure_ndarray(out)
+        if place.shape == array.shape and place.dtype == array.dtype:  # whatever the orders of memory are
+            np.copyto(place, array)
+            return out
+        return ndarray_copy(array, out)
 
     def get_config(self) -> dict[str, Any]:
         """Return the configuration: JSON."""
@@ -112,11 +127,11 @@ def check_numbers(dtype: np.dtype[Any]) -> None:
 
     Raises
     ------
-    InvalidInput
+    NoNumbers
         If not.
     """
     if not admissible(dtype):
-        raise InvalidInput(f"values of type {dtype} are no numbers: choose another codec for them")
+        raise NoNumbers(f"values of type {dtype} are no numbers: choose another codec for them")
 
 
 def as_bound(given: Bound | Mapping[str, Any] | None) -> Bound:
