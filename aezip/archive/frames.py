@@ -11,7 +11,7 @@ from aezip.array.bounds import Bound, Lossless
 from aezip.codec.decoder import Decoder, digest_of
 from aezip.codec.encoder import Encoder
 from aezip.container.frame import DIGEST, Frame, build
-from aezip.core.errors import CorruptFile, InvalidInput, ModelMismatch, meaningful
+from aezip.core.errors import CorruptFile, InvalidInput, meaningful
 from aezip.core.progress import Progress
 from aezip.core.surroundings import undisturbed
 from aezip.plans.context import builtin
@@ -115,9 +115,7 @@ def decode_frame(data: bytes, *, model: Model | None = None) -> npt.NDArray[Any]
     frame = Frame(data, {**_USUAL, **base})
     frame.header["plan"] = builtin.by_name(frame.header["plan"])
     streams = frame.shared()
-    if frame.header.get("model") is True:
-        if model is None:
-            raise ModelMismatch("the frame needs the model that it was made with: it belongs into the codec's configuration")
+    if frame.header.get("model") is True and model is not None:
         streams["model"] = model.trained.model_bytes
     with meaningful("the header of the frame"):
         decoder = Decoder(frame.header, streams)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aezip.core.errors import CorruptFile, UnsupportedVersion
+from aezip.core.errors import CorruptFile, ModelMismatch, UnsupportedVersion
 from aezip.entropy.frames import content_size, unpack
 
 from . import header as rules
@@ -104,6 +104,8 @@ class Frame:
     ------
     CorruptFile, UnsafeFile, UnsupportedVersion
         If it is damaged, hostile, or of a later version.
+    ModelMismatch
+        If it needs a model, of which there is no header.
     """
 
     def __init__(self, data: bytes, base: dict[str, Any] | None = None) -> None:
@@ -117,7 +119,10 @@ class Frame:
         if rest:
             raise CorruptFile(f"the header of the frame is not readable: {_DAMAGED}")
         usual = {k: v for k, v in (base or {}).items() if k not in _LEFT_OUT and k not in ("shape", *_OF_CHUNKS)}
-        self.header = rules.lengthen({**usual, **rules.parse(raw)}, "")
+        told = rules.parse(raw)
+        if told.get("model") is True and "plan" not in (base or {}):
+            raise ModelMismatch("the frame needs the model it was made with: put that back into the codec's configuration")
+        self.header = rules.lengthen({**usual, **told}, "")
         count = self.header.get("chunk_count")
         if type(count) is not int or not 0 <= count <= rules.MAX_CHUNKS:
             raise CorruptFile(_DAMAGED)
