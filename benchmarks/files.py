@@ -183,7 +183,8 @@ def table_of_slices(rows: list[dict[str, Any]]) -> list[str]:
         f"## Slices of one percent, by commit {revision()}",
         "",
         f"A made-up field of {' x '.join(map(str, FIELD))} float32 in {first['count']} chunks, range-relative {SHARE:g}, "
-        f"preset instant. All of it takes {first['whole_s']} s, one chunk {first['chunk_s']} s; 5 % of all and one chunk would be {most:.2f} s.",
+        f"preset instant. All of it takes {first['whole_s']} s, one chunk {first['chunk_s']} s; "
+        f"5 % of all and one chunk would be {most:.2f} s.",
         "`python -m benchmarks.files --slices` makes this table alone.",
         "",
         "| 1 % of the values as | chunks touched | reads | median, s | longest, s | within 5 % and one chunk |",
