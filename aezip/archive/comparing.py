@@ -67,27 +67,33 @@ class Comparison:
     """
 
     def __init__(self, original: Array, view: ArrayView, places: Any = None) -> None:
-        if original.shape != view.shape or original.dtype != view.dtype:
+        decoder = view._decoder
+        self._narrow = decoder.narrow  # of a whole file, the original is its bits
+        if original.shape != view.shape or (original.dtype != decoder.dtype and original.dtype != view.dtype):
             raise InvalidInput(
-                f"the original is {original.dtype} {original.shape}, the file holds {view.dtype} {view.shape}: "
+                f"the original is {original.dtype} {original.shape}, the file holds {view._kind} {view.shape}: "
                 "give the array the file was made from"
             )
         self.original, self.view, self.wrong = original, view, 0
         self._admitted = admit(original)
-        self._statistics = scan(self._admitted.values, view._decoder.fill, view._decoder.valid, trailing=self._admitted.trailing)
+        self._values = self._widened(self._admitted.values)
+        self._statistics = scan(self._values, view._decoder.fill, view._decoder.valid, trailing=self._admitted.trailing)
         bound = Lossless() if self._admitted.lossless_only else view.bound
         self.tolerance: Tolerance = resolve(bound, self._statistics)
         thresholds = view.keeps.get("thresholds", [])
         self._safeguards = Safeguards(None if places is None else np.asanyarray(places), tuple(thresholds))
         if self._safeguards:
-            self._safeguards.check(view.shape, view.dtype)
+            self._safeguards.check(view.shape, self._values.dtype if self._narrow else view.dtype)
         self._errors = Accumulator()
+
+    def _widened(self, values: Array) -> Array:
+        return values if self._narrow is None else self._narrow.widen(native(values))
 
     def pairs(self) -> Iterator[Pair]:
         """Decode, compare and yield one chunk after the other."""
         specials = self._statistics.specials
         for start, stop, values in self.view._parts():
-            x, y = native(self._admitted.values[start:stop]), native(admit(values).values)
+            x, y = native(self._values[start:stop]), native(self._widened(admit(values).values))
             classes = specials.classify(x)
             masked = specials.masked(classes)
             wrong = violations(x, y, self.tolerance, classes != 0) | specials.confused(classes, y)
@@ -100,7 +106,7 @@ class Comparison:
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the plain numbers that `pairs` yields, chunk by chunk along the first axis."""
-        return self._admitted.values.shape
+        return self._values.shape
 
     @property
     def metrics(self) -> Metrics:

@@ -245,7 +245,7 @@ def _array(name: str, reader: Reader, ledger: dict[str, int]) -> ArrayReport:
     return ArrayReport(
         name=name,
         shape=shape,
-        dtype=str(dtype),
+        dtype=str(header.get("narrow", dtype)),
         bound=header["bound"],
         plan=header["plan"],
         candidates=header.get("candidates", []),

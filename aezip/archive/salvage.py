@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aezip.array.admission import admit, parse_dtype, restore
+from aezip.array.narrow import Narrow
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Lost:
         return f"outer indices {self.start} to {self.stop - 1} are lost: {self.reason}"
 
 
-def stand_in(dtype: str, shape: tuple[int, ...], fill: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
+def stand_in(dtype: str, shape: tuple[int, ...], fill: npt.NDArray[Any] | None, narrow: Narrow | None = None) -> npt.NDArray[Any]:
     """Return an array that stands for lost values.
 
     Parameters
@@ -46,6 +47,8 @@ def stand_in(dtype: str, shape: tuple[int, ...], fill: npt.NDArray[Any] | None) 
         Of what is lost.
     fill
         The array's fill values, of its plain native type, shape (count,); None: it has none.
+    narrow
+        The type whose bits the values are.
 
     Returns
     -------
@@ -53,6 +56,8 @@ def stand_in(dtype: str, shape: tuple[int, ...], fill: npt.NDArray[Any] | None) 
         Of the fill value; else of NaN, NaT, or 0.
     """
     kind = parse_dtype(dtype)
+    if narrow is not None:
+        return np.full(shape, narrow.narrow(np.full(1, np.nan, np.float32))[0], kind)
     plain = admit(np.zeros(0, kind)).values.dtype.newbyteorder("=")
     if fill is None:
         empty: Any = np.nan if plain.kind == "f" else np.iinfo(np.int64).min if kind.kind in "mM" else 0

@@ -118,7 +118,8 @@ class ArrayView:
         other = before.views.get(name)
         if other is None or order.index(name) >= order.index(self.name) or other._decoder.masking is not None:
             raise CorruptFile(f"{self.name!r} needs the array {name[:40]!r}, which does not come before it: the file is damaged")
-        if other._decoder.shape != decoder.shape or other.dtype.kind not in "iuf":
+        inner = other._decoder
+        if inner.shape != decoder.shape or inner.dtype.kind not in "iuf" or inner.narrow is not None:
             raise CorruptFile(f"{self.name!r} needs the array {name[:40]!r}, which does not suit it: the file is damaged")
         return other
 
@@ -145,7 +146,14 @@ class ArrayView:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the array, with its byte order."""
-        return self._decoder.dtype
+        narrow = self._decoder.narrow
+        return self._decoder.dtype if narrow is None else narrow.dtype()
+
+    @property
+    def _kind(self) -> str:
+        """Name of the type."""
+        narrow = self._decoder.narrow
+        return str(self._decoder.dtype) if narrow is None else narrow.name
 
     @property
     def ndim(self) -> int:
@@ -160,7 +168,7 @@ class ArrayView:
     @property
     def nbytes(self) -> int:
         """Bytes of the array, decoded."""
-        return self.size * self.dtype.itemsize
+        return self.size * self._decoder.dtype.itemsize
 
     @property
     def bound(self) -> Bound:
@@ -195,8 +203,8 @@ class ArrayView:
         if self._reader.closed:
             return f"<aezip.ArrayView {self.name!r} of a closed archive>"
         try:
-            ratio = self.dtype.itemsize * math.prod(self.shape) / max(1, sum(self._reader.ledger(self.name).values()))
-            return f"<aezip.ArrayView {self.name!r}: {self.shape} {self.dtype}, {self.bound!r}, ratio {ratio:.4g}>"
+            ratio = self.nbytes / max(1, sum(self._reader.ledger(self.name).values()))
+            return f"<aezip.ArrayView {self.name!r}: {self.shape} {self._kind}, {self.bound!r}, ratio {ratio:.4g}>"
         except AezipError:
             return f"<aezip.ArrayView {self.name!r}, damaged>"
 
@@ -239,7 +247,7 @@ class ArrayView:
             from .salvage import Lost, stand_in
 
             self._lost[index] = Lost(start, stop, str(error))
-            return stand_in(self._header["dtype"], (stop - start, *self.shape[1:]), self._decoder.fill)
+            return stand_in(self._header["dtype"], (stop - start, *self.shape[1:]), self._decoder.fill, self._decoder.narrow)
 
     def _parts(self, indices: Iterable[int] | None = None) -> Iterator[tuple[int, int, Array]]:
         """Yield first and last-plus-one outer index and values of chunks, in order, decoded on several threads."""
@@ -277,21 +285,22 @@ class ArrayView:
         masking = self._decoder.masking
         if out is not None:
             return self._read(out)
-        return self._read() if masking is None else masking.masked_array(self._read(stored=True))
+        return self._decoder.typed(self._read()) if masking is None else masking.masked_array(self._read(stored=True))
 
     def _read(self, out: Array | None = None, *, stored: bool = False) -> Array:
         """Decode everything; masked elements as they are `stored`, or filled."""
         if out is None:
-            limits.check_array(self.shape, self.dtype.itemsize)
-            out = np.empty(self.shape, self.dtype)
+            limits.check_array(self.shape, self._decoder.dtype.itemsize)
+            out = np.empty(self.shape, self._decoder.dtype)
         elif out.shape != self.shape or out.dtype != self.dtype:
             raise InvalidInput(f"out must have shape {self.shape} and type {self.dtype}")
+        bits = out.view(self._decoder.dtype)
         for start, stop, values in self._parts():
             kept = values if stored else self._filled(values)
             if self.shape:
-                out[start:stop] = kept
+                bits[start:stop] = kept
             else:
-                out[...] = kept[0, ...]  # no scalar: that would not keep all bits
+                bits[...] = kept[0, ...]  # no scalar: that would not keep all bits
         return out
 
     @undisturbed
@@ -326,7 +335,7 @@ class ArrayView:
         numbers, outer, parts = range(decoder.chunk_count), list[Array](), list[Array]()
         for number, out in zip(numbers, ordered(decode, numbers, self._threads), strict=True):
             outer.append(np.arange(*decoder.chunk_range(number))[found[1][0]])
-            parts.append(self._filled(out))
+            parts.append(decoder.typed(self._filled(out)))
         index = [np.arange(n)[part] for n, part in zip(self.shape, found[1], strict=False)]
         return Preview(np.concatenate(parts), (np.concatenate(outer), *index[1:]))
 
@@ -435,7 +444,7 @@ class ArrayView:
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
             raise InvalidInput(f"the number of recommendations must be at least 1, not {count!r}")
         (estimates,) = self.predict(row)[:1]
-        rated = np.asarray(self._stored(int(row)))
+        rated = self._decoder.typed(self._stored(int(row)))
         fill = self._decoder.fill
         missing = ~np.isfinite(rated) if fill is None else ~np.isfinite(rated) | np.isin(rated, fill)
         return features.highest(estimates, missing, count)
@@ -443,13 +452,16 @@ class ArrayView:
     @undisturbed
     def __getitem__(self, key: Any) -> Any:
         """Return what NumPy basic indexing returns (integers, slices, Ellipsis)."""
-        masking, part = self._decoder.masking, self._stored(key)
+        masking, part = self._decoder.masking, self._decoder.typed(self._stored(key))
         if masking is not None:
             part = masking.masked_array(part)
         return part if part.ndim or key is Ellipsis else part[()]
 
     def _stored(self, key: Any) -> npt.NDArray[Any]:
-        """Return a part as it is stored: masked elements have the pattern that stands for them, which no scalar would keep."""
+        """Return a part as it is stored: masked elements have the pattern that stands for them, which no scalar would keep.
+
+        Of types that NumPy has not, it is the bits.
+        """
         from .indexing import Selection  # whole arrays are read without
 
         selection = Selection.parse(key, self.shape)
@@ -457,7 +469,7 @@ class ArrayView:
             whole = self._read(stored=True)
             return np.asarray(whole[key] if self.shape else whole)
         parts = [selection.part(start, stop, values) for start, stop, values in self._parts(selection.chunks(self._decoder))]
-        return np.asarray(selection.join(parts, self.dtype))
+        return np.asarray(selection.join(parts, self._decoder.dtype))
 
     @property
     def oindex(self) -> OrthogonalIndex:
@@ -470,20 +482,20 @@ class ArrayView:
 
         indices, squeeze = orthogonal(key, self.shape)
         if not self.shape:
-            return self._stored(...)
+            return self._decoder.typed(self._stored(...))
         out = np.empty([len(found) for found in indices], self.dtype)
         outer, decoder = indices[0], self._decoder
         length = decoder.chunk_range(0)[1] if decoder.chunk_count else 1
         if out.size:
             for start, stop, values in self._parts(np.unique(outer // length).tolist()):
                 here = np.flatnonzero((outer >= start) & (outer < stop))
-                out[here] = values[np.ix_(outer[here] - start, *indices[1:])]
+                out[here] = decoder.typed(values)[np.ix_(outer[here] - start, *indices[1:])]
         part = out[squeeze]
         return part if decoder.masking is None else decoder.masking.masked_array(part)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         """Return the whole array."""
-        plain = self._read()
+        plain = self._decoder.typed(self._read())
         return plain if dtype is None else plain.astype(dtype)
 
     def __len__(self) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 
 from aezip.apps.recommend.train import train
 from aezip.array.bounds import Bound, Lossless
+from aezip.array.narrow import narrow_of
 from aezip.array.safeguards import Safeguards
 from aezip.codec import companions
 from aezip.codec.encoder import EncodedChunk, Encoder, PlanFailed
@@ -129,7 +130,8 @@ def _safeguards(array: Any, bound: Bound, places: Any, sign: bool | None, thresh
     if places is not None:
         return Safeguards(np.asanyarray(places), limits)
     plain = getattr(array, "dtype", np.dtype(float))
-    if not limits or isinstance(bound, Lossless) or getattr(plain, "kind", "f") not in "iuf":
+    numbers = getattr(plain, "kind", "f") in "iuf" or (isinstance(plain, np.dtype) and narrow_of(plain) is not None)
+    if not limits or isinstance(bound, Lossless) or not numbers:
         return None
     return Safeguards(None, limits)
 
@@ -162,11 +164,13 @@ def _write(
     embed, separate = options.pop("embed_model"), options.pop("separate")
     if model is not None:
         options |= {"trained": model.trained, "reference": model.reference(embedded=embed)}
+    narrow = options.pop("narrow", {})
     fills, ranges, bounds = (_for_each(options.pop(option), named) for option in ("fill_value", "valid_range", "bound"))
     demands = [_for_each(options.pop(option, None), named) for option in ("error_map", "keep_sign", "keep_thresholds")]
     encoders = {}
     for n, array in named.items():
         own: dict[str, Any] = {"fill_value": fills.get(n), "valid_range": ranges.get(n), "bound": bounds.get(n) or Lossless()}
+        own["narrow"] = narrow.get(n)
         own["safeguards"] = _safeguards(array, own["bound"], *(option.get(n) for option in demands))
         encoders[n] = Encoder(array, name=n, threads=threads, **own, **options)
     if not separate:
@@ -180,7 +184,11 @@ def _write(
         encoder.release()
     if origin is not None:
         writer.attach(origin.told, origin.parts)
-    writer.finish(features=["model-reference"] if any(e.by_reference for e in encoders.values()) else [])
+    needs = {
+        "model-reference": any(e.by_reference for e in encoders.values()),
+        "narrow": any(e.narrow for e in encoders.values()),
+    }
+    writer.finish(features=[feature for feature, needed in needs.items() if needed])
     if verify:
         _check(writer.source(), encoders, threads, progress, model)
     with Reader(writer.source()) as reader:

@@ -18,6 +18,7 @@ from aezip.core.errors import CorruptFile, InvalidInput
 from aezip.core.fixed import MAX_AXES, MAX_VALUES
 
 from .missing import ValidRange, values_of_fill
+from .narrow import NARROW, Narrow, narrow_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -48,6 +49,8 @@ class Admitted:
         The declared range: what lies outside is masked.
     masking : Masking or None
         How masked elements are stored, if it is a masked array; their pattern is among the fill values.
+    narrow : Narrow or None
+        The type of floats whose bits the values are.
     """
 
     shape: tuple[int, ...]
@@ -57,6 +60,7 @@ class Admitted:
     fill: NDArray[Any] | None = None
     valid: ValidRange | None = None
     masking: Masking | None = None
+    narrow: Narrow | None = None
 
     @property
     def trailing(self) -> int:
@@ -100,7 +104,7 @@ def check_shape(shape: tuple[int, ...]) -> None:
         )
 
 
-def admit(array: ArrayLike, fill_value: Any = None, valid_range: Any = None) -> Admitted:
+def admit(array: ArrayLike, fill_value: Any = None, valid_range: Any = None, narrow: str | None = None) -> Admitted:
     """Take in an array without copying it, masked arrays and odd complex strides excepted.
 
     Parameters
@@ -108,11 +112,13 @@ def admit(array: ArrayLike, fill_value: Any = None, valid_range: Any = None) -> 
     array : array_like
         Floats of 2, 4, 8 bytes, integers, bool, complex of 8 or 16 bytes, datetime64, timedelta64; any shape,
         strides and byte order; of NumPy, or of another library that can make such an array.  Masked elements get a value
-        of their own, the fill value where no other element has it.
+        of their own, the fill value where no other element has it.  Also bfloat16 and float8 of ml_dtypes, as their bits.
     fill_value : scalar or sequence of scalars, optional
         Values to mask: exact on return, kept out of range and training.
     valid_range : pair of numbers, optional
         Values outside are masked as well; None on one side: no limit there.
+    narrow : str, optional
+        The name of the type of `NARROW` whose bits unsigned integers are.
 
     Raises
     ------
@@ -120,12 +126,17 @@ def admit(array: ArrayLike, fill_value: Any = None, valid_range: Any = None) -> 
         For any other type, or fill values or a range that do not suit the type.
     """
     plain, masking = _unmask(array)
+    kind = narrow_of(plain.dtype) if narrow is None else NARROW[narrow]
+    if kind is not None:
+        if fill_value is not None or valid_range is not None:
+            raise InvalidInput(f"arrays of {kind.name} take no fill value and no valid range: convert them to float32 first")
+        plain = plain.view(kind.plain)
     dtype = plain.dtype
     check_shape(plain.shape)
     if not admissible(dtype):
         raise InvalidInput(
             f"arrays of type {_describe(dtype)} cannot be compressed: "
-            "give a numeric array (float16/32/64, integers, bool, complex64/128, dates)"
+            "give a numeric array (float16/32/64, bfloat16, float8_e4m3fn, float8_e5m2, integers, bool, complex64/128, dates)"
         )
     fill = None if fill_value is None else values_of_fill(fill_value, dtype)
     if masking is not None and masking.pattern:
@@ -139,6 +150,7 @@ def admit(array: ArrayLike, fill_value: Any = None, valid_range: Any = None) -> 
         fill,
         None if valid_range is None else ValidRange.of(valid_range, dtype),
         masking,
+        kind,
     )
 
 
@@ -152,6 +164,8 @@ def _unmask(array: ArrayLike) -> tuple[NDArray[Any], Masking | None]:
     array = as_numpy(array)
     if isinstance(array, np.ma.MaskedArray):
         if not _PLAIN.fullmatch(array.dtype.str):
+            if narrow_of(array.dtype) is not None:
+                raise InvalidInput(f"arrays of {array.dtype} take no mask: convert them to float32 first")
             return np.asarray(array.data), None
         return unmasked(array)
     try:

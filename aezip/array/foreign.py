@@ -5,11 +5,14 @@ None of them is imported: a tensor or a frame tells by itself what it is.
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import numpy as np
 
 from aezip.core.errors import InvalidInput
+
+from .narrow import NARROW
 
 MOST_SAID = 120  # letters of another library's words
 
@@ -56,9 +59,11 @@ def _tensor(data: Any) -> Any:
     if data.is_sparse or data.layout.__str__() != "torch.strided":
         raise InvalidInput("sparse tensors cannot be compressed: give .to_dense()")
     plain = data.detach().cpu().resolve_conj().resolve_neg()
-    if str(plain.dtype) in ("torch.bfloat16", "torch.float8_e4m3fn", "torch.float8_e5m2"):
-        raise InvalidInput(f"tensors of {plain.dtype} cannot be compressed: give .to(torch.float32), which holds all its values")
-    return plain.numpy()
+    narrow = NARROW.get(str(plain.dtype).removeprefix("torch."))
+    if narrow is None:
+        return plain.numpy()
+    signed = plain.view(getattr(importlib.import_module("torch"), f"int{8 * narrow.plain.itemsize}"))
+    return signed.numpy().view(narrow.dtype())
 
 
 def _series(data: Any) -> Any:

@@ -42,16 +42,24 @@ if TYPE_CHECKING:
     from .formats import Source
 
 
+def _numbers(view: ArrayView, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return values for files that have NumPy's types alone: those that it has not as float32, which holds them."""
+    narrow = view._decoder.narrow
+    return values if narrow is None else narrow.widen(values.view(narrow.plain))
+
+
 class _Whole:
     """A whole array of an archive, decoded while it is written."""
 
     def __init__(self, view: ArrayView, told: Callable[[ProgressEvent], None]) -> None:
-        self.shape, self.dtype, self.lossy = view.shape, view.dtype, view.lost_within
+        import numpy as np
+
+        self.shape, self.dtype, self.lossy = view.shape, _numbers(view, np.empty(0, view._decoder.dtype)).dtype, view.lost_within
         self._view, self._told = view, told
 
     def pieces(self) -> Iterator[npt.NDArray[Any]]:
         """Yield the chunks."""
-        yield from self._view.pieces(self._told)
+        yield from (_numbers(self._view, values) for values in self._view.pieces(self._told))
         if self._view._lost and len(self._view._lost) == self._view._decoder.chunk_count:
             raise CorruptFile(f"nothing of {self._view.name!r} can be restored: get another copy of the file")
 
@@ -60,8 +68,8 @@ class _Preview:
     """Some values of an array of an archive."""
 
     def __init__(self, view: ArrayView, level: int) -> None:
-        self._values = view.preview(level).values
-        self.shape, self.dtype, self.lossy = self._values.shape, view.dtype, view.lost_within
+        self._values = _numbers(view, view.preview(level).values)
+        self.shape, self.dtype, self.lossy = self._values.shape, self._values.dtype, view.lost_within
 
     def pieces(self) -> Iterator[npt.NDArray[Any]]:
         """Yield the values."""
@@ -74,8 +82,8 @@ class _Part:
     def __init__(self, view: ArrayView, key: tuple[Any, ...]) -> None:
         import numpy as np
 
-        self._values = view._filled(np.asarray(view._stored(key), view.dtype))
-        self.shape, self.dtype, self.lossy = self._values.shape, view.dtype, view.lost_within
+        self._values = _numbers(view, view._filled(np.asarray(view._stored(key), view._decoder.dtype)))
+        self.shape, self.dtype, self.lossy = self._values.shape, self._values.dtype, view.lost_within
 
     def pieces(self) -> Iterator[npt.NDArray[Any]]:
         """Yield the values."""

@@ -28,7 +28,7 @@ def dry_run(source: str, options: dict[str, Any], *, whole: bool) -> dict[str, A
         if whole or options["rules"]:
             bounds = assign([*options["rules"], *([] if isinstance(asked, Lossless) else [("*", asked)])], parts, source)
         found = foresee(
-            parts.arrays,
+            parts.numbers(),
             bounds,
             fill_value=parts.fills,
             valid_range=parts.valid,

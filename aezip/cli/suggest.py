@@ -71,7 +71,7 @@ def suggest(source: str, output: str | None, **options: Any) -> None:
         exact |= {name: words.partition(":")[0] for name, words in parts.exact.items()}
         about = {"fills": parts.fills, "valid": parts.valid, "exact": exact}
         tell(ProgressEvent("measure", 0, len(parts.arrays), None, next(iter(parts.arrays), "")))
-        for one in suggesting.suggestions(parts.arrays, threads=options["threads"], **about):
+        for one in suggesting.suggestions(parts.numbers(), threads=options["threads"], **about):
             found.append(one)
             tell(ProgressEvent("measure", len(found), len(parts.arrays), None, one.name))
     if output is not None:
@@ -102,6 +102,7 @@ def inputs(source: str, options: dict[str, Any]) -> Iterator[Parts]:
     if fill is not None or limits is not None:
         raise InvalidInput("a whole file says what is missing: leave --fill-value and --valid-range away, or use --dataset")
     with tempfile.TemporaryDirectory(prefix="aezip-") as folder:
+        parts = whole.variables(source, folder)
         yield whole.variables(source, folder)
 
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from aezip.array.admission import admit, parse_dtype, restore
 from aezip.array.layout import Chunks
 from aezip.array.missing import ValidRange
+from aezip.array.narrow import Narrow, narrow_named
 from aezip.array.specials import Specials
 from aezip.core.errors import CorruptFile
 from aezip.plans.base import Plan
@@ -44,6 +45,14 @@ def _masking(header: dict[str, Any], dtype: np.dtype[Any]) -> Masking | None:
     from aezip.array.masked import Masking  # few arrays are
 
     return Masking.from_json(header["masked"], dtype)
+
+
+def _wide(header: dict[str, Any], narrow: Narrow | None) -> Narrow | None:
+    """Return the type that decoded values are rounded to; None where they are of the array's own."""
+    wide = header.get("wide", False)
+    if not isinstance(wide, bool) or (wide and narrow is None):
+        raise CorruptFile("the header of an array is malformed: the file is damaged")
+    return narrow if wide else None
 
 
 class Decoder:
@@ -75,6 +84,10 @@ class Decoder:
         if any(n < 0 for n in self.shape) or not isinstance(length, int) or length < 1:
             raise CorruptFile("the header of an array is malformed: the file is damaged")
         self._work_shape, self._work_dtype = _work(self.shape, self.dtype)
+        self.narrow = narrow_named(header.get("narrow"), self.dtype)
+        self._wide = _wide(header, self.narrow)
+        if self._wide is not None:
+            self._work_dtype = np.dtype(np.float32)
         self.outer = self._work_shape[0]
         self._chunks = Chunks(self.outer if math.prod(self._work_shape) else 0, length)
         if len(self._chunks) != count:
@@ -97,6 +110,10 @@ class Decoder:
         if plan.trained and "model" not in shared:
             raise CorruptFile("the model is missing: the file is damaged")
         self._networks = plan.networks(shared.get("model", b""), len(shape))
+
+    def typed(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return decoded values in the type of the array; bits of a type that NumPy has not need ml_dtypes for that."""
+        return values if self.narrow is None else values.view(self.narrow.dtype())
 
     @property
     def chunk_shape(self) -> tuple[int, ...]:
@@ -165,7 +182,11 @@ class Decoder:
             out = self._decoded(filled, start, shape)
         except (ValueError, IndexError, OverflowError) as error:
             raise CorruptFile(f"chunk {index} does not make sense: the file is damaged") from error
-        return restored_chunk(out, self.shape, self._dtype_text)
+        return self._restored(out)
+
+    def _restored(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        bits = values if self._wide is None else self._wide.narrow(values)
+        return restored_chunk(bits, self.shape, self._dtype_text)
 
     def preview_chunk(self, index: int, segments: dict[str, bytes], stride: int) -> npt.NDArray[Any]:
         """Return every `stride`-th value of a chunk along the axes that `coarse` tells; others as in `decode_chunk`."""
@@ -174,7 +195,7 @@ class Decoder:
         assert found is not None
         filled = {name: segments.get(name, b"") for name in ("mask", "outliers", *self._plan.streams)}
         out = self._decoded(filled, start, (stop - start, *self._work_shape[1:]), found[0])
-        return np.ascontiguousarray(restored_chunk(out, self.shape, self._dtype_text)[found[1][: len(self.shape)]])
+        return np.ascontiguousarray(self._restored(out)[found[1][: len(self.shape)]])
 
     def coarse(self, stride: int) -> tuple[Any, tuple[slice, ...]] | None:
         """Return networks for a part of the values, and its index; None where all values are decoded or none."""

@@ -40,6 +40,7 @@ from aezip.plans.bytes import BytesPlan
 from aezip.plans.context.channels import Companion
 from aezip.plans.trained import Trained
 from aezip.quantize.choose_grids import grids_for, native_steps
+from aezip.quantize.find_narrow import grids_for_narrow
 from aezip.quantize.grid import Grid, LinearGrid
 from aezip.search import reuse
 from aezip.search import suited as unsuited
@@ -87,6 +88,8 @@ class Encoder:
         Any array aezip takes; a memory map stays one.
     bound
         What the decoded values must keep to.
+    narrow
+        As in `admit`.
     name, fill_value, valid_range, preset, seed, device, variant, codes, progress
         As in `aezip.compress`.
     recommend
@@ -114,6 +117,7 @@ class Encoder:
         bound: Bound,
         *,
         name: str = "",
+        narrow: str | None = None,
         fill_value: Any = None,
         valid_range: Any = None,
         preset: str = "balanced",
@@ -149,14 +153,21 @@ class Encoder:
         self.seed = int(seed)
         self.device, self.threads = device, threads
         self.asked = bound
-        self._admitted = admit(array, fill_value, valid_range)
+        self._admitted = admit(array, fill_value, valid_range, narrow)
         self.values = self._admitted.values
+        self._narrow = self._admitted.narrow
+        if self._narrow is not None and (trained is not None or start is not None or shared):
+            raise InvalidInput(
+                f"arrays of {self._narrow.name} share no model: convert them to float32 first, or leave the model away"
+            )
         self._safeguards = safeguards or Safeguards()
         if self._safeguards:
-            self._safeguards.check(self._admitted.shape, parse_dtype(self._admitted.dtype))
+            kind = parse_dtype(self._admitted.dtype) if self._narrow is None else np.dtype(np.float32)
+            self._safeguards.check(self._admitted.shape, kind)
         if self._safeguards.places is not None and isinstance(bound, Lossless) and self.values.size:
             bound = self.asked = self._safeguards.bound(self.values.dtype.itemsize)
         self.bound = Lossless() if self._admitted.lossless_only else bound
+        self._wide = None if isinstance(self.bound, Lossless) else self._narrow  # else bits are coded as integers
         self._trained, self._reference, self._from, self._shared = trained, reference, start, shared
         for model in (trained, start):
             if model is not None and self.values.size:
@@ -180,7 +191,12 @@ class Encoder:
     def plain(self) -> bool:
         """Whether the values are numbers that other arrays may be predicted from, and from others."""
         own = parse_dtype(self._admitted.dtype)
-        good = own.kind in "iuf" and self._admitted.masking is None and self.values.shape == self._admitted.shape
+        good = (
+            own.kind in "iuf"
+            and self._admitted.masking is None
+            and self._narrow is None
+            and self.values.shape == self._admitted.shape
+        )
         return good and self._trained is None and self._from is None and not self.codes and not variants.insisted(self.variant)
 
     def keep(self) -> None:
@@ -203,7 +219,7 @@ class Encoder:
     def prepare(self) -> None:
         """Scan the array, choose and train the plan."""
         self._progress("scan", 0, 1, None, "reading")
-        values = self.values
+        self.values = values = self._widened(self._admitted.values[:])
         self.statistics: Statistics = scan(values, self._admitted.fill, self._admitted.valid, trailing=self._admitted.trailing)
         self._specials = self.statistics.specials
         self.tolerance: Tolerance = self._tolerance()
@@ -222,17 +238,27 @@ class Encoder:
             self._pack_model()
             self._choice = self._choice if self.codes else self._suited()
         else:
-            self._choice = self._select(*self._grids())
+            grids = self._grids()
+            if self._wide is not None and grids == (None, []):
+                self._as_bits()  # the bound is below what values of the type differ by
+                grids = self._grids()
+            self._choice = self._select(*grids)
         self._cut(self._choice.plan)
         self._pack_model()
 
     def _grids(self) -> tuple[Grid | None, list[Grid]]:
         """Return the grids that suit the array; none where the search for them fails: plain bytes need none."""
         try:
+            if self._wide is not None:
+                return grids_for_narrow(self.values, self.statistics, self.tolerance, self._shrink, self._wide)
             return grids_for(self.values, self.statistics, self.tolerance, self._shrink)
         except Exception as error:
             self._dropped("grids", error)
             return None, []
+
+    def _widened(self, values: Array) -> Array:
+        """Return the numbers that values stand for."""
+        return values if self._wide is None else self._wide.widen(native(values))
 
     def _dropped(self, name: str, error: BaseException) -> None:
         """Remember what dropped out, and why."""
@@ -267,6 +293,11 @@ class Encoder:
         """Whether the file refers to a model that is not in it."""
         outside = self._reference is not None and not self._reference["embedded"]
         return outside and self._trained is not None and self.plan is self._trained.plan
+
+    @property
+    def narrow(self) -> bool:
+        """Whether the array is of a type that NumPy has not."""
+        return self._narrow is not None
 
     @property
     def chosen(self) -> Choice[Plan]:
@@ -304,7 +335,7 @@ class Encoder:
 
     def _select(self, fine: Grid | None, wholes: list[Grid]) -> Choice[Plan]:
         pieces = self._sample()
-        if isinstance(fine, LinearGrid) and self.tolerance.kind == "absolute":
+        if isinstance(fine, LinearGrid) and self.tolerance.kind == "absolute" and self._wide is None:
             together = np.concatenate([p.x for p in pieces])
             keep = np.concatenate([np.ones(p.x.shape, np.bool_) if p.masked is None else ~p.masked for p in pieces])
             try:
@@ -362,7 +393,7 @@ class Encoder:
     @property
     def raw_bytes(self) -> int:
         """Bytes of the array."""
-        return int(self.values.size) * self.values.dtype.itemsize
+        return int(self.values.size) * self._admitted.values.dtype.itemsize
 
     @property
     def _listed_specials(self) -> Specials:
@@ -387,9 +418,17 @@ class Encoder:
             self._dropped(self.plan.describe(), failure)
         self._choice = Choice(BytesPlan(False), None, float(self.raw_bytes))
         self._forget()
+        if self._wide is not None:
+            self._as_bits()
         self._cut(self._choice.plan)
         self._pack_model()
         return True
+
+    def _as_bits(self) -> None:
+        """Go over to the bits of a narrow type, as integers."""
+        self._wide, self.bound, self.values = None, Lossless(), self._admitted.values
+        self.statistics = scan(self.values)
+        self._specials, self.tolerance = self.statistics.specials, self._tolerance()
 
     def tighten(self) -> bool:
         """Shrink the steps if the PSNR asked for was missed, in the end to nothing; tell whether all is to be encoded again."""
@@ -401,7 +440,7 @@ class Encoder:
         self._tightened += 1
         self._shrink *= 0.98 * math.sqrt(self.tolerance.mse / achieved)
         if self._tightened > TIGHTENED or not self._shrink > 0.0:
-            self.bound = Lossless()  # rounding to the type, or of float64, is more than the bound allows
+            self.bound, self._wide = Lossless(), None  # rounding to the type, or of float64, is more than the bound allows
         self._forget()
         self.prepare()
         return True
@@ -420,12 +459,13 @@ class Encoder:
         """Let go of what only encoding needs."""
         self._choice = Choice(self._choice.plan, None, self._choice.size)
         self._beside, self._companions = [], {}
+        self.values = self._admitted.values
 
     def count_wrong(self, index: int, decoded: npt.NDArray[Any]) -> int:
         """Return how many values of a decoded chunk break the bound."""
         start, stop = self._chunks.bounds(index)
-        x = native(self.values[start:stop])
-        y, classes = native(admit(decoded).values), self._specials.classify(x)
+        x, y = (self._widened(native(part)) for part in (self._admitted.values[start:stop], admit(decoded).values))
+        classes = self._specials.classify(x)
         return int(self._wrong(x, y, classes, start).sum())
 
     def _wrong(self, x: Array, y: Array, classes: npt.NDArray[np.uint8], start: int) -> npt.NDArray[np.bool_]:
@@ -451,6 +491,8 @@ class Encoder:
         x = native(self.values[start:stop])
         classes = self._specials.classify(x)
         streams, decoded, ideal = self._code(x, classes, start)
+        if self._wide is not None:
+            decoded = self._wide.rounded(decoded)
         raw, lossy = dict(streams), self.tolerance.kind != "lossless" and not self.plan.gridless
         moved = lossy and self._specials.separate(classes, decoded)
         self._specials.restore(classes, decoded)
@@ -467,7 +509,8 @@ class Encoder:
             self._outliers += int(wrong.sum())
         if self._kept is not None:
             self._kept[start:stop] = decoded
-        digest = digest_of(restored_chunk(decoded, self._admitted.shape, self._admitted.dtype))
+        bits = decoded if self._wide is None else self._wide.narrow(decoded)
+        digest = digest_of(restored_chunk(bits, self._admitted.shape, self._admitted.dtype))
         level = 3 if self.plan.packed else PRESETS[self.preset].zstd
         segments = {name: pack(data, level) if data else b"" for name, data in raw.items()}
         return EncodedChunk(segments, digest)
@@ -496,6 +539,8 @@ class Encoder:
             "name": self.name,
             "shape": list(self._admitted.shape),
             "dtype": dtype,
+            **({} if self._narrow is None else {"narrow": self._narrow.name}),
+            **({} if self._wide is None else {"wide": True}),
             "bound": self.asked.to_json(),
             "chunk_length": self._chunks.length,
             "chunk_count": len(self._chunks),

@@ -18,7 +18,7 @@ from aezip.core.fixed import LARGEST_FLOAT, MAX_AXES, MAX_VALUES
 FORMAT = "aezip"
 VERSION = (1, 0)
 # what a file may need beyond its version
-FEATURES = frozenset({"file", "model", "model-reference"})
+FEATURES = frozenset({"file", "model", "model-reference", "narrow"})
 KINDS = ("archive", "model")
 STREAMS = ("codes", "data", "encoder", "outliers", "mask", "model", "recommender", "residual")
 STREAMS_SORTED = tuple(sorted(STREAMS))

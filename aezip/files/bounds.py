@@ -111,7 +111,7 @@ def assign(rules: Rules, parts: Parts, path: str) -> dict[str, Bound]:
     for name, array in parts.arrays.items():
         for pattern, told in rules if name not in parts.exact else ():
             if fnmatchcase(name, pattern):
-                free = array.dtype.kind in "fc" and name not in parts.coordinates
+                free = (array.dtype.kind in "fc" or name in parts.narrow) and name not in parts.coordinates
                 if (free or pattern == name) and not isinstance(told, Lossless):
                     found[name] = told
                 break

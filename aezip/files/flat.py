@@ -59,8 +59,8 @@ class Header:
         The arrays, by name.
     coordinates
         Names of what says where values are.
-    bits
-        Names of arrays whose integers stand for values of a type that NumPy has not.
+    bits, narrow
+        As in `Parts`.
     others
         What is no array of numbers: name and what it holds.
     """
@@ -69,6 +69,7 @@ class Header:
     runs: dict[str, Run]
     coordinates: frozenset[str] = frozenset()
     bits: frozenset[str] = frozenset()
+    narrow: dict[str, str] = field(default_factory=dict)
     others: dict[str, str] = field(default_factory=dict)
 
 
@@ -117,6 +118,7 @@ def take_apart(path: str, parser: Parser) -> Parts:
     others = {**found.others, **dict.fromkeys(found.runs.keys() - coded, "")}
     exact = dict.fromkeys(found.bits, NO_BOUND)
     parts = Parts(arrays=arrays, coordinates=set(found.coordinates), exact=exact, others=others)
+    parts.narrow = {name: kind for name, kind in found.narrow.items() if name in coded}
     for name, run in coded.items():
         fills = usable_fills((v for key in ("_FillValue", "missing_value") for v in run.attributes.get(key, ())), run.dtype)
         limits = None if "_Unsigned" in run.attributes else usable_range(run.attributes, run.dtype)

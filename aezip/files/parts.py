@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from aezip.array.narrow import NARROW
+
 NO_BOUND = "of a type that takes no bound: convert it to float32 first"
 LEAST = 128  # bytes from which on an array is worth an entry of its own
 PIECE = 1 << 22  # bytes of a skeleton, at once
@@ -32,6 +34,8 @@ class Parts:
         Names of what says where values are: kept lossless unless named.
     exact : dict
         Of arrays that take no bound: what they are instead.
+    narrow : dict
+        Of arrays that hold the bits of floats that NumPy has not: the name of their type in `aezip.array.narrow`.
     others : dict
         What is left in `rest`: name, and what it holds; "" for a few numbers.
     refused : dict
@@ -48,10 +52,16 @@ class Parts:
     lossy: dict[str, str] = field(default_factory=dict)
     coordinates: set[str] = field(default_factory=set)
     exact: dict[str, str] = field(default_factory=dict)
+    narrow: dict[str, str] = field(default_factory=dict)
     others: dict[str, str] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     elsewhere: list[str] = field(default_factory=list)
     rest: Iterable[bytes] = ()
+
+
+    def numbers(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the arrays with floats that NumPy has not widened to those that it has."""
+        return self.arrays | {name: NARROW[kind].widen(self.arrays[name]) for name, kind in self.narrow.items()}
 
 
 @dataclass(frozen=True)

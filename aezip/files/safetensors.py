@@ -1,7 +1,8 @@
 """The header of a `.safetensors` file: a length, JSON, then tensors at stated places.
 
-After the format's description (https://huggingface.co/docs/safetensors). Types that NumPy has not, bfloat16 and float8 among
-them, are taken as unsigned integers of their size: they come back bit for bit, and a bound on them is refused.
+After the format's description (https://huggingface.co/docs/safetensors). Types that NumPy has not are taken as unsigned
+integers of their size; bfloat16, float8_e4m3 and float8_e5m2 are said to be such, so that they take a bound. Those of which
+several values share a byte (I4, F4, F6) stay as they are.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ TYPES = {
     "BOOL": "u1", "U8": "u1", "I8": "i1", "U16": "<u2", "I16": "<i2", "U32": "<u4", "I32": "<i4", "U64": "<u8", "I64": "<i8",
     "F16": "<f2", "F32": "<f4", "F64": "<f8", "C64": "<c8", "BF16": "<u2", "F8_E4M3": "u1", "F8_E5M2": "u1", "F8_E8M0": "u1",
 }  # fmt: skip
-_BITS = ("BF16", "F8_E4M3", "F8_E5M2", "F8_E8M0")
+_NARROW = {"BF16": "bfloat16", "F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2"}
 _MOST = 100_000_000  # bytes of the header, as the format limits it
 
 
@@ -52,5 +53,6 @@ def parse(data: bytes) -> Header | None:
         if stop > start:
             runs[name] = Run(dtype, shape, 8 + size + start, stop - start)
     kinds = {name: str(entry["dtype"]) for name, entry in told.items() if name != "__metadata__"}
-    bits = frozenset(name for name in runs if kinds[name] in _BITS)
-    return Header(8 + size, runs, bits=bits, others={name: kind for name, kind in kinds.items() if name not in runs})
+    narrow = {name: _NARROW[kinds[name]] for name in runs if kinds[name] in _NARROW}
+    bits = frozenset(name for name in runs if kinds[name] == "F8_E8M0")  # powers of two alone, to scale others
+    return Header(8 + size, runs, bits=bits, narrow=narrow, others={n: kind for n, kind in kinds.items() if n not in runs})

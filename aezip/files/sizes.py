@@ -57,7 +57,7 @@ def compress_file_to(
             report = compress_file(source, place, bounds=[("*", bound)], overwrite=True, **options)
             return place.read_bytes(), report
 
-        arrays = {name: parts.arrays[name] for name in free}
+        arrays = {name: array for name, array in parts.numbers().items() if name in free}
         about: dict[str, Any] = {"fill_value": parts.fills, "valid_range": parts.valid, "threads": options.get("threads")}
         data, report = fitting(arrays, size, make, told=told, **about)
     with atomic.replacing(Path(target), overwrite=overwrite) as file:

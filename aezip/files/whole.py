@@ -133,6 +133,7 @@ def compress_file(
         if table is not None:
             parts, chosen = _side_by_side(table, parts, chosen)
         options = _with_missing(parts, options)
+        options["narrow"] = parts.narrow
         given = Origin(origin, parts.rest, unchanged)
         return write_archive(parts.arrays, place, given, bound=chosen, overwrite=overwrite, **options)
 

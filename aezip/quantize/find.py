@@ -75,7 +75,7 @@ def find_hidden(values: NDArray[Any], statistics: Statistics, sample: int = 200_
     for lattice in find_float_lattice(values, statistics.specials, sample):
         better = lattice
         if isinstance(lattice, Linear) and lattice.axis != 0:
-            better = gather_patches(lattice, (item[1:] for item in _blocks(values, statistics)))
+            better = gather_patches(lattice, (item[1:] for item in blocks_of(values, statistics)))
         found = survey(values, better, statistics)
         if found.outliers <= _MOST_EXCEPTIONS * statistics.count:
             return better
@@ -89,7 +89,7 @@ def _whole_lattice(values: NDArray[Any], statistics: Statistics) -> Whole | None
         return None
     offset = 0 if -_WIDEST <= low and high <= _WIDEST else low + (high - low) // 2
     divisor = 0
-    for _, block, classes in _blocks(values, statistics):
+    for _, block, classes in blocks_of(values, statistics):
         if divisor == 1:
             break
         flat = Whole(offset=low).to_integers(block[classes == 0])
@@ -102,7 +102,7 @@ def _whole_lattice(values: NDArray[Any], statistics: Statistics) -> Whole | None
 def ranked(lattice: Lattice, values: NDArray[Any], statistics: Statistics) -> Ranks | None:
     """Return ranks of the integers that a lattice gives, or None if most integers of their range occur."""
     columns = values.shape[-1] if values.ndim > 1 else 0
-    return find_ranks(lattice, _blocks(values, statistics), columns)
+    return find_ranks(lattice, blocks_of(values, statistics), columns)
 
 
 def covering(lattice: Lattice, values: NDArray[Any], statistics: Statistics, bound: NDArray[np.float64]) -> Ranks | None:
@@ -110,7 +110,7 @@ def covering(lattice: Lattice, values: NDArray[Any], statistics: Statistics, bou
     table = values.ndim == 2 and 2 <= values.shape[-1] <= MOST_COLUMNS
     if isinstance(lattice, Linear) and lattice.axis is not None and not (table and lattice.axis == -1):
         return None  # a rule for each outer index, or for more columns than are looked at one by one
-    return cover(lattice, _blocks(values, statistics), values.shape, values.dtype.newbyteorder("="), bound)
+    return cover(lattice, blocks_of(values, statistics), values.shape, values.dtype.newbyteorder("="), bound)
 
 
 def ordered_lattice(dtype: DTypeLike) -> Ordered:
@@ -140,7 +140,7 @@ def relative_lattice(relative: float, values: NDArray[Any], statistics: Statisti
     if values.dtype.kind != "f":
         return integer_staircase(relative)
     smallest = np.inf
-    for _, block, classes in _blocks(values, statistics):
+    for _, block, classes in blocks_of(values, statistics):
         size = np.abs(block[classes == 0])
         smallest = min(smallest, float(np.min(size, initial=np.inf, where=size > 0)))
     return float_logarithm(relative, smallest if np.isfinite(smallest) else 1.0, values.dtype)
@@ -150,7 +150,7 @@ def survey(values: NDArray[Any], lattice: Lattice, statistics: Statistics) -> Su
     """Return how many values the lattice misses, and the range of its integers, in one pass of bounded memory."""
     outliers = 0
     low, high = np.iinfo(np.int64).max, np.iinfo(np.int64).min
-    for start, block, classes in _blocks(values, statistics):
+    for start, block, classes in blocks_of(values, statistics):
         integers = lattice.to_integers(block, start)
         good = bits_of(lattice.from_integers(integers, block.dtype, start)) == bits_of(block)
         missed = np.count_nonzero(good) < good.size
@@ -163,7 +163,7 @@ def survey(values: NDArray[Any], lattice: Lattice, statistics: Statistics) -> Su
     return Survey(outliers, low, high) if low <= high else Survey(outliers, 0, 0)
 
 
-def _blocks(values: NDArray[Any], statistics: Statistics) -> Iterator[tuple[int, NDArray[Any], NDArray[np.uint8]]]:
+def blocks_of(values: NDArray[Any], statistics: Statistics) -> Iterator[tuple[int, NDArray[Any], NDArray[np.uint8]]]:
     """Yield first index on the outer axis, native block and classes, about `BLOCK` values at a time.
 
     The blocks have the outer axis and whole last axes, which is what lattices may depend on.

@@ -33,7 +33,7 @@ POINT = 1.5  # bytes of the header for a point
 
 
 @dataclass(frozen=True)
-class _Column:
+class Column:
     """The distinct integers of a column, how often each occurs, and the values they stand for."""
 
     number: int
@@ -77,17 +77,18 @@ def cover(
     columns = shape[-1] if len(shape) == 2 and 2 <= shape[-1] <= MOST_COLUMNS else 1
     if bound.ndim and bound.size != columns:
         return None
-    found = _collect(inner, blocks, columns, dtype)
+    found = collect(inner, blocks, columns, dtype)
     if found is None:
         return None
     bounds = np.broadcast_to(bound, (columns,))
     tables, edges, even, least = [], [], 0.0, 0.0
     for column, limit in zip(found, bounds, strict=True):
         total = int(column.counts.sum())
-        even += _entropy(np.add.reduceat(column.counts, _even(column.values, 2.0 * float(limit))), total)
+        even += entropy(np.add.reduceat(column.counts, even_runs(column.values, 2.0 * float(limit))), total)
         starts, points = np.arange(len(column.values)), column.integers  # no value merged with another
         for span in column.spans(float(limit)):
-            runs = _even(column.values, span) if column.smooth else _runs(column, span)
+            first = np.searchsorted(column.values, column.values - span, "left")
+            runs = even_runs(column.values, span) if column.smooth else runs_of_least(column, first)
             middles = _middles(inner, column, runs, dtype, float(limit), columns)
             if middles is not None:
                 starts, points = runs, middles
@@ -96,13 +97,13 @@ def cover(
             return None
         tables.append(points)
         edges.append(column.integers[starts[1:]])
-        least += _entropy(np.add.reduceat(column.counts, starts), total) + POINT * len(points)
+        least += entropy(np.add.reduceat(column.counts, starts), total) + POINT * len(points)
     return Ranks(inner, tables, edges) if least < GAIN * even else None
 
 
-def _collect(
+def collect(
     inner: Lattice, blocks: Iterable[tuple[int, NDArray[Any], NDArray[Any]]], columns: int, dtype: np.dtype[Any]
-) -> list[_Column] | None:
+) -> list[Column] | None:
     """Return the distinct integers of each column, or None if a column has too many."""
     seen = [np.zeros(0, np.int64)] * columns
     often = [np.zeros(0, np.int64)] * columns
@@ -123,14 +124,14 @@ def _collect(
     for number, (keys, counts, flat) in enumerate(zip(seen, often, smooth, strict=True)):
         if not len(keys) or np.abs(keys).max() > 1 << 52:
             return None
-        values = _values(inner, keys, dtype, number, columns)
+        values = values_of(inner, keys, dtype, number, columns)
         if (np.diff(values) <= 0).any():
             return None
-        out.append(_Column(number, keys, counts, values, flat))
+        out.append(Column(number, keys, counts, values, flat))
     return out
 
 
-def _values(inner: Lattice, integers: Int64, dtype: np.dtype[Any], number: int, columns: int) -> Float64:
+def values_of(inner: Lattice, integers: Int64, dtype: np.dtype[Any], number: int, columns: int) -> Float64:
     """Return the values that integers of a column stand for, same shape."""
     wide = np.zeros((len(integers), columns), np.int64)
     wide[:, number] = integers
@@ -143,24 +144,24 @@ def _is_smooth(integers: Int64, kept: NDArray[np.bool_]) -> bool:
     for axis in range(integers.ndim):
         both = np.diff(kept.astype(np.int8), axis=axis, prepend=0) == 0
         steps = np.unique(np.diff(integers, axis=axis, prepend=0)[both & kept], return_counts=True)[1]
-        if len(steps) and _rate(steps) < SMOOTH * _rate(plain):
+        if len(steps) and rate(steps) < SMOOTH * rate(plain):
             return True
     return False
 
 
-def _rate(counts: NDArray[np.integer[Any]]) -> float:
+def rate(counts: NDArray[np.integer[Any]]) -> float:
     """Return the entropy of a symbol."""
     total = int(counts.sum())
-    return _entropy(counts, total) / total
+    return entropy(counts, total) / total
 
 
-def _entropy(counts: NDArray[np.integer[Any]], total: int) -> float:
+def entropy(counts: NDArray[np.integer[Any]], total: int) -> float:
     """Return the bytes that so many symbols take."""
     used = counts[counts > 0].astype(np.float64)
     return float((used * np.log2(total / used)).sum() / 8.0)
 
 
-def _even(values: Float64, step: float) -> Int64:
+def even_runs(values: Float64, step: float) -> Int64:
     """Return where runs begin that even steps make."""
     if step <= 0:
         return np.arange(len(values))
@@ -168,10 +169,9 @@ def _even(values: Float64, step: float) -> Int64:
     return np.flatnonzero(np.concatenate([[True], np.diff(steps) > 0]))
 
 
-def _runs(column: _Column, span: float) -> Int64:
-    """Return where the runs of least entropy begin, each no wider than a span."""
-    values, count = column.values, len(column.values)
-    first = np.searchsorted(values, values - span, "left")
+def runs_of_least(column: Column, first: NDArray[np.int64]) -> Int64:
+    """Return where the runs of least entropy begin; `first`: where one may begin at most that ends with each value."""
+    count = len(column.values)
     share = np.concatenate([[0.0], np.cumsum(column.counts / column.counts.sum())])
     best, cut = np.zeros(count + 1), np.zeros(count + 1, np.int64)
     for stop in range(1, count + 1):
@@ -187,13 +187,13 @@ def _runs(column: _Column, span: float) -> Int64:
     return np.array(starts[::-1])
 
 
-def _middles(inner: Lattice, column: _Column, starts: Int64, dtype: np.dtype[Any], bound: float, columns: int) -> Int64 | None:
+def _middles(inner: Lattice, column: Column, starts: Int64, dtype: np.dtype[Any], bound: float, columns: int) -> Int64 | None:
     """Return an integer for each run whose value is within the bound of the run's ends; None if a run has none."""
     ends = np.append(starts[1:], len(column.values)) - 1
     low, high = column.values[starts], column.values[ends]
     middle = (column.integers[starts] >> 1) + (column.integers[ends] >> 1)
     for shift in (0, 1, -1, 2):  # rounding of the lattice may favour a neighbour
-        point = _values(inner, middle + shift, dtype, column.number, columns)
+        point = values_of(inner, middle + shift, dtype, column.number, columns)
         good = (high - point <= bound) & (point - low <= bound)
         if shift == 0:
             out, done = middle.copy(), good

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from aezip.array.narrow import NARROW
+
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
@@ -167,7 +169,7 @@ class Ordered(Lattice):
     Attributes
     ----------
     type : str
-        "f2", "f4" or "f8".
+        "f2", "f4", "f8", or one of `NARROW`.
     """
 
     kind: ClassVar[str] = "ordered"
@@ -176,19 +178,24 @@ class Ordered(Lattice):
     def to_integers(self, values: NDArray[Any], start: int = 0) -> Integers64:
         """Return the integers of the nearest values of the type; finite ones are within +-2**(bits - 1)."""
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            narrow = values.astype(self.type)
+            if self.type in NARROW:
+                narrow = NARROW[self.type].narrow(np.ascontiguousarray(values, np.float32))
+            else:
+                narrow = values.astype(self.type)
         bits = narrow.view(f"i{narrow.dtype.itemsize}").astype(np.int64)
         top = -(1 << (8 * narrow.dtype.itemsize - 1))
         return np.where(bits < 0, np.int64(top) - bits, bits)
 
     def from_integers(self, integers: Integers64, dtype: DTypeLike, start: int = 0) -> NDArray[Any]:
         """Return the values, cut to the finite range of the type."""
-        kind = np.dtype(self.type)
+        narrow = NARROW.get(self.type)
+        kind = np.dtype(self.type) if narrow is None else narrow.plain
         signed = np.dtype(f"i{kind.itemsize}")
-        largest = int(np.array(np.finfo(kind).max, dtype=kind).view(signed))
+        largest = int(np.array(np.finfo(kind).max, dtype=kind).view(signed)) if narrow is None else narrow.largest
         bits = np.clip(integers, -largest, largest)
         bits = np.where(bits < 0, np.int64(np.iinfo(signed).min) - bits, bits)
-        return np.asarray(bits.astype(signed).view(kind).astype(dtype))
+        values = bits.astype(signed).view(kind)
+        return np.asarray((values if narrow is None else narrow.widen(values)).astype(dtype))
 
     def to_json(self) -> dict[str, Any]:
         """Return the lattice as a JSON object."""

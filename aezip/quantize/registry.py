@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from aezip.array.narrow import NARROW
 from aezip.core.errors import CorruptFile, UnsupportedVersion
 
 from .lattice import LARGEST, Digits, Lattice, Ordered, Whole
@@ -52,7 +53,7 @@ def _read_digits(data: Any) -> Digits:
 
 
 def _read_ordered(data: Any) -> Ordered:
-    if data["type"] not in ("f2", "f4", "f8"):
+    if data["type"] not in ("f2", "f4", "f8", *NARROW):
         raise CorruptFile(MALFORMED)
     return Ordered(data["type"])
 

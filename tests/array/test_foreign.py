@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -22,7 +23,11 @@ def test_tensors_come_back_as_arrays() -> None:
     assert (through(x) == x.numpy()).all()
     assert (through(x.requires_grad_()) == x.detach().numpy()).all()
     assert (through(torch.tensor([1 + 2j]).conj()) == np.array([1 - 2j], "c8")).all()
-    for odd in (torch.zeros(3, dtype=torch.bfloat16), torch.eye(3).to_sparse(), torch.zeros(3, device="meta")):
+    brain = torch.linspace(-3, 3, 50).to(torch.bfloat16)
+    back = through(brain, bound=aezip.Absolute(0.05))
+    assert back.dtype == ml_dtypes.bfloat16
+    assert np.abs(back.astype("f4") - brain.to(torch.float32).numpy()).max() <= 0.05
+    for odd in (torch.eye(3).to_sparse(), torch.zeros(3, device="meta")):
         with pytest.raises(InvalidInput) as caught:
             aezip.compress(odd)
         assert "\n" not in str(caught.value)

@@ -14,10 +14,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 import aezip
 from aezip.array.layout import Layout
+from aezip.array.narrow import narrow_of
 from aezip.container import header
 from aezip.plans.autoencoder.networks import Sizes
 from aezip.plans.autoencoder.plan import NetworkPlan
@@ -158,6 +160,14 @@ CASES |= {
     "any_missing": (waves((60, 40)).astype("i2"), aezip.Absolute(5.0), None),
     "any_masked": (np.ma.masked_array(waves((40, 8)), waves((40, 8)) > 90, fill_value=-1.0), aezip.Absolute(0.1), None),
 }
+BRAIN = np.random.default_rng(13).normal(size=(60, 40)) * np.exp(np.random.default_rng(14).normal(size=40))
+CASES |= {
+    "narrow_steps": (with_holes(waves((40, 30))).astype(ml_dtypes.bfloat16), aezip.RangeRelative(1e-2), None),
+    "narrow_points": (with_holes(BRAIN).astype(ml_dtypes.bfloat16), aezip.PointRelative(0.05), None),
+    "narrow_bits": (with_holes(BRAIN).astype(ml_dtypes.bfloat16), aezip.Lossless(), None),
+    "narrow_eighth": (waves((40, 30)).astype(ml_dtypes.float8_e4m3fn), aezip.Absolute(4.0), None),
+    "narrow_eighth_holes": (with_holes(BRAIN).astype(ml_dtypes.float8_e5m2), aezip.PSNR(30), None),
+}
 OPTIONS: dict[str, dict[str, Any]] = {"any_missing": {"fill_value": [0, 3], "valid_range": (-150, 150)}}
 
 
@@ -258,11 +268,13 @@ def write(name: str) -> None:
     """Write one golden file and the digest of what it decodes to."""
     data, report = made(name)
     y = aezip.decompress(data)
+    narrow = narrow_of(y.dtype)
     facts = {
         "shape": list(y.shape),
-        "dtype": y.dtype.str,
+        "dtype": y.dtype.str if narrow is None else narrow.plain.str,
         "sha256": hashlib.sha256(y.tobytes()).hexdigest(),
         "max_abs_error": report.max_abs_error,
+        **({} if narrow is None else {"narrow": narrow.name}),
     }
     if name.endswith("ratings"):
         with aezip.open(data) as archive:

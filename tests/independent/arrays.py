@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from independent import context, grids, masks, networks, plans
+from independent import context, grids, masks, narrow, networks, plans
 from independent.channels import counts
 from independent.container import FormatError, Stored, by_significance, check, sha256
 
@@ -26,9 +26,14 @@ class Plain:
             self.dtype = np.dtype("<i8")
         elif dtype.kind == "b":
             self.dtype = np.dtype("u1")
+        self.narrow = header["narrow"] if header.get("wide") else None
+        if self.narrow:
+            self.dtype = np.dtype("<f4")
 
     def bytes(self, values: np.ndarray) -> bytes:
         """Return values in the byte order of the array."""
+        if self.narrow:
+            return narrow.bits(values, self.narrow).tobytes()
         return values.astype(values.dtype.newbyteorder(self.order)).tobytes()
 
 

@@ -18,7 +18,7 @@ import zstandard
 PAGE = Path(__file__).parents[2] / "docs" / "format.md"
 ONCE = {"encoder", "model", "recommender"}  # streams of a single frame
 STREAMS = {"codes", "data", "encoder", "mask", "model", "outliers", "recommender", "residual"}
-FEATURES = {"file", "model", "model-reference"}
+FEATURES = {"file", "model", "model-reference", "narrow"}
 
 
 class FormatError(ValueError):

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from independent import narrow
 from independent.container import FormatError, by_significance
 
 PACKED = {"keys": "i8", "deltas": "i1", "steps": "i8"}  # all other lists are of float64
@@ -50,7 +51,7 @@ def hidden(k: np.ndarray, lattice: dict[str, Any], dtype: np.dtype[Any], first: 
     if kind == "digits":
         return _digits(k, lattice, dtype)
     if kind == "ordered":
-        return _ordered(k, np.dtype(lattice["type"]), dtype)
+        return _ordered(k, lattice["type"], dtype)
     if kind == "log":
         return cast(_log(k, lattice, largest(dtype)), dtype)
     if kind == "staircase":
@@ -108,7 +109,12 @@ def _digits(k: np.ndarray, lattice: dict[str, Any], dtype: np.dtype[Any]) -> np.
     return cast(values.astype("f4").astype("f8") if lattice["narrow"] else values, dtype)
 
 
-def _ordered(k: np.ndarray, inner: np.dtype[Any], dtype: np.dtype[Any]) -> np.ndarray:
+def _ordered(k: np.ndarray, name: str, dtype: np.dtype[Any]) -> np.ndarray:
+    if name in narrow.TYPES:
+        finite = narrow.finite(name)
+        values = narrow.values_of(np.abs(k).clip(0, finite), name)
+        return cast(np.where(k < 0, -values, values), dtype)
+    inner = np.dtype(name)
     signed = np.dtype(f"i{inner.itemsize}")
     finite = int(np.finfo(inner).max.view(signed))
     cut = k.clip(-finite, finite)

@@ -63,6 +63,9 @@ def test_golden_file_decodes_to_the_same_bits(path: Path, threads: int) -> None:
     facts = json.loads(path.with_suffix(".json").read_text())
     y = aezip.decompress(path, threads=threads)
     assert list(y.shape) == facts["shape"]
+    if "narrow" in facts:  # a type that NumPy has not: its bits
+        assert y.dtype.name == facts["narrow"]
+        y = y.view(facts["dtype"])
     assert y.dtype.str == facts["dtype"]
     assert hashlib.sha256(y.tobytes()).hexdigest() == facts["sha256"]
 
