@@ -198,7 +198,7 @@ def _whole(source: str, archive: Archive, output: str | None, folder: str | None
     if not whole.makes_folder(archive, Path(target)):
         formats.check_output(target, source=source, overwrite=options["force"])
     with progress.followed(options, source) as told, atomic.sources(source):
-        whole.restore(archive, Path(target), overwrite=options["force"], progress=told)
+        whole.restore(archive, Path(target), overwrite=options["force"], progress=told, said=say)
     size = whole.size_of(target)
     if not options["as_json"] and not options["quiet"]:
         say(f"{target}: {archive.origin['format']}, {len(archive)} arrays coded, {words.size(size)}")

@@ -102,7 +102,6 @@ def inputs(source: str, options: dict[str, Any]) -> Iterator[Parts]:
     if fill is not None or limits is not None:
         raise InvalidInput("a whole file says what is missing: leave --fill-value and --valid-range away, or use --dataset")
     with tempfile.TemporaryDirectory(prefix="aezip-") as folder:
-        parts = whole.variables(source, folder)
         yield whole.variables(source, folder)
 
 

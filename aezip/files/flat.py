@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from aezip.core.errors import CorruptFile, InvalidInput
 
-from .datasets import usable_fills, usable_range
+from .datasets import lossy_before, usable_fills, usable_range
 from .parts import LEAST, NO_BOUND, PIECE, Decoded, Parts, fill, joined
 
 
@@ -73,6 +73,15 @@ class Header:
     others: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Extended:
+    """A header with more in it: its bytes, up to where values begin, and by how much those moved."""
+
+    data: bytes
+    moved: int
+
+
+Extend = Callable[[bytes, dict[str, dict[str, Any]]], Extended | None]  # a header, and attributes by array; None: no room
 Parser = Callable[[bytes], Header | None]  # of the first bytes; None: more are needed
 
 
@@ -122,6 +131,8 @@ def take_apart(path: str, parser: Parser) -> Parts:
     for name, run in coded.items():
         fills = usable_fills((v for key in ("_FillValue", "missing_value") for v in run.attributes.get(key, ())), run.dtype)
         limits = None if "_Unsigned" in run.attributes else usable_range(run.attributes, run.dtype)
+        words = lossy_before(run.attributes)
+        parts.lossy |= {name: words} if words else {}
         parts.fills |= {name: fills} if fills else {}
         parts.valid |= {name: limits} if limits is not None else {}
     cuts = _cuts(coded.values(), size)
@@ -129,8 +140,15 @@ def take_apart(path: str, parser: Parser) -> Parts:
     return parts
 
 
-def put_together(rest: Iterable[bytes], arrays: dict[str, Decoded], path: Path, parser: Parser, size: int) -> None:
-    """Write a file of `size` bytes from its skeleton and its arrays.
+def put_together(
+    rest: Iterable[bytes], arrays: dict[str, Decoded], path: Path, parser: Parser, size: int, extend: Extend | None = None
+) -> bool:
+    """Write a file of `size` bytes from its skeleton and its arrays; more where it has room for their attributes.
+
+    Returns
+    -------
+    bool
+        Whether there was room for the attributes, or there are none.
 
     Raises
     ------
@@ -149,17 +167,25 @@ def put_together(rest: Iterable[bytes], arrays: dict[str, Decoded], path: Path, 
             coded = {name: found.runs[name] for name in arrays if name in found.runs}
             if len(coded) != len(arrays):
                 raise CorruptFile("the arrays do not fit the skeleton of the file: get another copy")
+            told = {name: array.attributes for name, array in arrays.items() if array.attributes}
+            kept.seek(0)
+            made = extend(kept.read(found.size), told) if extend is not None and told else None
+            moved = 0 if made is None else made.moved
             with open(path, "wb") as out:
                 kept.seek(0)
                 for start, stop in _cuts(coded.values(), size):
-                    out.seek(start)
+                    out.seek(start + moved)
                     _copy(kept, out, stop - start)
-                out.truncate(size)
+                out.truncate(size + moved)
+                out.seek(0)
+                out.write(b"" if made is None else made.data)
         if size:
             whole = np.memmap(path, np.uint8, "r+")
             for name, array in arrays.items():
-                fill(coded[name].view(whole), array)
+                run = coded[name]
+                fill(replace(run, offset=run.offset + moved).view(whole), array)
             whole.flush()
+        return made is not None or not told
     finally:
         place.unlink(missing_ok=True)
 

@@ -58,7 +58,6 @@ class Parts:
     elsewhere: list[str] = field(default_factory=list)
     rest: Iterable[bytes] = ()
 
-
     def numbers(self) -> dict[str, npt.NDArray[Any]]:
         """Return the arrays with floats that NumPy has not widened to those that it has."""
         return self.arrays | {name: NARROW[kind].widen(self.arrays[name]) for name, kind in self.narrow.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,6 +36,7 @@ SUFFIXES = {
     ".safetensors": "safetensors",
 }  # fmt: skip
 _PARSERS = {"netcdf3": netcdf3.parse, "safetensors": safetensors.parse}
+_EXTEND = {"netcdf3": netcdf3.extended}
 
 
 def format_of(path: str) -> str | None:
@@ -245,8 +247,15 @@ def decompress_file(
         restore(archive, Path(os.fspath(target)), overwrite=overwrite)
 
 
-def restore(archive: Archive, target: Path, *, overwrite: bool, progress: Callable[[ProgressEvent], None] | None = None) -> None:
-    """Write the file that an open archive was made of."""
+def restore(
+    archive: Archive,
+    target: Path,
+    *,
+    overwrite: bool,
+    progress: Callable[[ProgressEvent], None] | None = None,
+    said: Callable[[str], None] = warnings.warn,
+) -> None:
+    """Write the file that an open archive was made of; `said` is called with what it has no room for."""
     told = archive.origin
     if told is None:
         raise InvalidInput("the archive was made of arrays, not of a file: decompress them to .npy or .npz")
@@ -260,7 +269,8 @@ def restore(archive: Archive, target: Path, *, overwrite: bool, progress: Callab
         return
     with atomic.replacing(target, overwrite=overwrite) as file, meaningful("the skeleton of the file"):
         path = Path(file.name)
-        _put_together(archive, arrays, path)
+        if not _put_together(archive, arrays, path) and told["format"] in _EXTEND:
+            said(f"{target} has no room for the attributes that tell of loss: CDF-1 has no places beyond 2 GiB; aezip info tells")
         exact = told["format"] in _PARSERS and not any(array.attributes for array in arrays.values())
         if exact and _sha256(path) != told["sha256"]:
             raise CorruptFile("the restored file is not the original: the archive is damaged, get another copy")
@@ -285,8 +295,8 @@ def check_restored(archive: Archive, target: Path, *, overwrite: bool) -> None:
         raise InvalidInput(f"{target} exists and is no Zarr store, so it is not replaced by one: name another folder with -o")
 
 
-def _put_together(archive: Archive, arrays: dict[str, Decoded], path: Path) -> None:
-    """Write the file that an archive was made of, with these of its arrays."""
+def _put_together(archive: Archive, arrays: dict[str, Decoded], path: Path) -> bool:
+    """Write the file that an archive was made of, with these of its arrays; tell whether it has room for their attributes."""
     told, rest = archive.origin, archive.skeleton()
     assert told is not None
     kind = str(told["format"])
@@ -296,7 +306,7 @@ def _put_together(archive: Archive, arrays: dict[str, Decoded], path: Path) -> N
         table, decimals = tables.rebuilt(rest, arrays)
         tables.write_file(table, path, str(told["name"]), decimals)
     elif kind in _PARSERS:
-        flat.put_together(rest, arrays, path, _PARSERS[kind], int(told["bytes"]))
+        return flat.put_together(rest, arrays, path, _PARSERS[kind], int(told["bytes"]), _EXTEND.get(kind))
     elif kind == "zarr" and path.is_dir():
         zarr.put_together(rest, arrays, path)
     elif kind == "zarr":
@@ -305,6 +315,7 @@ def _put_together(archive: Archive, arrays: dict[str, Decoded], path: Path) -> N
             folders.zipped(Path(folder), file)
     else:
         raise CorruptFile(f"the archive was made of a file of the format {kind[:40]!r}, unknown here: update aezip")
+    return True
 
 
 @undisturbed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import struct
 import subprocess
 import time
 from collections.abc import Callable
@@ -15,10 +16,12 @@ import numpy as np
 import pytest
 import xarray as xr
 from making import PACKED, odd, weather
+from scipy.io import netcdf_file
 
 import aezip
 from aezip.core.errors import CorruptFile, InvalidInput
-from aezip.files import hdf5, whole
+from aezip.files import hdf5, netcdf3, whole
+from aezip.files.whole import Taken
 
 
 def again(path: Path, **options: Any) -> Path:
@@ -78,6 +81,55 @@ def test_a_classic_netcdf_file_comes_back_byte_for_byte(tmp_path: Path, version:
     with xr.open_dataset(path) as a, xr.open_dataset(out) as b:
         assert 0 < float(abs(a["air"] - b["air"]).max()) <= 0.05
         xr.testing.assert_identical(a.drop_vars("air"), b.drop_vars("air"))
+        assert a["air"].attrs.items() < b["air"].attrs.items()
+        assert b["air"].attrs["lossy_compression_bound"] == "absolute 0.05"
+        assert 0 < b["air"].attrs["lossy_compression_max_abs_error"] <= 0.05
+    if version != "NETCDF3_64BIT_DATA":
+        with netcdf_file(out, mmap=False) as read, netcdf_file(path, mmap=False) as plain:
+            assert read.variables["air"].lossy_compression == f"aezip {aezip.__version__}".encode()
+            assert (read.variables["rain"][:] == plain.variables["rain"][:]).all()
+    told: list[Taken] = []
+    aezip.compress_file(out, bounds={"air": aezip.Absolute(0.1)}, preset="instant", told=told.append, overwrite=True)
+    assert told[0].lossy == {"air": "attribute lossy_compression"}
+    twice = again(out, bounds={"air": aezip.Absolute(0.1)})
+    with netCDF4.Dataset(twice) as read:  # told once
+        assert read["air"].lossy_compression_bound == "absolute 0.1"
+        assert len(read["air"].ncattrs()) == len(set(read["air"].ncattrs()))
+
+
+def test_a_header_grows_into_its_padding_and_not_beyond_the_format(tmp_path: Path) -> None:
+    import netCDF4
+
+    path = tmp_path / "roomy.nc"
+    with netCDF4.Dataset(path, "w", format="NETCDF3_CLASSIC") as file:
+        file.createDimension("x", 400)
+        file.createVariable("v", "f4", ("x",))[...] = np.linspace(0, 1, 400)
+        file.createVariable("w", "f8", ("x",))[...] = np.linspace(0, 9, 400)
+    raw = path.read_bytes()
+    head = netcdf3.parse(raw)
+    assert head is not None
+    told = {"v": {"lossy_compression_max_abs_error": 0.25}}
+    grown = netcdf3.extended(raw[: head.size], told)
+    assert grown is not None
+    assert grown.moved % 4 == 0
+    roomy = grown.data + raw[head.size :]  # as written with h_minfree
+    begins = {name: run.offset for name, run in netcdf3.parse(roomy).runs.items()}  # type: ignore[union-attr]
+    assert {name: run.offset + grown.moved for name, run in head.runs.items()} == begins
+    less = netcdf3.extended(grown.data, {"v": {"lossy_compression_max_abs_error": 1.5}})  # replaced: no room needed
+    assert less is not None
+    assert less.moved == 0
+    place = raw.index(struct.pack(">I", head.runs["w"].offset), 60)
+    far = raw[:place] + struct.pack(">I", (1 << 31) - 5) + raw[place + 4 : head.size]
+    assert netcdf3.extended(far, told) is None
+
+
+def test_what_a_file_has_no_room_for_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "run.nc"
+    weather(text=False).to_netcdf(path, format="NETCDF3_CLASSIC", engine="netcdf4")
+    monkeypatch.setattr(whole, "_EXTEND", {"netcdf3": lambda *_: None})
+    with pytest.warns(UserWarning, match="no room"):
+        out = again(path, bounds={"air": aezip.Absolute(0.05)})
+    assert out.stat().st_size == path.stat().st_size
 
 
 def described(file: h5py.File) -> dict[str, Any]:
