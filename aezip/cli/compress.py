@@ -18,7 +18,7 @@ from aezip.core.errors import FillWarning, InvalidInput, SlowWarning
 from aezip.core.sources import check_file
 from aezip.plans.autoencoder import variants
 
-from . import arguments
+from . import arguments, cluster
 from . import train as modelcommand
 from .common import (
     FILE,
@@ -80,6 +80,7 @@ _ARRAYS = (".npy", ".npz")  # what a folder is searched for, beside files that a
 @click.option("--recommend", is_flag=True, help="Ratings, NaN = not rated: store a model of what was not rated.")
 @threads_option
 @click.option("--dry-run", is_flag=True, help="Tell size and time to expect of every preset; write nothing.")
+@click.option("--dask", metavar="tcp://HOST:PORT", help="An array through this dask cluster, the same bytes.")
 @click.option("--no-verify", is_flag=True, help="Do not decode and compare before the file gets its name.")
 @click.option("--rm/-k", "remove", default=False, help="Remove IN once OUT is verified, or keep it (default).")
 @force_option
@@ -97,7 +98,8 @@ def compress(sources: tuple[str, ...], output: str | None, **options: Any) -> in
     def one(source: str) -> None:
         made[source] = _one(source, places[source], options)
 
-    batch.each(one)
+    with cluster.connected(options["dask"]):
+        batch.each(one)
     if options["as_json"] and len(places) == 1:
         print_json(next(iter(made.values())))
     elif options["as_json"]:
@@ -176,7 +178,7 @@ def _one(source: str, target: str, options: dict[str, Any]) -> dict[str, Any]:
 def _is_whole(source: str, options: dict[str, Any]) -> bool:
     from aezip.files import whole
 
-    return not options["datasets"] and options["dtype"] is None and whole.is_whole(source)
+    return not options["dask"] and not options["datasets"] and options["dtype"] is None and whole.is_whole(source)
 
 
 def _arrays(source: str, target: str, options: dict[str, Any]) -> tuple[Report, dict[str, Any]]:
@@ -186,7 +188,7 @@ def _arrays(source: str, target: str, options: dict[str, Any]) -> tuple[Report, 
     from . import formats, progress
 
     kept = {name: options[name] for name in ("datasets", "dtype", "shape", "skip")}
-    inputs = formats.read(source, **kept)
+    inputs = cluster.read(source, options) if options["dask"] else formats.read(source, **kept)
     if options["remove"] and not inputs.whole:
         raise InvalidInput(f"--rm would lose {_left_out(source, inputs)}")
     formats.check_output(target, source=source, overwrite=options["force"])
@@ -204,7 +206,7 @@ def _arrays(source: str, target: str, options: dict[str, Any]) -> tuple[Report, 
         "codes": options["width"] or options["codes"],
         **_common(options),
     }
-    way = _targeted if options["targeted"] else _compress
+    way = cluster.compress if options["dask"] else _targeted if options["targeted"] else _compress
     with _told(quiet=options["quiet"]), progress.followed(options, source) as told, atomic.sources(source):
         report = way(inputs.arrays, target, options, progress=told, **settings)
     return report, {"lossy_before": inputs.lossy, "skipped": inputs.skipped}

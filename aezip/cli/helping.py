@@ -18,7 +18,7 @@ HEADINGS = {
     ),
     "Input": ("datasets", "dtype", "shape", "fill_values", "valid_range", "skip", "drop", "exact_text"),
     "Effort and model": (
-        "preset", "presets", "threads", "device", "seed", "variant", "codes", "width", "recommend", "separate", "model",
+        "preset", "presets", "threads", "dask", "device", "seed", "variant", "codes", "width", "recommend", "separate", "model",
         "embed_model", "start", "max_seconds",
     ),
 }  # fmt: skip

@@ -219,7 +219,9 @@ class Encoder:
     def prepare(self) -> None:
         """Scan the array, choose and train the plan."""
         self._progress("scan", 0, 1, None, "reading")
-        self.values = values = self._widened(self._admitted.values[:])
+        if self._wide is not None:
+            self.values = self._widened(self._admitted.values)
+        values = self.values
         self.statistics: Statistics = scan(values, self._admitted.fill, self._admitted.valid, trailing=self._admitted.trailing)
         self._specials = self.statistics.specials
         self.tolerance: Tolerance = self._tolerance()

@@ -22,6 +22,7 @@ import aezip
 from aezip.archive.models import AnyModel, as_model
 from aezip.archive.report import Report, report
 from aezip.archive.writing import encode
+from aezip.array.admission import admissible
 from aezip.array.bounds import Bound, Lossless
 from aezip.codec import elsewhere
 from aezip.codec.encoder import EncodedChunk, Encoder
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from aezip.core.progress import ProgressEvent
 
 _AHEAD = 4  # chunks in flight for each worker
-_NAME = "data"
 
 
 class _Values:
@@ -80,6 +80,7 @@ def compress(
     path: str | os.PathLike[str],
     bound: Bound | None = None,
     *,
+    name: str = "data",
     model: AnyModel = None,
     preset: str = "instant",
     seed: int = 0,
@@ -100,6 +101,8 @@ def compress(
         Of floats or integers, at least one axis; chunks along the outer axis are best some 4 million values.
     path, bound, model, preset, seed, fill_value, valid_range, overwrite, progress
         As in `aezip.compress`; the bound may not be a PSNR, which takes several passes.
+    name
+        Of the array in the archive.
     verify
         Decode the finished file and compare every chunk with the digest of what was checked on the worker.
 
@@ -113,10 +116,10 @@ def compress(
     asked = Lossless() if bound is None else bound
     _check(array, asked, path, overwrite=overwrite)
     given = as_model(model)
-    encoder = _encoder(array, asked, given, preset, seed, fill_value, valid_range)
+    encoder = _encoder(array, name, asked, given, preset, seed, fill_value, valid_range)
     told = Progress(progress)
     with Writer(Path(os.fspath(path)), overwrite=overwrite) as writer:
-        encode(encoder, writer, _NAME, 1, told, through=lambda own: _encoded(own, array))
+        encode(encoder, writer, name, 1, told, through=lambda own: _encoded(own, array))
         writer.finish()
         if verify:
             with aezip.open(writer.source(), model=given) as archive:
@@ -134,20 +137,22 @@ def _check(array: Any, bound: Bound, path: Any, *, overwrite: bool) -> None:
         raise InvalidInput(f"{type(array).__name__} is no dask array: use aezip.compress")
     if not array.ndim or not array.size or np.isnan(array.size):
         raise InvalidInput("the array has no values, or no known size: call compute_chunk_sizes() first")
-    if array.dtype.kind not in "fiu":
+    if array.dtype.kind not in "fiu" or not admissible(array.dtype):
         raise InvalidInput(f"arrays of type {array.dtype} are not taken from dask: convert them to floats or integers")
     if bound.to_json()["kind"] in ("psnr", "nrmse"):
         raise InvalidInput("a mean error takes several passes over the data: give another bound")
     check_target(Path(os.fspath(path)), overwrite=overwrite)
 
 
-def _encoder(array: da.Array, bound: Bound, model: Any, preset: str, seed: int, fill_value: Any, valid_range: Any) -> Encoder:
+def _encoder(
+    array: da.Array, name: str, bound: Bound, model: Any, preset: str, seed: int, fill_value: Any, valid_range: Any
+) -> Encoder:
     trained = {} if model is None else {"trained": model.trained, "reference": model.reference(embedded=True)}
     if model is not None:
         model.trained.check(array.shape, array.dtype, bound, lossless_only=False)
     empty = np.empty((0, *array.shape[1:]), array.dtype)
     made = Encoder(
-        empty, bound, name=_NAME, preset=preset, seed=seed, fill_value=fill_value, valid_range=valid_range, **trained
+        empty, bound, name=name, preset=preset, seed=seed, fill_value=fill_value, valid_range=valid_range, **trained
     )  # fmt: skip
     made.values = _Values(array)  # type: ignore[assignment]
     made._admitted = replace(made._admitted, shape=array.shape, values=made.values)

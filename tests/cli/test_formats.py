@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -49,6 +51,20 @@ def test_npy_reads_as_numpy_does(array: Any) -> None:
 def test_npy_is_memory_mapped() -> None:
     np.save("t.npy", VALUES)
     assert isinstance(read("t.npy").arrays["t"], np.memmap)
+
+
+@pytest.mark.parametrize("name", ["photo.png", "a 'b' c.JPG", "scan.tiff"])
+def test_an_image_is_refused_with_a_command_that_works(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    image = pytest.importorskip("PIL.Image")
+    pixels = np.arange(12 * 9 * 3, dtype="u1").reshape(12, 9, 3)
+    image.fromarray(pixels).save(name)
+    assert cli.run(["compress", name]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    command = line[line.index("python -c") :].replace("python", sys.executable, 1)
+    subprocess.run(["sh", "-ec", command], check=True)
+    made = f"{Path(name).stem}.npy"
+    assert np.load(made).shape == pixels.shape
+    assert not list(Path().glob("*.aez"))
 
 
 def test_npz_gives_every_array_under_its_name() -> None:

@@ -31,8 +31,8 @@ LAYERS = (
     ("archive",),
     ("files",),
     ("tools",),
-    ("cli",),
     ("integrations",),
+    ("cli",),
 )
 PLACE = {f"aezip.{name}": place for place, names in enumerate(LAYERS) for name in names}
 OUTSIDE = {"aezip", "aezip.__main__", "aezip.plans"}

@@ -6,7 +6,7 @@ file that takes the name at the end.
 
 from __future__ import annotations
 
-from .reading import Inputs, file_format, read
+from .reading import Inputs, described, file_format, read
 from .writing import Source, check_output, output_name, takes_arrays, write
 
-__all__ = ["Inputs", "Source", "check_output", "file_format", "output_name", "read", "takes_arrays", "write"]
+__all__ = ["Inputs", "Source", "check_output", "described", "file_format", "output_name", "read", "takes_arrays", "write"]

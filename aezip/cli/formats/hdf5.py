@@ -28,7 +28,7 @@ class Found:
     valid: dict[str, tuple[Any, Any]] = field(default_factory=dict)
 
 
-def read(path: str, wanted: tuple[str, ...], *, skip: bool = False) -> Found:
+def read(path: str, wanted: tuple[str, ...], *, skip: bool = False, values: bool = True) -> Found:
     """Read data sets.
 
     Parameters
@@ -39,6 +39,8 @@ def read(path: str, wanted: tuple[str, ...], *, skip: bool = False) -> Found:
         Paths of the data sets in the file.
     skip
         Pass over those that hold no numbers.
+    values
+        Read values; else arrays have shape and type alone, and hold nothing.
 
     Raises
     ------
@@ -65,7 +67,8 @@ def read(path: str, wanted: tuple[str, ...], *, skip: bool = False) -> Found:
                     "--skip-unsupported"
                 )
             else:
-                found.arrays[key] = _values(path, file, dataset, key)
+                nothing = np.broadcast_to(np.zeros((), dataset.dtype), dataset.shape)
+                found.arrays[key] = _values(path, file, dataset, key) if values else nothing
                 note(dataset, key, found)
     if not found.arrays:
         raise InvalidInput(f"{path}: the data sets named hold no numbers: nothing to compress")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import shlex
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ from .npy import check_npy, load_npy, read_npz
 from .provenance import from_comment
 
 HDF5_SUFFIXES = (".h5", ".hdf5", ".he5", ".hdf", ".nc", ".nc4")
+IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".gif", ".bmp", ".webp", ".jp2", ".ppm", ".pgm", ".pbm", ".tga")  # of Pillow
 _STDIN = "standard input"
 _DIGITS = 19  # of one size
 
@@ -96,6 +98,10 @@ def read(
         return Inputs({_stem(path): _npy(path)})
     if path.endswith(".aez"):
         raise InvalidInput(f"{path} is compressed already: decompress it first, or give the original")
+    if path.lower().endswith(IMAGES):
+        place = f"{os.path.splitext(path)[0]}.npy"
+        program = f"import numpy as np; from PIL import Image; np.save({place!r}, np.asarray(Image.open({path!r})))"
+        raise InvalidInput(f"{path} is an image: give its values, with Pillow: python -c {shlex.quote(program)}")
     raise InvalidInput(
         f"{path}: the format is not known by its name: use .npy, .npz, HDF5 with --dataset, or --dtype and --shape for raw binary"
     )
@@ -192,11 +198,17 @@ def _zarr(path: str, datasets: tuple[str, ...], *, skip: bool) -> Inputs:
     return Inputs(found.arrays, found.fills, whole=False, lossy=found.lossy, skipped=skipped, valid=found.valid)
 
 
-def _hdf5(path: str, datasets: tuple[str, ...], *, skip: bool) -> Inputs:
+def described(path: str, datasets: tuple[str, ...]) -> Inputs:
+    """Return what `read` does of data sets of an HDF5 file, their arrays without values."""
+    check_file(path)
+    return _hdf5(path, datasets, skip=False, values=False)
+
+
+def _hdf5(path: str, datasets: tuple[str, ...], *, skip: bool, values: bool = True) -> Inputs:
     from . import hdf5
 
     if path == "-":
         raise InvalidInput("an HDF5 file cannot come from standard input: name the file")
-    found = hdf5.read(path, datasets, skip=skip)
+    found = hdf5.read(path, datasets, skip=skip, values=values)
     whole = len(found.arrays) == found.count
     return Inputs(found.arrays, found.fills, whole=whole, lossy=found.lossy, skipped=found.skipped, valid=found.valid)
