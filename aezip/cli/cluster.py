@@ -39,7 +39,7 @@ def connected(address: str | None) -> Iterator[None]:
         raise InvalidInput("--dask needs dask: pip install 'aezip[dask]'") from error
     try:
         client = Client(address, timeout=WAIT)
-    except (OSError, ValueError, TypeError) as error:
+    except Exception as error:  # whatever answers there, or the library raises
         raise InvalidInput(f"no dask scheduler answers at {address}: start one (dask scheduler), or correct --dask") from error
     with client:
         try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,3 +112,48 @@ def test_a_cluster_gives_the_same_bytes_though_a_worker_dies(tmp_path: Path, clu
     assert (tmp_path / "x.aez").read_bytes() == local(tmp_path / "y.aez", aezip.Absolute(0.05))
     found = d.from_aez(tmp_path / "x.aez")
     assert float(abs(found - da.from_array(X, chunks=found.chunksize)).max()) <= 0.05
+
+
+GROWTH = """
+import resource, sys
+import dask.array as da, numpy as np
+from distributed import Client, LocalCluster
+from aezip.codec import encoder
+from aezip.integrations import dask as d
+
+encoder.CHUNK_BYTES_PLAIN = 1 << 20
+encoder.SAMPLE_VALUES = 1 << 16
+if sys.argv[2:] == ["gathered"]:
+    inner = d._encoded
+    d._encoded = lambda *words: iter(list(inner(*words)))
+
+def noise(block_info=None):
+    rng = np.random.default_rng(block_info[None]["chunk-location"][0])
+    return rng.normal(size=block_info[None]["chunk-shape"])
+
+if __name__ == "__main__":
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as made, Client(made):
+        for blocks in (8, 64):  # of 1 MiB
+            array = da.map_blocks(noise, chunks=((128,) * blocks, (1024,)), dtype="f8", meta=np.zeros((0, 0)))
+            made_report = d.compress(array, sys.argv[1], overwrite=True)
+            assert made_report.arrays[0].chunks == blocks
+            print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, flush=True)
+"""
+
+
+def growth(tmp_path: Path, *words: str) -> float:
+    """Return by how many bytes the peak memory of the client grows when 56 MiB more go through it."""
+    program = tmp_path / "growth.py"
+    program.write_text(GROWTH)
+    out = subprocess.run(
+        [sys.executable, str(program), str(tmp_path / "x.aez"), *words], capture_output=True, text=True, check=True
+    )
+    few, many = map(int, out.stdout.split())
+    return (many - few) * 1024.0
+
+
+@pytest.mark.process
+def test_memory_of_the_client_does_not_grow_with_the_chunks(tmp_path: Path) -> None:
+    pytest.importorskip("distributed")
+    assert growth(tmp_path) < 28 * 2**20
+    assert growth(tmp_path, "gathered") > 28 * 2**20  # the measure sees it where results are kept
