@@ -1,6 +1,6 @@
 """Which values stand for none: fill values, and what lies outside of a declared range (CF conventions, section 2.5.1).
 
-Knows plain numeric types; nothing of tables, layout or files.
+What integers stand in for them. Knows plain numeric types; nothing of tables, layout or files.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
+
+    from aezip.core.types import Int64, Mask
 
 MOST_FILLS = 64  # of one array
 
@@ -180,3 +182,20 @@ def _stepping(whole: int, towards: float) -> Callable[[Any], Any]:
 
 
 _up, _down = _stepping(1, math.inf), _stepping(-1, -math.inf)
+
+
+def filled(k: Int64, masked: Mask | None) -> Int64:
+    """Return integers whose masked ones are the least of the others, or 0 if there are none."""
+    if masked is None:
+        return k
+    return np.where(masked, k[~masked].min() if not masked.all() else 0, k)
+
+
+def fill_forward(k: Int64, ignore: Mask, axis: int) -> Int64:
+    """Replace ignored values by the last one along `axis` that is not (0 if there is none)."""
+    shape = [1] * k.ndim
+    shape[axis] = k.shape[axis]
+    index = np.where(ignore, -1, np.arange(k.shape[axis]).reshape(shape))
+    index = np.maximum.accumulate(index, axis=axis)
+    filled = np.take_along_axis(k, index.clip(0), axis=axis)
+    return np.where(index < 0, 0, filled)

@@ -22,7 +22,7 @@ REL = (
     "--rel has three meanings: use --range-rel E (of max - min), --point-rel E (of each value), or "
     "--range-rel E --per-feature (of each column's max - min)"
 )
-VARIANT = "Autoencoder: deep, sparse, denoising, contractive, stacked, rbm; auto: the smallest."
+VARIANT = "deep (default), sparse, denoising, contractive, stacked, rbm; auto."
 ONE = "give one bound only: --abs, --range-rel, --point-rel, --psnr, --nrmse or --lossless"
 
 

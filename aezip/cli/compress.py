@@ -87,7 +87,7 @@ _ARRAYS = (".npy", ".npz")  # what a folder is searched for, beside files that a
 @skip_option
 @telling_options
 def compress(sources: tuple[str, ...], output: str | None, **options: Any) -> int:
-    """Compress each IN: .npy, .npz, raw binary; whole netCDF, HDF5, safetensors, CSV, Parquet files, Zarr stores."""
+    """Compress each IN: .npy, .npz, raw binary; whole netCDF, HDF5, safetensors, table, Zarr files."""
     options["targeted"] = arguments.has_target(options)
     options["rules"] = arguments.rules(options)
     options["asked"] = arguments.bound(options)

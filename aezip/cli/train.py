@@ -41,7 +41,7 @@ def model_option(function: Command) -> Command:
 
 def variant_option(function: Command) -> Command:
     """Add `--variant` to a command."""
-    return click.option("--variant", default="deep", show_default=True, metavar="NAME", help=arguments.VARIANT)(function)
+    return click.option("--variant", default="deep", metavar="NAME", help=arguments.VARIANT)(function)
 
 
 @command(

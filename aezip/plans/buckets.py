@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
+from aezip.array.missing import filled
 from aezip.core import native as kernels
 from aezip.core.errors import CorruptFile
 from aezip.core.types import Int64, Mask
@@ -23,7 +24,6 @@ from aezip.quantize.grid import Grid
 
 from .base import MALFORMED, Plan, Sampled, WholePlan
 from .delta import DifferencePlan
-from .masked import filled
 
 CLASSES = 24  # of magnitudes before: none, then by octaves
 WIDE = 256  # values of an outer index from which it is a pass of its own, which the one before tells about

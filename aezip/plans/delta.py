@@ -9,13 +9,13 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
+from aezip.array.missing import filled
 from aezip.core.errors import CorruptFile
 from aezip.core.planes import shuffle, unshuffle
 from aezip.core.types import Mask
 from aezip.quantize.grid import Grid
 
 from .base import MALFORMED, Plan, Sampled, WholePlan
-from .masked import filled
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from aezip.array.missing import fill_forward
 from aezip.core.errors import CorruptFile
 from aezip.core.types import Int64, Mask
-from aezip.plans.masked import fill_forward
 
 
 @dataclass(frozen=True)

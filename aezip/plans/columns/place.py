@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from aezip.array.missing import fill_forward
 from aezip.core.types import Mask
-from aezip.plans.masked import fill_forward
 from aezip.quantize.grid import LinearGrid
 
 from . import recency

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
+from aezip.array.missing import fill_forward
 from aezip.core import native as kernels
 from aezip.core.errors import CorruptFile
 from aezip.core.types import Int64, Mask
@@ -22,7 +23,6 @@ from aezip.entropy import residual
 from aezip.entropy.plainbits import unzigzag, zigzag
 from aezip.plans.base import MALFORMED, Plan, Sampled, WholePlan
 from aezip.plans.delta import DifferencePlan
-from aezip.plans.masked import fill_forward
 from aezip.quantize.grid import Grid, LinearGrid
 
 from . import clusters as classes
