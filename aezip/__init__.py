@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     )
     from .core.progress import ProgressEvent
     from .files.whole import compress_file, decompress_file, read_table
+    from .tools.alike import compress_alike
     from .tools.suggesting import Suggestion, suggest
 
 __version__ = "0.1.0"
@@ -58,6 +59,7 @@ _PLACES = {
     ),
     "core.progress": ("ProgressEvent",),
     "files.whole": ("compress_file", "decompress_file", "read_table"),
+    "tools.alike": ("compress_alike",),
     "tools.suggesting": ("Suggestion", "suggest"),
 }
 _MODULES = {name: module for module, names in _PLACES.items() for name in names}
@@ -88,6 +90,7 @@ __all__ = [
     "UnsupportedVersion",
     "__version__",
     "compress",
+    "compress_alike",
     "compress_file",
     "compress_to",
     "decompress",

@@ -75,6 +75,7 @@ def target_options(function: Command) -> Command:
     options = [
         click.option("--target-size", metavar="SIZE", help="The smallest error whose file has at most SIZE: 10MB, 800kB."),
         click.option("--target-ratio", type=float, metavar="R", help="The smallest error that makes it R times smaller."),
+        click.option("--ssim", type=float, metavar="S", help="The largest error that keeps planes so similar, such as 0.999."),
     ]
     for option in reversed(options):
         function = option(function)
@@ -85,21 +86,22 @@ _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "
 
 
 def has_target(options: dict[str, Any]) -> bool:
-    """Tell whether a size was asked for.
+    """Tell whether a size or a similarity was asked for.
 
     Raises
     ------
     InvalidInput
         If a bound was asked for too.
     """
-    if options["target_size"] is None and options["target_ratio"] is None:
+    asked = [name for name in ("target_size", "target_ratio", "ssim") if options[name] is not None]
+    if not asked:
         return False
     bounds = "absolute", "range_rel", "point_rel", "psnr", "nrmse", "rel", "bounds_file"
     given = [name for name in bounds if options[name] is not None]
     if given or options["bound_rules"] or options["lossless"]:
-        raise InvalidInput("a size finds the bound: give --target-size, --target-ratio or a bound")
-    if options["target_size"] is not None and options["target_ratio"] is not None:
-        raise InvalidInput("--target-size and --target-ratio say the same: give one of them")
+        raise InvalidInput("a size finds the bound, so does a similarity: give --target-size, --target-ratio, --ssim or a bound")
+    if len(asked) > 1:
+        raise InvalidInput("--target-size, --target-ratio and --ssim each find the bound: give one of them")
     return True
 
 

@@ -7,7 +7,7 @@ import shutil
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from aezip.core.errors import FillWarning, InvalidInput, SlowWarning
 from aezip.core.sources import check_file
 from aezip.plans.autoencoder import variants
 
-from . import arguments, cluster
+from . import arguments, cluster, targets
 from . import train as modelcommand
 from .common import (
     FILE,
@@ -206,7 +206,7 @@ def _arrays(source: str, target: str, options: dict[str, Any]) -> tuple[Report, 
         "codes": options["width"] or options["codes"],
         **_common(options),
     }
-    way = cluster.compress if options["dask"] else _targeted if options["targeted"] else _compress
+    way = cluster.compress if options["dask"] else targets.of_arrays if options["targeted"] else _compress
     with _told(quiet=options["quiet"]), progress.followed(options, source) as told, atomic.sources(source):
         report = way(inputs.arrays, target, options, progress=told, **settings)
     return report, {"lossy_before": inputs.lossy, "skipped": inputs.skipped}
@@ -234,8 +234,6 @@ def _whole(source: str, target: str, options: dict[str, Any]) -> tuple[Report, d
     for option, words in (("recommend", "--recommend"), ("codes", "--codes"), ("width", "--width")):
         if options[option]:
             raise InvalidInput(f"{words} is for arrays, not for whole files: name the data set with --dataset")
-    if options["targeted"] and options["model"] is not None:
-        raise InvalidInput("a model goes with a bound: leave --target-size and --target-ratio away")
     if target == "-":
         raise InvalidInput("a whole file goes into a file: name it with -o, or choose data sets with --dataset")
     fill, limits = arguments.fill_value(options["fill_values"]), arguments.valid_range(options["valid_range"])
@@ -256,28 +254,10 @@ def _whole(source: str, target: str, options: dict[str, Any]) -> tuple[Report, d
     with _told(quiet=options["quiet"]), progress.followed(options, source) as follow, atomic.sources(source):
         settings = {"drop": options["drop"], "exact_text": options["exact_text"], "progress": follow, **_common(options)}
         if options["targeted"]:
-            report = _whole_targeted(source, target, options, settings)
+            report = targets.of_file(source, target, options, taken=told, **settings)
         else:
             report = whole.compress_file(source, target, bounds=rules, overwrite=options["force"], told=told, **settings)
     return report, found
-
-
-def _whole_targeted(source: str, target: str, options: dict[str, Any], settings: dict[str, Any]) -> Report:
-    from aezip.files.sizes import compress_file_to
-
-    size = arguments.target(options, os.path.getsize(source))
-    return compress_file_to(source, target, size, overwrite=options["force"], told=_looked_for(options, size), **settings)
-
-
-def _looked_for(options: dict[str, Any], size: float) -> Callable[[Bound, int], None]:
-    """Return what tells of each bound that was tried for a size."""
-    from . import show as render
-
-    def told(bound: Bound, made: int) -> None:
-        if not options["quiet"]:
-            say(render.looked_for(bound, made, size))
-
-    return told
 
 
 def _common(options: dict[str, Any]) -> dict[str, Any]:
@@ -297,31 +277,6 @@ def _tell(report: Report, target: str, options: dict[str, Any], seconds: float) 
     lines = [render.summary(report, target) + render.unused(report, unused)]
     lines += render.at_a_glance(report, seconds) if options["alone"] else []
     click.echo("\n".join(lines), err=target == "-")
-
-
-def _targeted(arrays: dict[str, Any], target: str, options: dict[str, Any], **settings: Any) -> Report:
-    """Compress arrays into a file of the size that was asked for."""
-    from aezip.archive.target import compress_to
-
-    if options["model"] is not None or options["recommend"]:
-        raise InvalidInput("a model and --recommend go with a bound: leave --target-size and --target-ratio away")
-    settings.pop("bound")
-    size = arguments.target(options, sum(array.nbytes for array in arrays.values()))
-
-    place = None if target == "-" else target
-    data, report = compress_to(
-        arrays,
-        place,
-        size,
-        per_feature=options["per_feature"],
-        overwrite=options["force"],
-        told=_looked_for(options, size),
-        **settings,
-    )
-    if place is None:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-    return report
 
 
 def _left_out(source: str, inputs: Inputs) -> str:

@@ -15,7 +15,7 @@ from aezip.core import atomic
 from aezip.core.errors import InvalidInput
 
 from .bounds import assign
-from .whole import compress_file, variables
+from .whole import Taken, compress_file, variables
 
 
 def compress_file_to(
@@ -25,6 +25,7 @@ def compress_file_to(
     *,
     overwrite: bool = False,
     told: Callable[[Bound, int], None] | None = None,
+    taken: Callable[[Taken], None] | None = None,
     **options: Any,
 ) -> Report:
     """Compress a whole file with the smallest range-relative bound found whose archive is so small.
@@ -37,6 +38,8 @@ def compress_file_to(
         Bytes of the archive, at most.
     told
         Called with each bound for which an archive was made, and its bytes.
+    taken
+        Called once with what is to be said of the file.
     **options
         As of `compress_file`; not `bounds`. Coordinates and integers are lossless.
 
@@ -54,7 +57,8 @@ def compress_file_to(
         place = Path(folder) / "made.aez"
 
         def make(bound: Bound) -> tuple[bytes, Report]:
-            report = compress_file(source, place, bounds=[("*", bound)], overwrite=True, **options)
+            said = taken if not place.exists() else None
+            report = compress_file(source, place, bounds=[("*", bound)], overwrite=True, told=said, **options)
             return place.read_bytes(), report
 
         arrays = {name: array for name, array in parts.numbers().items() if name in free}

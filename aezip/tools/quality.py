@@ -192,16 +192,33 @@ def _ssim(a: Floats, b: Floats, keep: Mask) -> float | None:
     if a.ndim < 2 or min(a.shape[-2:]) < WINDOW:
         return None
     spread = float(a[keep].max() - a[keep].min())
-    small, least = (0.01 * spread) ** 2, (0.03 * spread) ** 2
-    whole, correction = WINDOW * WINDOW, WINDOW * WINDOW / (WINDOW * WINDOW - 1)
     total = count = 0.0
     for x, y, there in zip(_planes(a), _planes(b), _planes(keep), strict=True):
-        full = _box(there.astype(np.float64)) > whole - 0.5
-        mx, my, xx, yy, xy = (_box(part) / whole for part in (x, y, x * x, y * y, x * y))
-        cross, both = correction * (xy - mx * my), correction * (xx - mx * mx + yy - my * my)
-        likeness = (2 * mx * my + small) * (2 * cross + least) / ((mx * mx + my * my + small) * (both + least))
-        total, count = total + float(likeness[full].sum()), count + float(full.sum())
+        likeness = similarity(x, y, there, spread)
+        total, count = total + float(likeness.sum()), count + likeness.size
     return total / count if count else None
+
+
+def similarity(x: Floats, y: Floats, there: Mask, spread: float) -> Floats:
+    """Return the structural similarity of each window of a plane that lacks no value.
+
+    Parameters
+    ----------
+    x, y : ndarray, shape (rows, columns)
+        Original and decoded values, about 0 in the middle, else digits are lost.
+    there : ndarray of bool, same shape
+        False for what is missing.
+    spread : float
+        The dynamic range: largest minus smallest value of the array.
+    """
+    small, least = (0.01 * spread) ** 2, (0.03 * spread) ** 2
+    whole, correction = WINDOW * WINDOW, WINDOW * WINDOW / (WINDOW * WINDOW - 1)
+    full = _box(there.astype(np.float64)) > whole - 0.5
+    mx, my, xx, yy, xy = (_box(part) / whole for part in (x, y, x * x, y * y, x * y))
+    cross, both = correction * (xy - mx * my), correction * (xx - mx * mx + yy - my * my)
+    likeness = (2 * mx * my + small) * (2 * cross + least) / ((mx * mx + my * my + small) * (both + least))
+    found: Floats = likeness[full]
+    return found
 
 
 def _box(values: Floats) -> Floats:

@@ -44,7 +44,7 @@ DIFFERENT = {
     "--no-verify": "compress decodes what it wrote, report what it is given",
     "--max-seconds": "of the sandbox of test, and of each codec in bench",
 }
-SHORT = {"compress": 64, "bench": 44, "train": 44}  # lines of help; the others fit a screen of 24
+SHORT = {"compress": 65, "bench": 44, "train": 44}  # lines of help; the others fit a screen of 24
 EXAMPLES = [(name, line) for name, command in COMMANDS.items() for line in command.examples]
 
 
