@@ -5,7 +5,7 @@ None of them is imported: a tensor or a frame tells by itself what it is.
 
 from __future__ import annotations
 
-import importlib
+import sys
 from typing import Any
 
 import numpy as np
@@ -62,7 +62,7 @@ def _tensor(data: Any) -> Any:
     narrow = NARROW.get(str(plain.dtype).removeprefix("torch."))
     if narrow is None:
         return plain.numpy()
-    signed = plain.view(getattr(importlib.import_module("torch"), f"int{8 * narrow.plain.itemsize}"))
+    signed = plain.view(getattr(sys.modules["torch"], f"int{8 * narrow.plain.itemsize}"))
     return signed.numpy().view(narrow.dtype())
 
 

@@ -34,12 +34,15 @@ def connected(address: str | None) -> Iterator[None]:
         yield
         return
     try:
+        import dask
         from distributed import Client
     except ImportError as error:
         raise InvalidInput("--dask needs dask: pip install 'aezip[dask]'") from error
+    before = dask.config.get("scheduler", None)
     try:
         client = Client(address, timeout=WAIT)
     except Exception as error:  # whatever answers there, or the library raises
+        dask.config.set(scheduler=before)  # what failed leaves its own there
         raise InvalidInput(f"no dask scheduler answers at {address}: start one (dask scheduler), or correct --dask") from error
     with client:
         try:

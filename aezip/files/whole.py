@@ -260,7 +260,8 @@ def restore(
     if told is None:
         raise InvalidInput("the archive was made of arrays, not of a file: decompress them to .npy or .npz")
     arrays = {
-        name: Decoded(partial(view.pieces, progress), _loss(view), view.shape, view.dtype) for name, view in archive.items()
+        name: Decoded(partial(view.pieces, progress), _loss(view), view.shape, view._decoder.dtype)
+        for name, view in archive.items()
     }
     if makes_folder(archive, target):
         check_restored(archive, target, overwrite=overwrite)

@@ -33,7 +33,7 @@ class _Part:
     def __getitem__(self, key: Any) -> npt.NDArray[Any]:
         try:
             if self.name is None:
-                return np.array(np.load(self.path, mmap_mode="r")[key])
+                return np.array(np.load(self.path, mmap_mode="r", allow_pickle=False)[key])
             with datasets.opened(self.path) as file:
                 return np.asarray(file[datasets.names(file)[self.name]][key])
         except FileNotFoundError as error:

@@ -91,7 +91,7 @@ def _counts(integers: Int64) -> Int64:
 
 
 def _safe(bound: float) -> float:
-    """Return the largest power of two that is not above a bound: half a step after which rounding breaks it by ties alone."""
+    """Return the largest power of two that is not above a bound: half a step after which rounding seldom breaks it."""
     return float(np.ldexp(1.0, int(np.frexp(bound)[1]) - 1)) if bound > 0 else 0.0
 
 

@@ -213,6 +213,7 @@ def test_names_of_the_package_for_files_are_the_documented_ones() -> None:
         "Inputs",
         "Source",
         "check_output",
+        "described",
         "file_format",
         "output_name",
         "read",

@@ -151,7 +151,10 @@ def encoder_from_bytes(data: bytes, about: Any, sizes: Sizes) -> FloatEncoder:
     for inputs, outputs, biased in ((seen, hidden, 1), (hidden, hidden, 1), (hidden, width, 1), (seen, width, 0)):
         exponent = cursor.int8(outputs).astype(np.int64)
         whole = cursor.wide(inputs * outputs, "<i2").reshape(inputs, outputs).astype(np.float64)
-        weights.append(np.ldexp(whole, -exponent).astype(np.float32))
+        with np.errstate(over="ignore"):
+            weights.append(np.ldexp(whole, -exponent).astype(np.float32))
+        if not np.isfinite(weights[-1]).all():
+            raise damaged
         if biased:
             biases.append(np.ldexp(cursor.wide(outputs, "<i8").astype(np.float64), -16).astype(np.float32))
     spread = np.exp2(cursor.int8(features).astype(np.float64)).astype(np.float32)
