@@ -466,7 +466,6 @@ def test_what_cannot_be_done_is_told(tmp_path: Path, capsys: pytest.CaptureFixtu
     refused(["compress", str(path), "--bound", "text:abs=1"], capsys, "a bound is for numbers")
     refused(["compress", str(path), "--bound", "nothing:abs=1"], capsys, "fits no variable")
     refused(["compress", str(path), "-o", str(path / "x.aez")], capsys, "inside of")
-    refused(["compress", str(path), "-o", str(tmp_path / "y.aez"), "--target-size", "1MB"], capsys, "are for arrays")
     for url in ("http://127.0.0.1:9/x.zarr", "s3://bucket/x.zarr", "http://127.0.0.1:9/x.npy"):
         refused(["compress", url], capsys, "is a URL")
         refused(["suggest", url], capsys, "is a URL")
