@@ -84,11 +84,12 @@ class _Store(AbstractDataStore):
         with tempfile.TemporaryDirectory(prefix="aezip-") as folder:
             store = archive.origin["format"] == "zarr"
             place = os.path.join(folder, "skeleton.zarr" if store else "skeleton.nc")
+            how: dict[str, Any] = {"engine": "zarr", "consolidated": False} if store else {}  # else xarray warns
             if store:
                 os.mkdir(place)
             write_skeleton(archive, Path(place))
             try:
-                with xr.open_dataset(place, decode_cf=False, group=group or None, cache=False) as found:
+                with xr.open_dataset(place, decode_cf=False, group=group or None, cache=False, **how) as found:
                     variables = dict(found.variables)
                     coded = {name: f"{group}/{stored(str(name))}".strip("/") for name in variables}
                     made = {
