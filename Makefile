@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 
-.PHONY: help demo test test-fast test-long coverage lint format bench docs man clean
+.PHONY: help demo test test-fast test-long coverage lint format bench docs notebooks man clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -24,6 +24,10 @@ $(VENV)/.bench: $(VENV)/.core
 
 $(VENV)/.docs: $(VENV)/.core
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	touch $@
+
+$(VENV)/.notebooks: $(VENV)/.core
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[notebooks]'
 	touch $@
 
 demo: $(VENV)/.core  ## set up, and do the whole job on a small real data set
@@ -55,6 +59,9 @@ bench: $(VENV)/.bench  ## compare with other codecs; needs the data sets of AEZI
 
 docs: $(VENV)/.docs  ## build the documentation site into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+notebooks: $(VENV)/.notebooks  ## run the notebooks of docs/notebooks in place: two minutes
+	$(BIN)/python -m tools.notebooks
 
 man: $(VENV)/.core  ## the manual pages, in build/man
 	$(BIN)/python -m tools.man build/man

@@ -2,13 +2,14 @@
 
 Documents of the repository link to each other by path, so that they can be read there. On the site `SECURITY.md`, `CHANGELOG.md`,
 `CONTRIBUTING.md` and the results of benchmarks are pages too; links are changed accordingly, and those to files that are on no
-page become plain text. The page of the command line is made of the commands.
+page become plain text. The page of the command line is made of the commands, those of the notebooks of what these hold.
 """
 
 from __future__ import annotations
 
 import posixpath
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ import click
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+from tools.notebooks import as_page, notebooks  # noqa: E402
+
 RESULTS = "benchmarks/results"
 OUTSIDE = {"SECURITY.md": "security.md", "CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
 OUTSIDE |= {
@@ -23,7 +27,7 @@ OUTSIDE |= {
     for pattern in ("*.md", "*.png", "plots/*.png")
     for path in sorted((ROOT / RESULTS).glob(pattern))
 }
-ALIKE = {"README.md": "index.md"}
+ALIKE = {"README.md": "index.md"} | {f"docs/notebooks/{path.name}": f"notebooks/{path.stem}.md" for path in notebooks()}
 INSIDE = {page: path for path, page in OUTSIDE.items()}
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
 
@@ -48,9 +52,14 @@ def _listed(nav: list[Any]) -> list[Any]:
 
 
 def on_files(files: Files, *, config: Any) -> Files:
-    """Add the pages and pictures that lie outside of `docs`."""
+    """Add the pages and pictures that lie outside of `docs`, and those of the notebooks."""
     for path, page in OUTSIDE.items():
         files.append(File.generated(config, page, abs_src_path=str(ROOT / path)))
+    for notebook in notebooks():
+        text, pictures = as_page(notebook)
+        files.append(File.generated(config, f"notebooks/{notebook.stem}.md", content=text))
+        for name, content in pictures.items():
+            files.append(File.generated(config, f"notebooks/{name}", content=content))
     return files
 
 

@@ -113,7 +113,7 @@ def test_the_reference_of_python_names_all_that_is_public() -> None:
 def test_the_site_needs_what_is_pinned() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
     pinned = {line.partition("==")[0].lower() for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines()}
-    assert {re.split(r"[\[>=]", name)[0].lower() for name in extras["docs"]} <= pinned
+    assert {re.split(r"[\[>=]", name)[0].lower() for name in extras["docs"] + extras["notebooks"]} <= {*pinned, "aezip"}
 
 
 def test_scripts_of_the_site_are_python_that_compiles() -> None:
