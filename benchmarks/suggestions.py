@@ -24,21 +24,17 @@ from benchmarks.measure import RESULTS, revision
 
 NAMES = ("era5_uk_t2m", "ukmo_north_america_tair", "viscous_fingers", "md_adk", "kuramoto_sivashinsky")
 HEAD = (
-    "Made by `python -m benchmarks.suggestions`; revision {}, xbitinfo {}. Both see the same values, up to a "
-    "million of the middle of each "
-    f"field, and keep {KEPT:.0%} of the information. `suggest` takes the axis along which neighbours tell most; "
-    f"xbitinfo is asked along "
-    "each. The last column is the largest difference, over the bits of the mantissa, of the information that the "
-    "two find along aezip's axis."
+    "Made by `python -m benchmarks.suggestions`; revision {}, xbitinfo {}. Both see the same values, up to a million of"
+    f" the middle of each field, and keep {KEPT:.0%} of the information. `suggest` takes the axis along which neighbours "
+    "tell most; xbitinfo is asked along each. The last column is the largest difference, over the bits of the mantissa, of "
+    "the information that the two find along aezip's axis."
 )
 NOTE = (
-    "The two measure the same information of the mantissa, but for what lies within the limit of accidents. "
-    "xbitinfo first writes the exponent as "
-    "sign and magnitude, aezip counts it as it is stored, so that it holds more: where the numbers of bits differ, "
-    "it is for that, or since "
-    "aezip leaves out of the sum what is no more than the last bits hold (rounding, steps). A negative number of "
-    "xbitinfo ends within the "
-    "exponent: of values that lie on steps, bits tell of each other by the step."
+    "The two measure the same information of the mantissa, but for what lies within the limit of accidents. xbitinfo first "
+    "writes the exponent as sign and magnitude, aezip counts it as it is stored, so that it holds more: where the numbers "
+    "of bits differ, it is for that, or since aezip leaves out of the sum what is no more than the last bits hold "
+    "(rounding, steps). A negative number of xbitinfo ends within the exponent: of values that lie on steps, bits tell of "
+    "each other by the step."
 )
 
 
@@ -66,10 +62,8 @@ def line(name: str) -> str:
     mantissa = slice(-MANTISSA[values.dtype.itemsize], None)
     apart = np.abs(ours.bits - theirs[ours.axis][1])[mantissa].max()
     every = ", ".join(str(bits) for bits, _ in theirs)
-    return (
-        f"| {name} | {found.keepbits} | {ours.axis} | {theirs[ours.axis][0]} | {every} | {apart:.1e} "
-        f"| `{found.words}` | {found.reason} |"
-    )
+    told = f"{found.keepbits} | {ours.axis} | {theirs[ours.axis][0]} | {every} | {apart:.1e}"
+    return f"| {name} | {told} | `{found.words}` | {found.reason} |"
 
 
 def lines() -> Iterator[str]:
