@@ -86,13 +86,12 @@ class Model:
         InvalidInput
             If the file exists and may not be replaced, or cannot be written there.
         """
-        from aezip.core.atomic import replacing
+        from aezip.core import atomic
 
         if is_writable(path):
             path.write(self.data)
             return
-        with replacing(Path(checked_path(path)), overwrite=overwrite) as file:
-            file.write(self.data)
+        atomic.write(Path(checked_path(path)), self.data, overwrite=overwrite)
 
     @staticmethod
     def load(source: Source) -> Model:

@@ -125,8 +125,7 @@ def compress_to(
         raise InvalidInput("a size finds the bound: leave bound= away, or use compress")
     made = fitting(by_name(data), size, lambda bound: compress(data, None, bound=bound, **options), per_feature, told, **options)
     if path is not None:
-        with atomic.replacing(Path(path), overwrite=overwrite) as file:
-            file.write(made[0])
+        atomic.write(Path(path), made[0], overwrite=overwrite)
     return made
 
 

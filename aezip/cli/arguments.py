@@ -211,6 +211,25 @@ def rules(options: dict[str, Any]) -> list[tuple[str, Bound]]:
     return found if options["bounds_file"] is None else [*found, *from_toml(options["bounds_file"])]
 
 
+def file_rules(options: dict[str, Any]) -> list[tuple[str, Bound]]:
+    """Return the bounds by variable of a whole file: those of `rules`, then that of `bound` for the others."""
+    from aezip.array.bounds import Lossless
+
+    asked = options["asked"]
+    return [*options["rules"], *([] if isinstance(asked, Lossless) else [("*", asked)])]
+
+
+def bounds_of_arrays(options: dict[str, Any], arrays: dict[str, Any], source: str) -> Bound | dict[str, Bound]:
+    """Return the bound of all arrays of a file, or by name where `rules` were asked for."""
+    if not options["rules"]:
+        asked: Bound = options["asked"]
+        return asked
+    from aezip.files.bounds import assign
+    from aezip.files.parts import Parts
+
+    return assign(options["rules"], Parts(arrays=arrays), source)
+
+
 def missing_options(function: Command) -> Command:
     """Add the options that tell which values are missing; `fill_value` and `valid_range` read them."""
     options = [

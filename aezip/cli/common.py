@@ -246,15 +246,19 @@ def with_missing(inputs: Inputs, fill: Any, limits: Any) -> tuple[dict[str, Any]
 
 def write_text(output: str, text: str, *, overwrite: bool) -> None:
     """Write a text whole or not at all; - is standard output."""
-    from aezip.core.atomic import replacing
+    from aezip.core import atomic
 
     data = text.encode("utf-8", "backslashreplace")
     if output == "-":
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-        return
-    with replacing(Path(output), overwrite=overwrite) as file:
-        file.write(data)
+        to_stdout(data)
+    else:
+        atomic.write(Path(output), data, overwrite=overwrite)
+
+
+def to_stdout(data: bytes) -> None:
+    """Write bytes to standard output."""
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
 
 
 def print_json(value: Any) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import time
 import warnings
 from collections.abc import Iterator
@@ -37,6 +36,7 @@ from .common import (
     skip_option,
     telling_options,
     threads_option,
+    to_stdout,
     warn_of,
     with_missing,
 )
@@ -44,7 +44,6 @@ from .helping import command
 
 if TYPE_CHECKING:
     from aezip.archive.report import Report
-    from aezip.array.bounds import Bound
 
     from .formats import Inputs
 
@@ -197,7 +196,7 @@ def _arrays(source: str, target: str, options: dict[str, Any]) -> tuple[Report, 
     fill, limits = arguments.fill_value(options["fill_values"]), arguments.valid_range(options["valid_range"])
     fills, ranges = with_missing(inputs, fill, limits)
     settings = {
-        "bound": _bounds(source, inputs, options),
+        "bound": arguments.bounds_of_arrays(options, inputs.arrays, source),
         "fill_value": fills,
         "valid_range": ranges,
         "recommend": options["recommend"],
@@ -212,19 +211,8 @@ def _arrays(source: str, target: str, options: dict[str, Any]) -> tuple[Report, 
     return report, {"lossy_before": inputs.lossy, "skipped": inputs.skipped}
 
 
-def _bounds(source: str, inputs: Inputs, options: dict[str, Any]) -> Bound | dict[str, Bound]:
-    if not options["rules"]:
-        asked: Bound = options["asked"]
-        return asked
-    from aezip.files.bounds import assign
-    from aezip.files.parts import Parts
-
-    return assign(options["rules"], Parts(arrays=inputs.arrays), source)
-
-
 def _whole(source: str, target: str, options: dict[str, Any]) -> tuple[Report, dict[str, Any]]:
     """Compress a file as a whole; return also what is to be said of the input."""
-    from aezip.array.bounds import Lossless
     from aezip.core import atomic
     from aezip.files import whole
 
@@ -249,8 +237,7 @@ def _whole(source: str, target: str, options: dict[str, Any]) -> tuple[Report, d
         for line in () if options["quiet"] else render.taken(source, taken):
             say(line, "warning")
 
-    asked = options["asked"]
-    rules = [*options["rules"], *([] if isinstance(asked, Lossless) else [("*", asked)])]
+    rules = arguments.file_rules(options)
     with _told(quiet=options["quiet"]), progress.followed(options, source) as follow, atomic.sources(source):
         settings = {"drop": options["drop"], "exact_text": options["exact_text"], "progress": follow, **_common(options)}
         if options["targeted"]:
@@ -319,6 +306,5 @@ def _compress(arrays: dict[str, Any], target: str, options: dict[str, Any], **se
         return written
     report: Report
     data, report = compress(arrays, None, **settings)
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
+    to_stdout(data)
     return report

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aezip.core.errors import InvalidInput
 from aezip.core.names import shown
 
+from . import arguments
 from .suggest import inputs
+
+if TYPE_CHECKING:
+    from aezip.array.bounds import Bound
 
 
 def dry_run(source: str, options: dict[str, Any], *, whole: bool) -> dict[str, Any]:
     """Return what `--json` says of an input, after the table was printed."""
     from aezip.archive.foreseeing import foresee
-    from aezip.array.bounds import Lossless
     from aezip.entropy.frames import pack
     from aezip.files.bounds import assign
 
@@ -22,11 +25,11 @@ def dry_run(source: str, options: dict[str, Any], *, whole: bool) -> dict[str, A
         if options[name]:
             raise InvalidInput(f"{words}: what becomes of it is not foreseen, leave --dry-run away")
     began = time.perf_counter()
-    asked = options["asked"]
     with inputs(source, options) as parts:
-        bounds = asked
-        if whole or options["rules"]:
-            bounds = assign([*options["rules"], *([] if isinstance(asked, Lossless) else [("*", asked)])], parts, source)
+        if whole:
+            bounds: Bound | dict[str, Bound] = assign(arguments.file_rules(options), parts, source)
+        else:
+            bounds = arguments.bounds_of_arrays(options, parts.arrays, source)
         found = foresee(
             parts.numbers(),
             bounds,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from aezip.core.errors import InvalidInput
 
 from . import arguments
-from .common import say
+from .common import say, to_stdout
 
 if TYPE_CHECKING:
     from aezip.archive.report import Report
@@ -37,8 +36,7 @@ def of_arrays(arrays: dict[str, Any], target: str, options: dict[str, Any], **se
         features, told = options["per_feature"], _looked_for(options, size)
         data, report = compress_to(arrays, place, size, per_feature=features, overwrite=options["force"], told=told, **settings)
     if place is None:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+        to_stdout(data)
     return report
 
 

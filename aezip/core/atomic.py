@@ -226,6 +226,12 @@ def replacing(path: Path, *, overwrite: bool) -> Iterator[IO[bytes]]:
         temp.path.unlink(missing_ok=True)
 
 
+def write(path: Path, data: bytes, *, overwrite: bool) -> None:
+    """Write a file whole, or not at all; raises what `replacing` does."""
+    with replacing(path, overwrite=overwrite) as file:
+        file.write(data)
+
+
 @contextmanager
 def replacing_folder(path: Path, *, overwrite: bool) -> Iterator[Path]:
     """Give a folder to write into, which takes its name when all was written, and is removed when anything failed.

@@ -64,6 +64,5 @@ def compress_file_to(
         arrays = {name: array for name, array in parts.numbers().items() if name in free}
         about: dict[str, Any] = {"fill_value": parts.fills, "valid_range": parts.valid, "threads": options.get("threads")}
         data, report = fitting(arrays, size, make, told=told, **about)
-    with atomic.replacing(Path(target), overwrite=overwrite) as file:
-        file.write(data)
+    atomic.write(Path(target), data, overwrite=overwrite)
     return report

@@ -20,9 +20,10 @@ from aezip.archive.reading import Archive
 from aezip.archive.report import Report
 from aezip.archive.target import own
 from aezip.archive.writing import compress
-from aezip.array.admission import admit
+from aezip.array.admission import admit, native
 from aezip.array.bounds import RangeRelative
 from aezip.array.foreign import as_numpy
+from aezip.array.statistics import scan
 from aezip.core import atomic
 from aezip.core.errors import InvalidInput
 
@@ -89,8 +90,7 @@ def compress_alike(
     if best is None:
         raise InvalidInput(f"no bound was found that keeps a similarity of {ssim:g}: ask for less, or for no loss")
     if path is not None:
-        with atomic.replacing(Path(path), overwrite=overwrite) as file:
-            file.write(best[0])
+        atomic.write(Path(path), best[0], overwrite=overwrite)
     return best
 
 
@@ -108,10 +108,10 @@ def _first(name: str, array: Any, ssim: float, options: Mapping[str, Any]) -> fl
     if x.ndim < 2 or min(x.shape[-2:]) < WINDOW or x.dtype.kind not in "iuf" or not x.size:
         raise InvalidInput(f"{name}: structural similarity is of planes of at least {WINDOW} x {WINDOW} numbers: give a bound")
     planes = x.reshape(-1, *x.shape[-2:])
-    planes = planes[:: -(-len(planes) // LOOKED_AT)].astype(np.float64)
-    keep = np.isfinite(planes)
-    for value in np.atleast_1d(admitted.fill) if admitted.fill is not None else ():
-        keep &= planes != value
+    some = native(planes[:: -(-len(planes) // LOOKED_AT)])
+    specials = scan(some, admitted.fill, admitted.valid, trailing=admitted.trailing).specials
+    keep = np.isfinite(some) & ~specials.masked(specials.classify(some))
+    planes = some.astype(np.float64)
     if not keep.any() or planes[keep].min() == planes[keep].max():
         return TIGHTEST
     spread = float(planes[keep].max() - planes[keep].min())
