@@ -22,10 +22,10 @@ NAMES = (
 
 def measure(name: str, label: str, preset: str) -> dict[str, Any]:
     """Return the estimate and the bytes of one cell; what every file has, container and mask, is in neither."""
-    from aezip.codec.encoder import Encoder
+    from aezip.codec.encoder import ArrayEncoder
 
     estimates: list[float] = []
-    honest = Encoder.prepare
+    honest = ArrayEncoder.prepare
 
     def prepare(self: Any, *arguments: Any, **options: Any) -> Any:
         found = honest(self, *arguments, **options)
@@ -33,7 +33,7 @@ def measure(name: str, label: str, preset: str) -> dict[str, Any]:
         return found
 
     dataset = DATASETS[name]
-    with mock.patch.object(Encoder, "prepare", prepare):
+    with mock.patch.object(ArrayEncoder, "prepare", prepare):
         _, report = aezip.compress(
             dataset.load(), bound=aezip_bound(BOUNDS[label]), fill_value=dataset.fill, preset=preset, verify=False
         )

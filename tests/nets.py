@@ -7,16 +7,16 @@ import numpy as np
 from aezip.core.fixed import EMBEDDING, EXTRAS
 from aezip.plans.context import fused
 from aezip.plans.context.net import ContextNet, ContextSizes
-from aezip.plans.integer import Linear
+from aezip.plans.integer import IntegerLayer
 
 
 def some_net(sizes: ContextSizes, seed: int = 0) -> ContextNet:
     """Return a network that nobody trained, whose levels take many values."""
     generator = np.random.default_rng(seed)
 
-    def layer(outputs: int, inputs: int, exponent: int, bias: int) -> Linear:
+    def layer(outputs: int, inputs: int, exponent: int, bias: int) -> IntegerLayer:
         weight = generator.integers(-60, 60, (outputs, inputs)).astype(np.int8)
-        return Linear(weight, np.full(outputs, exponent, np.int8), np.full(outputs, bias, np.int32))
+        return IntegerLayer(weight, np.full(outputs, exponent, np.int8), np.full(outputs, bias, np.int32))
 
     h = sizes.hidden
     skip = generator.integers(-300, 800, (sizes.kinds, sizes.places)).astype(np.int32)

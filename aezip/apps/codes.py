@@ -19,14 +19,14 @@ from aezip.core.types import Float64, Int64
 from aezip.plans.autoencoder import chunk as network
 
 if TYPE_CHECKING:
-    from aezip.codec.decoder import Decoder
+    from aezip.codec.decoder import ArrayDecoder
     from aezip.plans.autoencoder.networks import Networks
-    from aezip.plans.autoencoder.plan import NetworkPlan
+    from aezip.plans.autoencoder.plan import AutoencoderPlan
 
 METRICS = ("euclidean", "cosine")
 
 
-class Neighbours(NamedTuple):
+class NearestRows(NamedTuple):
     """The rows nearest to a query, the nearest first.
 
     Attributes
@@ -63,7 +63,7 @@ def highest(estimates: Float64, missing: npt.NDArray[np.bool_], count: int) -> R
     return Recommended(order, estimates[order])
 
 
-def autoencoder(decoder: Decoder, name: str) -> tuple[NetworkPlan, Networks]:
+def autoencoder(decoder: ArrayDecoder, name: str) -> tuple[AutoencoderPlan, Networks]:
     """Return plan and model of the autoencoder of an array.
 
     Raises
@@ -77,13 +77,13 @@ def autoencoder(decoder: Decoder, name: str) -> tuple[NetworkPlan, Networks]:
     return found
 
 
-def row_count(decoder: Decoder, plan: NetworkPlan) -> int:
+def row_count(decoder: ArrayDecoder, plan: AutoencoderPlan) -> int:
     """Return the number of rows of the feature matrix."""
     shapes = [decoder.work_shape(i) for i in range(decoder.chunk_count)]
     return sum(int(np.prod(plan.row_layout(shape).grid(shape))) for shape in shapes)
 
 
-def codes(decoder: Decoder, index: int, stream: bytes, name: str) -> Int64:
+def codes(decoder: ArrayDecoder, index: int, stream: bytes, name: str) -> Int64:
     """Return the codes of a chunk, int64, shape (rows, width), from its stream `codes`.
 
     Of a convolution a row holds those of all blocks of an image.
@@ -99,7 +99,7 @@ def codes(decoder: Decoder, index: int, stream: bytes, name: str) -> Int64:
     return plan.row_codes(_block_codes(decoder, index, stream, name), decoder.work_shape(index))
 
 
-def _block_codes(decoder: Decoder, index: int, stream: bytes, name: str) -> Int64:
+def _block_codes(decoder: ArrayDecoder, index: int, stream: bytes, name: str) -> Int64:
     plan, model = autoencoder(decoder, name)
     try:
         return model.book.decode(model.code_tables, stream, plan.layout.grid(decoder.work_shape(index)))
@@ -107,7 +107,7 @@ def _block_codes(decoder: Decoder, index: int, stream: bytes, name: str) -> Int6
         raise CorruptFile(f"the codes of chunk {index} do not make sense: the file is damaged") from error
 
 
-def predictions(decoder: Decoder, index: int, stream: bytes, name: str) -> Float64:
+def predictions(decoder: ArrayDecoder, index: int, stream: bytes, name: str) -> Float64:
     """Return what the autoencoder alone makes of a chunk, float64, shape (rows, features), in units of the data.
 
     Raises
@@ -129,7 +129,7 @@ def predictions(decoder: Decoder, index: int, stream: bytes, name: str) -> Float
     return plan.row_layout(shape).rows(values.astype(np.float64))
 
 
-def nearest(chunks: Iterable[Float64], query: Float64, k: int, metric: str, without: int | None = None) -> Neighbours:
+def nearest(chunks: Iterable[Float64], query: Float64, k: int, metric: str, without: int | None = None) -> NearestRows:
     """Return the `k` rows nearest to a query.
 
     Parameters
@@ -145,7 +145,7 @@ def nearest(chunks: Iterable[Float64], query: Float64, k: int, metric: str, with
     """
     used = np.isfinite(query)
     wanted = query[used]
-    best = Neighbours(np.zeros(0, np.int64), np.zeros(0))
+    best = NearestRows(np.zeros(0, np.int64), np.zeros(0))
     start = 0
     for values in chunks:
         distance = _distances(values[:, used], wanted, metric)
@@ -154,10 +154,10 @@ def nearest(chunks: Iterable[Float64], query: Float64, k: int, metric: str, with
         rows = np.concatenate([best.rows, np.arange(start, start + len(values))])
         distance = np.concatenate([best.distances, distance])
         order = np.lexsort((rows, distance))[:k]
-        best = Neighbours(rows[order], distance[order])
+        best = NearestRows(rows[order], distance[order])
         start += len(values)
     kept = np.isfinite(best.distances)
-    return Neighbours(best.rows[kept], best.distances[kept])
+    return NearestRows(best.rows[kept], best.distances[kept])
 
 
 def _distances(rows: Float64, query: Float64, metric: str) -> Float64:

@@ -12,7 +12,7 @@ from aezip.core.types import Float64, Int64
 from aezip.plans.autoencoder import chunk as network
 
 if TYPE_CHECKING:
-    from aezip.codec.decoder import Decoder
+    from aezip.codec.decoder import ArrayDecoder
 
 SHOWN = 8  # codes, those with the largest responses
 
@@ -49,7 +49,7 @@ class Learned:
     differences: bool
 
 
-def learned(decoder: Decoder, codes: Int64) -> Learned | None:
+def learned(decoder: ArrayDecoder, codes: Int64) -> Learned | None:
     """Return what an autoencoder learned; None for plans without one, and for those whose codes act on more than their block.
 
     Parameters

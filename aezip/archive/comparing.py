@@ -15,7 +15,7 @@ from aezip.array.checking import violations
 from aezip.array.foreign import as_numpy
 from aezip.array.metrics import Accumulator, Metrics
 from aezip.array.safeguards import Safeguards
-from aezip.array.statistics import scan
+from aezip.array.statistics import measure
 from aezip.core.errors import BoundViolated, InvalidInput
 from aezip.core.sources import Source
 from aezip.core.surroundings import undisturbed
@@ -77,7 +77,7 @@ class Comparison:
         self.original, self.view, self.wrong = original, view, 0
         self._admitted = admit(original)
         self._values = self._widened(self._admitted.values)
-        self._statistics = scan(self._values, view._decoder.fill, view._decoder.valid, trailing=self._admitted.trailing)
+        self._statistics = measure(self._values, view._decoder.fill, view._decoder.valid, trailing=self._admitted.trailing)
         bound = Lossless() if self._admitted.lossless_only else view.bound
         self.tolerance: Tolerance = resolve(bound, self._statistics)
         thresholds = view.keeps.get("thresholds", [])

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from aezip.array.bounds import Absolute, Bound, Lossless
 from aezip.array.foreign import as_numpy
 from aezip.array.layout import middle
-from aezip.codec.encoder import Encoder
+from aezip.codec.encoder import ArrayEncoder
 from aezip.core.progress import ProgressEvent
 from aezip.search.presets import PRESETS
 
@@ -98,7 +98,7 @@ def foresee(
     wanted: dict[str, Bound | None] = {}
     for name, array in plain.items():
         began = time.perf_counter()
-        encoder = Encoder(array, own(bounds, name) or Lossless(), preset="instant", name=name, **about[name])
+        encoder = ArrayEncoder(array, own(bounds, name) or Lossless(), preset="instant", name=name, **about[name])
         encoder.prepare()
         expected += encoder.chosen.size
         search += time.perf_counter() - began

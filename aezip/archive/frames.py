@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from aezip.array.bounds import Bound, Lossless
-from aezip.codec.decoder import Decoder, digest_of
-from aezip.codec.encoder import Encoder
+from aezip.codec.decoder import ArrayDecoder, digest_of
+from aezip.codec.encoder import ArrayEncoder
 from aezip.container.frame import DIGEST, Frame, build
 from aezip.core.errors import CorruptFile, InvalidInput, meaningful
 from aezip.core.progress import Progress
@@ -80,7 +80,7 @@ def encode_frame(
     if isinstance(array, np.ma.MaskedArray):
         raise InvalidInput("a frame holds no mask: fill the array, and give the fill value")
     trained = {} if model is None else {"trained": model.trained, "reference": model.reference(embedded=False)}
-    encoder = Encoder(array, asked, preset=preset, seed=seed, fill_value=fill_value, threads=threads, **trained)  # type: ignore[arg-type]
+    encoder = ArrayEncoder(array, asked, preset=preset, seed=seed, fill_value=fill_value, threads=threads, **trained)  # type: ignore[arg-type]
     builder = _Builder(None if model is None else model.trained.header)
     encode(encoder, builder, "", threads, Progress(None))
     return builder.data
@@ -118,7 +118,7 @@ def decode_frame(data: bytes, *, model: Model | None = None) -> npt.NDArray[Any]
     if frame.header.get("model") is True and model is not None:
         streams["model"] = model.trained.model_bytes
     with meaningful("the header of the frame"):
-        decoder = Decoder(frame.header, streams)
+        decoder = ArrayDecoder(frame.header, streams)
     parts = [_chunk(decoder, frame, number) for number in range(decoder.chunk_count)]
     if not parts:
         return np.empty(decoder.shape, decoder.dtype)
@@ -126,7 +126,7 @@ def decode_frame(data: bytes, *, model: Model | None = None) -> npt.NDArray[Any]
     return whole if decoder.shape else whole[0, ...]
 
 
-def _chunk(decoder: Decoder, frame: Frame, number: int) -> npt.NDArray[Any]:
+def _chunk(decoder: ArrayDecoder, frame: Frame, number: int) -> npt.NDArray[Any]:
     with meaningful(f"chunk {number}"):
         out = decoder.decode_chunk(number, frame.segments(number))
     if digest_of(out)[:DIGEST] != frame.digests[number]:

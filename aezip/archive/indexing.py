@@ -12,7 +12,7 @@ import numpy.typing as npt
 from aezip.core.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from aezip.codec.decoder import Decoder
+    from aezip.codec.decoder import ArrayDecoder
 
 _BASIC = "only integers, slices and Ellipsis index an archive: use oindex for lists and masks, an axis each"
 
@@ -74,7 +74,7 @@ class Selection:
         backwards = chosen.step < 0
         return Selection(chosen[::-1] if backwards else chosen, False, backwards, inner, shape)
 
-    def chunks(self, decoder: Decoder) -> list[int]:
+    def chunks(self, decoder: ArrayDecoder) -> list[int]:
         """Return the chunks that hold wanted indices."""
         wanted = []
         for index in range(decoder.chunk_count):

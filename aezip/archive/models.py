@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
 from aezip.array.bounds import Bound
-from aezip.codec.decoder import Decoder
+from aezip.codec.decoder import ArrayDecoder
 from aezip.container.reader import Reader
 from aezip.core.errors import AezipError, CorruptFile, InvalidInput, ModelMismatch
 from aezip.core.sources import Source, Writable, is_writable, opened
@@ -19,7 +19,7 @@ from aezip.core.sources import named as checked_path
 from aezip.entropy.frames import pack
 
 if TYPE_CHECKING:
-    from aezip.plans.trained import Trained
+    from aezip.plans.trained import TrainedPlan
 
 AnyModel = Union["Model", Source, None]
 PATH = "AEZIP_MODEL_PATH"
@@ -126,19 +126,19 @@ def as_model(given: AnyModel) -> Model | None:
     return given if given is None or isinstance(given, Model) else Model.load(given)
 
 
-def _trained(header: dict[str, Any], shared: dict[str, bytes]) -> Trained:
+def _trained(header: dict[str, Any], shared: dict[str, bytes]) -> TrainedPlan:
     """Return what a model file holds."""
     from aezip.plans.autoencoder.encoder import encoder_from_bytes  # most archives are read without a model file
-    from aezip.plans.trained import Trained
+    from aezip.plans.trained import TrainedPlan
 
-    decoder = Decoder(header, shared)
+    decoder = ArrayDecoder(header, shared)
     plan, grid, model = decoder.parts()
     if not plan.trained or grid is None or model is None:
         raise CorruptFile("the model holds no networks: the file is damaged, get another copy")
     inner, encoder = plan.with_codes(), None
     if inner is not None:
         encoder = encoder_from_bytes(shared.get("encoder", b""), header.get("encoder"), inner.sizes)
-    trained = Trained(header, plan, grid, model, shared["model"], encoder)
+    trained = TrainedPlan(header, plan, grid, model, shared["model"], encoder)
     try:
         _ = trained.bound
     except AezipError:

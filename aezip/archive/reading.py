@@ -141,7 +141,7 @@ class Archive(Mapping[str, ArrayView]):
         """
         return self._named(name).codes()
 
-    def nearest(self, name: str | None, row: Any, k: int = 10, metric: str = "euclidean") -> features.Neighbours:
+    def nearest(self, name: str | None, row: Any, k: int = 10, metric: str = "euclidean") -> features.NearestRows:
         """Return the rows of an array that are nearest to a row, by the codes alone.
 
         Rows are compared by what the decoder makes of their codes, without the residual. A stored row is compared by

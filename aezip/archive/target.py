@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from aezip.array.bounds import Bound, Lossless, RangeRelative
-from aezip.codec.encoder import Encoder
+from aezip.codec.encoder import ArrayEncoder
 from aezip.core import atomic
 from aezip.core.errors import InvalidInput
 
@@ -80,8 +80,8 @@ class _Expected:
 
 
 def expected_bytes(array: Any, bound: Bound, **options: Any) -> float:
-    """Return the bytes of a file that the preset `instant` is expected to make of an array; options are those of `Encoder`."""
-    encoder = Encoder(array, bound, preset="instant", **options)
+    """Return the bytes that the preset `instant` is expected to make of an array; options are those of `ArrayEncoder`."""
+    encoder = ArrayEncoder(array, bound, preset="instant", **options)
     encoder.prepare()
     return encoder.chosen.size + CONTAINER
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aezip.array.bounds import Bound, Lossless
-from aezip.codec.encoder import Encoder
+from aezip.codec.encoder import ArrayEncoder
 from aezip.container.writer import Writer
 from aezip.core.errors import InvalidInput
 from aezip.core.surroundings import undisturbed
@@ -61,7 +61,7 @@ def train(
         If `init_from` is for other arrays or another kind of bound.
     """
     array = _joined(data)
-    encoder = Encoder(
+    encoder = ArrayEncoder(
         array, Lossless() if bound is None else bound, fill_value=fill_value, valid_range=valid_range,
         preset=preset, seed=seed, variant=variant, device=device, progress=progress, shared=True,
         start=None if init_from is None else init_from.trained, threads=thread_count(threads),

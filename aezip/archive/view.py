@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aezip.array.bounds import Bound, bound_from_json
-from aezip.codec.decoder import Decoder, digest_of
+from aezip.codec.decoder import ArrayDecoder, digest_of
 from aezip.container.reader import Reader
 from aezip.core import memory as limits
 from aezip.core.errors import AezipError, CorruptFile, InvalidInput, meaningful
@@ -88,11 +88,11 @@ class ArrayView:
         self._reader, self.name, self._threads, self._given = reader, name, threads, model
         self._before = before
         self._header = reader.header(name)
-        self._made: Decoder | None = None
+        self._made: ArrayDecoder | None = None
         self._lost: dict[int, Lost] | None = None  # by chunk; None: damage is an error
 
     @property
-    def _decoder(self) -> Decoder:
+    def _decoder(self) -> ArrayDecoder:
         """The decoder, made when first needed."""
         self._reader.check_open()
         if self._made is None:
@@ -100,7 +100,7 @@ class ArrayView:
             if outside is not None:
                 streams["model"] = outside
             with meaningful("the header of an array"):
-                decoder = Decoder(self._header, streams)
+                decoder = ArrayDecoder(self._header, streams)
             if decoder.chunk_count != self._reader.chunk_count(self.name):
                 raise CorruptFile("the chunks do not fit the header: the file is damaged")
             if decoder.companions:
@@ -112,7 +112,7 @@ class ArrayView:
             self._made = decoder
         return self._made
 
-    def _other(self, before: Before, name: str, decoder: Decoder) -> ArrayView:
+    def _other(self, before: Before, name: str, decoder: ArrayDecoder) -> ArrayView:
         """Return an array of the file that this one is predicted from."""
         order = list(before.views)
         other = before.views.get(name)
@@ -383,7 +383,7 @@ class ArrayView:
             yield features.predictions(self._decoder, index, self._code_stream(index), self.name)
 
     @undisturbed
-    def nearest(self, row: Any, k: int = 10, metric: str = "euclidean") -> features.Neighbours:
+    def nearest(self, row: Any, k: int = 10, metric: str = "euclidean") -> features.NearestRows:
         """Return the rows nearest to a row; see `Archive.nearest`."""
         from aezip.apps import codes as features
 

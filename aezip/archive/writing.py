@@ -15,7 +15,7 @@ from aezip.array.bounds import Bound, Lossless
 from aezip.array.narrow import narrow_of
 from aezip.array.safeguards import Safeguards
 from aezip.codec import companions
-from aezip.codec.encoder import EncodedChunk, Encoder, PlanFailed
+from aezip.codec.encoder import ArrayEncoder, EncodedChunk, PlanFailed
 from aezip.container.deflate import FILE_DICTIONARY, deflated
 from aezip.container.header import dump
 from aezip.container.reader import Reader
@@ -51,10 +51,10 @@ class Taking(Protocol):
         """Finish an array."""
 
 
-Through = Callable[[Encoder], Iterable[EncodedChunk]]
+Through = Callable[[ArrayEncoder], Iterable[EncodedChunk]]
 
 
-def _chunks(encoder: Encoder, writer: Taking, name: str, progress: Progress, through: Through) -> int:
+def _chunks(encoder: ArrayEncoder, writer: Taking, name: str, progress: Progress, through: Through) -> int:
     """Encode and write the chunks of an array; return their bytes."""
     size, count = 0, encoder.chunk_count
     for index, chunk in enumerate(through(encoder)):
@@ -64,7 +64,9 @@ def _chunks(encoder: Encoder, writer: Taking, name: str, progress: Progress, thr
     return size
 
 
-def encode(encoder: Encoder, writer: Taking, name: str, threads: int, progress: Progress, through: Through | None = None) -> None:
+def encode(
+    encoder: ArrayEncoder, writer: Taking, name: str, threads: int, progress: Progress, through: Through | None = None
+) -> None:
     """Encode an array; where that does not pay after all, store its bytes.
 
     Parameters
@@ -93,7 +95,9 @@ def encode(encoder: Encoder, writer: Taking, name: str, threads: int, progress: 
     writer.end(header, encoder.shared)
 
 
-def _check(source: Source, encoders: dict[str, Encoder], threads: int, progress: Progress, model: Model | None = None) -> None:
+def _check(
+    source: Source, encoders: dict[str, ArrayEncoder], threads: int, progress: Progress, model: Model | None = None
+) -> None:
     """Decode the finished file and compare every value with the original.
 
     Raises
@@ -172,7 +176,7 @@ def _write(
         own: dict[str, Any] = {"fill_value": fills.get(n), "valid_range": ranges.get(n), "bound": bounds.get(n) or Lossless()}
         own["narrow"] = narrow.get(n)
         own["safeguards"] = _safeguards(array, own["bound"], *(option.get(n) for option in demands))
-        encoders[n] = Encoder(array, name=n, threads=threads, **own, **options)
+        encoders[n] = ArrayEncoder(array, name=n, threads=threads, **own, **options)
     if not separate:
         companions.kept_together(encoders.values())
     known: list[companions.Known] = []

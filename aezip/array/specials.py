@@ -62,7 +62,7 @@ class Specials:
         valid : ValidRange, optional
             The declared range.
         """
-        collector = Collector(fill, valid)
+        collector = SpecialsCollector(fill, valid)
         for block in blocks:
             for part in _parts(np.ascontiguousarray(block).reshape(-1)):
                 collector.update(part, _candidates(part, collector.fill_bits, valid))
@@ -239,7 +239,7 @@ class Specials:
         return cls(patterns, fills, valid, apart)
 
 
-class Collector:
+class SpecialsCollector:
     """Gathers the special values of a stream of blocks; see `Specials.scan`."""
 
     def __init__(self, fill: NDArray[Any] | None = None, valid: ValidRange | None = None) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from aezip.core.fixed import LARGEST_FLOAT
 
-from .specials import Collector, Specials, ordinary
+from .specials import Specials, SpecialsCollector, ordinary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,7 +83,7 @@ def blocks(values: NDArray[Any], size: int = BLOCK) -> Iterator[NDArray[Any]]:
         yield np.ascontiguousarray(part, dtype=part.dtype.newbyteorder("="))
 
 
-def scan(
+def measure(
     values: NDArray[Any],
     fill: NDArray[Any] | None = None,
     valid: ValidRange | None = None,
@@ -110,7 +110,7 @@ def scan(
         fill = np.atleast_1d(np.asarray(fill, dtype=values.dtype.newbyteorder("=")))
     columns = math.prod(values.shape[-trailing:]) if values.ndim > trailing else 1
     by_column = values.ndim > trailing and 0 < columns <= min(_MAX_COLUMNS, max(block, 1))
-    collector, extremes = Collector(fill, valid), _Extremes(values.dtype, columns if by_column else 1)
+    collector, extremes = SpecialsCollector(fill, valid), _Extremes(values.dtype, columns if by_column else 1)
     count = 0
     for part in blocks(values, max(block, columns if by_column else 1)):
         flat = part.reshape(-1, columns) if by_column else part.reshape(-1, 1)

@@ -14,7 +14,7 @@ from aezip.core.types import Array, Float64
 from aezip.plans.context.channels import Companion
 
 if TYPE_CHECKING:
-    from .encoder import Encoder
+    from .encoder import ArrayEncoder
 
 FEWEST = 4096  # values of an array that is worth one
 MOST = 8  # arrays that are known to another
@@ -51,9 +51,9 @@ def _spread(values: Float64) -> float:
         return float(np.clip(values, low, high).std())
 
 
-def kept_together(encoders: Iterable[Encoder]) -> None:
+def kept_together(encoders: Iterable[ArrayEncoder]) -> None:
     """Let arrays of one shape keep what they decode to, for those after them, as far as memory allows."""
-    groups: dict[tuple[int, ...], list[Encoder]] = {}
+    groups: dict[tuple[int, ...], list[ArrayEncoder]] = {}
     for encoder in encoders:
         if encoder.plain and encoder.values.size >= FEWEST:
             groups.setdefault(encoder.values.shape, []).append(encoder)
@@ -65,7 +65,7 @@ def kept_together(encoders: Iterable[Encoder]) -> None:
                 encoder.keep()
 
 
-def suited(encoder: Encoder, known: Sequence[Known]) -> list[Known]:
+def suited(encoder: ArrayEncoder, known: Sequence[Known]) -> list[Known]:
     """Return the arrays that may be known to one."""
     if not encoder.plain or encoder.values.size < FEWEST:
         return []

@@ -55,13 +55,13 @@ def _wide(header: dict[str, Any], narrow: Narrow | None) -> Narrow | None:
     return narrow if wide else None
 
 
-class Decoder:
+class ArrayDecoder:
     """Decode one array chunk by chunk; safe to use from several threads.
 
     Parameters
     ----------
     header
-        As `Encoder.header` made it.
+        As `ArrayEncoder.header` made it.
     shared
         The array-wide streams, decompressed.
 
@@ -144,7 +144,7 @@ class Decoder:
 
     @property
     def autoencoder(self) -> tuple[Any, Any] | None:
-        """The autoencoder whose codes the chunks hold, a `NetworkPlan` and its `Networks`; None if there are no codes."""
+        """The autoencoder whose codes the chunks hold, a `AutoencoderPlan` and its `Networks`; None if there are no codes."""
         inner = self._plan.with_codes()
         return None if inner is None else (inner, self._networks.below)
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from aezip.array.metrics import Accumulator
 from aezip.core.progress import Progress
 
-from .encoder import EncodedChunk, Encoder, PlanFailed
+from .encoder import ArrayEncoder, EncodedChunk, PlanFailed
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Window:
         return self._values[key.start - self._start : key.stop - self._start]
 
 
-def portable(encoder: Encoder) -> Encoder:
+def portable(encoder: ArrayEncoder) -> ArrayEncoder:
     """Return a prepared encoder without what cannot, or need not, travel: values, locks, models beside the one chosen."""
     made = copy.copy(encoder)
     made.values = np.empty(0)
@@ -59,7 +59,7 @@ def portable(encoder: Encoder) -> Encoder:
     return made
 
 
-def encode(encoder: Encoder, index: int, values: npt.NDArray[Any]) -> Done:
+def encode(encoder: ArrayEncoder, index: int, values: npt.NDArray[Any]) -> Done:
     """Encode a chunk with an encoder that travelled; `values` are the chunk's."""
     own = copy.copy(encoder)
     own._lock, own._errors, own._ideal, own._outliers, own._apart = threading.Lock(), {}, {}, 0, False
@@ -71,7 +71,7 @@ def encode(encoder: Encoder, index: int, values: npt.NDArray[Any]) -> Done:
     return Done(chunk, own._errors[index], own._ideal[index], own._outliers, own._apart)
 
 
-def take(encoder: Encoder, index: int, done: Done) -> EncodedChunk:
+def take(encoder: ArrayEncoder, index: int, done: Done) -> EncodedChunk:
     """Return a chunk that was encoded elsewhere; the encoder knows of it from then on.
 
     Raises

@@ -27,7 +27,7 @@ from aezip.array.layout import Chunks, Piece, cut
 from aezip.array.metrics import Accumulator, Metrics
 from aezip.array.safeguards import Safeguards
 from aezip.array.specials import Specials
-from aezip.array.statistics import Statistics, scan
+from aezip.array.statistics import Statistics, measure
 from aezip.array.undeclared import undeclared
 from aezip.core.errors import FillWarning, InvalidInput
 from aezip.core.parallel import within
@@ -38,7 +38,7 @@ from aezip.plans.autoencoder import variants
 from aezip.plans.base import FRAMES, PLAIN, ROWS, Coded, Plan
 from aezip.plans.bytes import BytesPlan
 from aezip.plans.context.channels import Companion
-from aezip.plans.trained import Trained
+from aezip.plans.trained import TrainedPlan
 from aezip.quantize.choose_grids import grids_for, native_steps
 from aezip.quantize.find_narrow import grids_for_narrow
 from aezip.quantize.grid import Grid, LinearGrid
@@ -79,7 +79,7 @@ class PlanFailed(Exception):  # noqa: N818 - it never leaves the package
     """The plan that was chosen cannot encode a chunk: another has to."""
 
 
-class Encoder:
+class ArrayEncoder:
     """Encode one array.
 
     Parameters
@@ -126,9 +126,9 @@ class Encoder:
         variant: str = "deep",
         codes: bool | int = False,
         recommend: Estimating | None = None,
-        trained: Trained | None = None,
+        trained: TrainedPlan | None = None,
         reference: dict[str, Any] | None = None,
-        start: Trained | None = None,
+        start: TrainedPlan | None = None,
         shared: bool = False,
         safeguards: Safeguards | None = None,
         threads: int = 1,
@@ -222,7 +222,7 @@ class Encoder:
         if self._wide is not None:
             self.values = self._widened(self._admitted.values)
         values = self.values
-        self.statistics: Statistics = scan(values, self._admitted.fill, self._admitted.valid, trailing=self._admitted.trailing)
+        self.statistics: Statistics = measure(values, self._admitted.fill, self._admitted.valid, trailing=self._admitted.trailing)
         self._specials = self.statistics.specials
         self.tolerance: Tolerance = self._tolerance()
         self._warn_of_fill()
@@ -429,7 +429,7 @@ class Encoder:
     def _as_bits(self) -> None:
         """Go over to the bits of a narrow type, as integers."""
         self._wide, self.bound, self.values = None, Lossless(), self._admitted.values
-        self.statistics = scan(self.values)
+        self.statistics = measure(self.values)
         self._specials, self.tolerance = self.statistics.specials, self._tolerance()
 
     def tighten(self) -> bool:

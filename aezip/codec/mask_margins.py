@@ -182,7 +182,7 @@ def decode(data: bytes, shape: tuple[int, ...]) -> U8:
     except (struct.error, ValueError, IndexError) as error:
         raise CorruptFile(_DAMAGED) from error
     walk = _Walk(_Margins(rows[:, 0], columns[:, 0], (quanta[0], quanta[1]), block, groups, levels, parts))
-    decoder = ans.Decoder(_tables(chances), data[at + count :])
+    decoder = ans.SymbolReader(_tables(chances), data[at + count :])
     for where, which, similarity in walk.blocks():
         symbols = decoder.decode(walk.contexts(where, which, similarity))
         walk.store(where, which, symbols.reshape(similarity.shape))

@@ -215,7 +215,7 @@ def _stops(lengths: list[int], ends: list[Int64 | None] | None) -> Int64:
     return np.concatenate([np.asarray(part, np.int64) for part in parts])
 
 
-class Decoder:
+class SymbolReader:
     """Decode the passes in the order in which they were encoded.
 
     Raises

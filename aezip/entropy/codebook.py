@@ -23,7 +23,7 @@ from aezip.core.types import Int64
 from . import ans
 from .residual import (
     SHIFTS,
-    Decoder,
+    ResidualReader,
     Split,
     TableCounts,
     encode,
@@ -150,7 +150,7 @@ class CodeBook:
         out = np.empty((rows, len(self.predictors)), np.int64)
         if not self.predictors:
             return out
-        decoder = Decoder(tables, data)
+        decoder = ResidualReader(tables, data)
         told = np.zeros(grid, np.int64)
         for dimension, predictor in enumerate(self.predictors):
             left = decoder.decode(*self._context(dimension, told)).reshape(grid)

@@ -241,7 +241,7 @@ def encode(tables: ans.Tables, passes: list[Split]) -> bytes:
     return leb128(len(coded)) + leb128(len(low)) + coded + low + escapes
 
 
-class Decoder:
+class ResidualReader:
     """Decode passes in order; the mirror of `encode`.
 
     Raises
@@ -255,7 +255,7 @@ class Decoder:
         low, at = read_leb128(data, at)
         if at + coded + low > len(data):
             raise CorruptFile("an entropy-coded stream is cut short: the file is damaged")
-        self._symbols = ans.Decoder(tables, data[at : at + coded], fast=fast)
+        self._symbols = ans.SymbolReader(tables, data[at : at + coded], fast=fast)
         self._low = LowBits(data[at + coded : at + coded + low])
         self._escapes = unpack_integers(data[at + coded + low :])
         self._escape_at = 0
@@ -330,7 +330,7 @@ class Decoder:
 
 
 def coder(parts: tuple[npt.NDArray[Any], ...]) -> native.Struct:
-    """Return what `Decoder.compiled` gave as the struct that loops take."""
+    """Return what `ResidualReader.compiled` gave as the struct that loops take."""
     kinds = zip(parts, ("u4", "i2", "u4", "u2", "i8", "i8", "i8", "i8"), strict=True)
     return native.Struct(*kinds, len(parts[3]), len(parts[5]))
 

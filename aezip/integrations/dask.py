@@ -25,7 +25,7 @@ from aezip.archive.writing import encode
 from aezip.array.admission import admissible
 from aezip.array.bounds import Bound, Lossless
 from aezip.codec import elsewhere
-from aezip.codec.encoder import EncodedChunk, Encoder
+from aezip.codec.encoder import ArrayEncoder, EncodedChunk
 from aezip.container.reader import Reader
 from aezip.container.writer import Writer
 from aezip.core.atomic import check_target
@@ -146,12 +146,12 @@ def _check(array: Any, bound: Bound, path: Any, *, overwrite: bool) -> None:
 
 def _encoder(
     array: da.Array, name: str, bound: Bound, model: Any, preset: str, seed: int, fill_value: Any, valid_range: Any
-) -> Encoder:
+) -> ArrayEncoder:
     trained = {} if model is None else {"trained": model.trained, "reference": model.reference(embedded=True)}
     if model is not None:
         model.trained.check(array.shape, array.dtype, bound, lossless_only=False)
     empty = np.empty((0, *array.shape[1:]), array.dtype)
-    made = Encoder(
+    made = ArrayEncoder(
         empty, bound, name=name, preset=preset, seed=seed, fill_value=fill_value, valid_range=valid_range, **trained
     )  # fmt: skip
     made.values = _Values(array)  # type: ignore[assignment]
@@ -159,7 +159,7 @@ def _encoder(
     return made
 
 
-def _encoded(encoder: Encoder, array: da.Array) -> Iterator[EncodedChunk]:
+def _encoded(encoder: ArrayEncoder, array: da.Array) -> Iterator[EncodedChunk]:
     """Yield the chunks, encoded by the workers, in order."""
     bare = elsewhere.portable(encoder)
 

@@ -130,7 +130,7 @@ class Plan(ABC):
         return None
 
     def with_codes(self) -> Any:
-        """Return the plan (a `NetworkPlan`) whose codes the chunks hold: itself, the one that a network refines, or None."""
+        """Return the plan (a `AutoencoderPlan`) whose codes the chunks hold: itself, the one that a network refines, or None."""
         return None
 
     def memory(self, shape: tuple[int, ...], itemsize: int) -> None:

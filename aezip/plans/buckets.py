@@ -23,7 +23,7 @@ from aezip.plans.columns.distances import buckets, from_buckets
 from aezip.quantize.grid import Grid
 
 from .base import MALFORMED, Plan, Sampled, WholePlan
-from .delta import DifferencePlan
+from .delta import DeltaPlan
 
 CLASSES = 24  # of magnitudes before: none, then by octaves
 WIDE = 256  # values of an outer index from which it is a pass of its own, which the one before tells about
@@ -63,7 +63,7 @@ class BucketPlan(WholePlan):
     @classmethod
     def proposals(cls, sample: Sampled, best: Mapping[type[Plan], Any]) -> Iterable[tuple[Plan, Grid | None]]:
         """Yield the grid and the axis that suit zstd best, and a second axis besides, if their integers fit."""
-        known = best.get(DifferencePlan)
+        known = best.get(DeltaPlan)
         if known is None or not sample.fits(known.grid):
             return
         first = () if known.plan.axis is None else (known.plan.axis,)
@@ -95,7 +95,7 @@ class BucketPlan(WholePlan):
         """
         tables, used = residual.tables_from_bytes(data, CLASSES)
         k = np.empty(shape, np.int64)
-        reader = residual.Decoder(tables, data[used:], fast=kernels.available(k.size))
+        reader = residual.ResidualReader(tables, data[used:], fast=kernels.available(k.size))
         before = None
         for row in _rows(k):
             row[...] = from_buckets(reader, _classes(before, len(row)))

@@ -19,7 +19,7 @@ from .base import MALFORMED, Plan, Sampled, WholePlan
 
 
 @dataclass(frozen=True)
-class DifferencePlan(WholePlan):
+class DeltaPlan(WholePlan):
     """Whole grid values, differenced along one axis or none, in as few bytes as they need.
 
     Parameters

@@ -24,7 +24,7 @@ Float = npt.NDArray[np.floating]
 
 
 @dataclass(frozen=True)
-class Linear:
+class IntegerLayer:
     """An integer layer: (weight @ input + bias) * 2**-exponent.
 
     Parameters
@@ -64,7 +64,7 @@ class Linear:
 class ReadyLayer:
     """A layer as float arrays."""
 
-    def __init__(self, layer: Linear, input_top: npt.NDArray[np.int64]) -> None:
+    def __init__(self, layer: IntegerLayer, input_top: npt.NDArray[np.int64]) -> None:
         kind = np.float32 if layer.check(input_top) else np.float64
         self.weight = np.ascontiguousarray(layer.weight.T.astype(kind))  # (inputs, outputs)
         self.bias = layer.bias.astype(kind)
@@ -88,14 +88,14 @@ def odds_to_bins(odds: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.asarray(2.0 * odds + FLAG_BINS / 2)
 
 
-def quantize_odds(weight: npt.NDArray[np.float64], bias: npt.NDArray[np.float64], input_exponent: int) -> Linear:
+def quantize_odds(weight: npt.NDArray[np.float64], bias: npt.NDArray[np.float64], input_exponent: int) -> IntegerLayer:
     """Round a float layer that gives log-odds, in nats, to an integer one that gives their bins; see `quantize_rows`."""
     return quantize_rows(weight * 2.0, odds_to_bins(bias), input_exponent, 0)
 
 
 def quantize_rows(
     weight: npt.NDArray[np.float64], bias: npt.NDArray[np.float64], input_exponent: int, output_exponent: int
-) -> Linear:
+) -> IntegerLayer:
     """Round a float layer to an integer one.
 
     Parameters
@@ -113,4 +113,4 @@ def quantize_rows(
     shift = exponent + input_exponent - output_exponent
     if (np.abs(shift) > MAX_EXPONENT).any():
         shift = shift.clip(-MAX_EXPONENT, MAX_EXPONENT)
-    return Linear(rounded.astype(np.int8), shift.astype(np.int8), bias_unit.clip(-limit, limit).astype(np.int32))
+    return IntegerLayer(rounded.astype(np.int8), shift.astype(np.int8), bias_unit.clip(-limit, limit).astype(np.int32))

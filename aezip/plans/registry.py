@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from aezip.core.errors import UnsupportedVersion
-from aezip.plans.autoencoder.plan import NetworkPlan
-from aezip.plans.columns.plan import RecallPlan
+from aezip.plans.autoencoder.plan import AutoencoderPlan
+from aezip.plans.columns.plan import ColumnPlan
 from aezip.plans.context.plan import ContextPlan
 
 from .base import Plan
 from .buckets import BucketPlan
 from .bytes import BytesPlan
-from .delta import DifferencePlan
+from .delta import DeltaPlan
 
-PLANS: tuple[type[Plan], ...] = (BytesPlan, DifferencePlan, BucketPlan, RecallPlan, NetworkPlan, ContextPlan)
+PLANS: tuple[type[Plan], ...] = (BytesPlan, DeltaPlan, BucketPlan, ColumnPlan, AutoencoderPlan, ContextPlan)
 
 
 def plan_class(kind: Any) -> type[Plan]:

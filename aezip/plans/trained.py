@@ -20,7 +20,7 @@ REMEDY = "train a model for such arrays, or compress without -m"
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedPlan:
     """A plan with its networks.
 
     Parameters

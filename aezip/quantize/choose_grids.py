@@ -15,7 +15,7 @@ from .find import covering, find_hidden, ordered_lattice, ranked, relative_latti
 from .find_covering import DISTINCT
 from .grid import Grid, HiddenGrid, LinearGrid, linear_grid
 from .lattice import Lattice
-from .linear import Linear
+from .linear import LinearLattice
 from .ranks import MOST, MOST_COLUMNS
 
 MOST_POINTS = 20_000  # distinct values beyond which data is continuous
@@ -92,7 +92,7 @@ def _is_few(values: npt.NDArray[Any], statistics: Statistics, lattice: Lattice, 
 
 def _log2_points(values: npt.NDArray[Any], statistics: Statistics, lattice: Lattice) -> float:
     """Return the mean over the columns of the log2 of how many integers of a lattice their ranges hold."""
-    if isinstance(lattice, Linear) and lattice.axis == 0:  # each outer index has a rule of its own
+    if isinstance(lattice, LinearLattice) and lattice.axis == 0:  # each outer index has a rule of its own
         rows = native(values[: max(1, SAMPLED * values.shape[0] // values.size)])
     else:
         rows = native(_sampled(values))

@@ -17,8 +17,8 @@ from aezip.array.statistics import BLOCK, blocks
 
 from .find_covering import cover
 from .find_floats import find_float_lattice, gather_patches
-from .lattice import Lattice, Ordered, Whole
-from .linear import Linear
+from .lattice import IntegerLattice, Lattice, Ordered
+from .linear import LinearLattice
 from .logarithm import float_logarithm, integer_staircase
 from .ranks import MOST_COLUMNS, Ranks, find_ranks
 
@@ -65,7 +65,7 @@ def find_hidden(values: NDArray[Any], statistics: Statistics, sample: int = 200_
     Returns
     -------
     Lattice or None
-        For integer types a `Whole`; None only if their range is beyond 2**62.  For floats None if they lie on no
+        For integer types a `IntegerLattice`; None only if their range is beyond 2**62.  For floats None if they lie on no
         lattice that is worth more than their bits.
     """
     if not statistics.count:
@@ -74,7 +74,7 @@ def find_hidden(values: NDArray[Any], statistics: Statistics, sample: int = 200_
         return _whole_lattice(values, statistics)
     for lattice in find_float_lattice(values, statistics.specials, sample):
         better = lattice
-        if isinstance(lattice, Linear) and lattice.axis != 0:
+        if isinstance(lattice, LinearLattice) and lattice.axis != 0:
             better = gather_patches(lattice, (item[1:] for item in blocks_of(values, statistics)))
         found = survey(values, better, statistics)
         if found.outliers <= _MOST_EXCEPTIONS * statistics.count:
@@ -82,7 +82,7 @@ def find_hidden(values: NDArray[Any], statistics: Statistics, sample: int = 200_
     return None
 
 
-def _whole_lattice(values: NDArray[Any], statistics: Statistics) -> Whole | None:
+def _whole_lattice(values: NDArray[Any], statistics: Statistics) -> IntegerLattice | None:
     """Return the integers themselves, divided by a step that all of them share."""
     low, high = int(statistics.minimum), int(statistics.maximum)
     if high - low > _WIDEST:
@@ -92,11 +92,11 @@ def _whole_lattice(values: NDArray[Any], statistics: Statistics) -> Whole | None
     for _, block, classes in blocks_of(values, statistics):
         if divisor == 1:
             break
-        flat = Whole(offset=low).to_integers(block[classes == 0])
+        flat = IntegerLattice(offset=low).to_integers(block[classes == 0])
         divisor = int(np.gcd.reduce(flat, initial=divisor))
     if divisor > 1:
-        return Whole(divisor, low)
-    return Whole(1, offset)
+        return IntegerLattice(divisor, low)
+    return IntegerLattice(1, offset)
 
 
 def ranked(lattice: Lattice, values: NDArray[Any], statistics: Statistics) -> Ranks | None:
@@ -108,7 +108,7 @@ def ranked(lattice: Lattice, values: NDArray[Any], statistics: Statistics) -> Ra
 def covering(lattice: Lattice, values: NDArray[Any], statistics: Statistics, bound: NDArray[np.float64]) -> Ranks | None:
     """Return ranks among points of a lattice within an absolute bound of all values, or None if even steps cost as little."""
     table = values.ndim == 2 and 2 <= values.shape[-1] <= MOST_COLUMNS
-    if isinstance(lattice, Linear) and lattice.axis is not None and not (table and lattice.axis == -1):
+    if isinstance(lattice, LinearLattice) and lattice.axis is not None and not (table and lattice.axis == -1):
         return None  # a rule for each outer index, or for more columns than are looked at one by one
     return cover(lattice, blocks_of(values, statistics), values.shape, values.dtype.newbyteorder("="), bound)
 

@@ -16,7 +16,7 @@ from aezip.array.specials import bits_of
 
 from .find_affine import find_affine
 from .lattice import LARGEST, Digits, Lattice, Ordered
-from .linear import Linear
+from .linear import LinearLattice
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -71,15 +71,15 @@ def find_float_lattice(values: NDArray[Any], specials: Specials, sample: int) ->
     for narrow in (False, True) if matrix.dtype == np.float64 else (False,):
         whole = _fit(flat, every, narrow)
         if whole.good[0]:
-            proposals.append((whole.gain, Linear(whole.scale, whole.shift, whole.divisor, narrow)))
+            proposals.append((whole.gain, LinearLattice(whole.scale, whole.shift, whole.divisor, narrow)))
         proposals.extend(_digits(flat[:, 0], narrow))
         if 1 < matrix.shape[1] <= _MOST_COLUMNS:
             parts = _fit(matrix, valid, narrow)
             if parts.good.all():
                 # A rule for every column has to be stored, and is only worth it if it saves something.
-                proposals.append((parts.gain - 0.25, Linear(parts.scale, parts.shift, parts.divisor, narrow, -1)))
+                proposals.append((parts.gain - 0.25, LinearLattice(parts.scale, parts.shift, parts.divisor, narrow, -1)))
     proposals.extend(_by_outer_index(values, specials, proposals, sample))
-    dyadic = [gain for gain, lattice in proposals if isinstance(lattice, Linear) and gain > floor - 0.01]
+    dyadic = [gain for gain, lattice in proposals if isinstance(lattice, LinearLattice) and gain > floor - 0.01]
     least = floor - 0.01 if dyadic or floor else _LEAST_GAIN
     return [lattice for gain, lattice in sorted(proposals, key=lambda item: -item[0]) if gain >= least]
 
@@ -245,7 +245,7 @@ def _by_outer_index(
     values: NDArray[Any], specials: Specials, proposals: list[tuple[float, Lattice]], sample: int
 ) -> list[tuple[float, Lattice]]:
     """Return a lattice with a phase of its own for every outer index, as forecasts packed one by one have."""
-    found = [(gain, lattice) for gain, lattice in proposals if isinstance(lattice, Linear) and lattice.axis is None]
+    found = [(gain, lattice) for gain, lattice in proposals if isinstance(lattice, LinearLattice) and lattice.axis is None]
     inner = math.prod(values.shape[1:])
     if not found or values.ndim < 2 or inner < 64 or not 1 < values.shape[0] <= _MOST_OUTER:
         return []
@@ -265,10 +265,10 @@ def _by_outer_index(
         return []
     shift = np.where(valid.any(axis=1), first[:, 0] % step, 0).astype(np.float64)
     rules = [np.full(shift.size, number) for number in (float(step), float(base.divisor[0]))]
-    return [(gain + math.log2(step) - 0.1, Linear(rules[0], shift, rules[1], base.narrow, 0))]
+    return [(gain + math.log2(step) - 0.1, LinearLattice(rules[0], shift, rules[1], base.narrow, 0))]
 
 
-def gather_patches(lattice: Linear, blocks: Iterable[tuple[NDArray[Any], NDArray[np.uint8]]]) -> Linear:
+def gather_patches(lattice: LinearLattice, blocks: Iterable[tuple[NDArray[Any], NDArray[np.uint8]]]) -> LinearLattice:
     """Return the lattice with patches for the integers whose values it misses by a few units in the last place.
 
     Parameters
@@ -300,6 +300,6 @@ def gather_patches(lattice: Linear, blocks: Iterable[tuple[NDArray[Any], NDArray
         return lattice
     order = np.lexsort((-counts, pairs[:, 0]))  # of several deltas of an integer, the most frequent first
     keys, first = np.unique(pairs[order, 0], return_index=True)
-    return Linear(
+    return LinearLattice(
         lattice.scale, lattice.shift, lattice.divisor, lattice.narrow, lattice.axis, keys, pairs[order, 1][first].astype(np.int8)
     )

@@ -43,7 +43,7 @@ class Lattice:
 
 
 @dataclass(frozen=True)
-class Whole(Lattice):
+class IntegerLattice(Lattice):
     """``x = k * step + offset`` for integer types, exact modulo 2**64.
 
     Attributes

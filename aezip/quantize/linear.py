@@ -31,7 +31,7 @@ _DENSE = 1 << 22  # span of patch keys up to which they are looked up in a dense
 
 
 @dataclass(frozen=True, eq=False)
-class Linear(Lattice):
+class LinearLattice(Lattice):
     """``x = cast((k * scale + shift) / divisor)`` in float64 for floating-point types.
 
     Decimals are ``k / 10**d``, dyadic fractions ``k / 2**p``, packed data ``k * scale + shift``.
@@ -158,7 +158,7 @@ class Linear(Lattice):
         return data
 
     @classmethod
-    def read(cls, data: dict[str, Any]) -> Linear:
+    def read(cls, data: dict[str, Any]) -> LinearLattice:
         """Return the lattice that `to_json` wrote; raises CorruptFile, KeyError or TypeError if it is malformed."""
         rules = [unpack_numbers(data[name], "f8") for name in ("scale", "shift", "divisor")]
         keys = np.cumsum(unpack_numbers(data["keys"], "i8"))

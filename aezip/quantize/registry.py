@@ -8,8 +8,8 @@ from typing import Any
 from aezip.array.narrow import NARROW
 from aezip.core.errors import CorruptFile, UnsupportedVersion
 
-from .lattice import LARGEST, Digits, Lattice, Ordered, Whole
-from .linear import Linear
+from .lattice import LARGEST, Digits, IntegerLattice, Lattice, Ordered
+from .linear import LinearLattice
 from .logarithm import Logarithm, Staircase
 from .ranks import Ranks
 
@@ -42,8 +42,8 @@ def _within(number: Any, low: int, high: int) -> int:
     return number
 
 
-def _read_whole(data: Any) -> Whole:
-    return Whole(_within(data["step"], 1, 1 << 62), _within(data["offset"], -(1 << 63), (1 << 64) - 1))
+def _read_whole(data: Any) -> IntegerLattice:
+    return IntegerLattice(_within(data["step"], 1, 1 << 62), _within(data["offset"], -(1 << 63), (1 << 64) - 1))
 
 
 def _read_digits(data: Any) -> Digits:
@@ -82,8 +82,8 @@ def _read_ranks(data: Any) -> Ranks:
 
 
 LATTICES: tuple[tuple[type[Lattice], Callable[[Any], Lattice]], ...] = (
-    (Whole, _read_whole),
-    (Linear, Linear.read),
+    (IntegerLattice, _read_whole),
+    (LinearLattice, LinearLattice.read),
     (Digits, _read_digits),
     (Ordered, _read_ordered),
     (Logarithm, _read_logarithm),

@@ -19,20 +19,20 @@ from aezip.plans.autoencoder.decoder import IntegerDecoder
 from aezip.plans.autoencoder.difference import Difference
 from aezip.plans.autoencoder.encoder import FloatEncoder
 from aezip.plans.autoencoder.networks import NARROW_BITS, Norm, Sizes, Spikes, from_bytes, to_bytes
-from aezip.plans.autoencoder.plan import NetworkPlan
+from aezip.plans.autoencoder.plan import AutoencoderPlan
 from aezip.plans.autoencoder.rows import join, with_spikes
 from aezip.plans.autoencoder.static import static_decoders
 from aezip.quantize.grid import Grid
 
-from .choice import Choice, Learned, smallest
+from .choice import AutoencoderChoice, Choice, smallest
 from .sample import Sample, called
 
 MANY_SPIKES = 0.1  # of the features must have one, for flags to be tried
 
 
 def train(
-    sample: Sample, plan: NetworkPlan, grid: Grid, steps: int, *, final: bool = False, start: Learned | None = None
-) -> Learned:
+    sample: Sample, plan: AutoencoderPlan, grid: Grid, steps: int, *, final: bool = False, start: AutoencoderChoice | None = None
+) -> AutoencoderChoice:
     """Train for so many steps, or train on from `start`, and count bytes; infinite where that fails.
 
     0 steps: means and levels by feature take the place of a network.
@@ -43,7 +43,9 @@ def train(
     )
 
 
-def _trained(sample: Sample, plan: NetworkPlan, grid: Grid, steps: int, *, final: bool, start: Learned | None) -> Learned:
+def _trained(
+    sample: Sample, plan: AutoencoderPlan, grid: Grid, steps: int, *, final: bool, start: AutoencoderChoice | None
+) -> AutoencoderChoice:
     rows = join(_rows(sample, plan, grid), whole=grid.whole)
     if plan.sizes.spiked:
         rows = with_spikes(rows)
@@ -65,11 +67,11 @@ def _trained(sample: Sample, plan: NetworkPlan, grid: Grid, steps: int, *, final
     return _Frozen(fitted.decoders, fitted.norm, fitted.encoder, rows.spikes).measured(sample, plan, grid, rates)
 
 
-def _rows(sample: Sample, plan: NetworkPlan, grid: Grid) -> list[network.Prepared]:
+def _rows(sample: Sample, plan: AutoencoderPlan, grid: Grid) -> list[network.PreparedRows]:
     return [network.prepare(plan, grid.at(p.start), p.x, p.masked) for p in sample.pieces]
 
 
-def _reporter(sample: Sample, plan: NetworkPlan, *, final: bool) -> Callable[[int, int, int, float], None]:
+def _reporter(sample: Sample, plan: AutoencoderPlan, *, final: bool) -> Callable[[int, int, int, float], None]:
     raw = 8.0 * sample.pieces[0].x.dtype.itemsize
     name = f"{plan.variant}, width {plan.sizes.width}, hidden {plan.sizes.hidden}"
 
@@ -86,14 +88,14 @@ class _Frozen:
     def __init__(self, decoders: list[IntegerDecoder], norm: Norm, encoder: FloatEncoder | None, spikes: Spikes | None) -> None:
         self.decoders, self.norm, self.encoder, self.spikes = decoders, norm, encoder, spikes
 
-    def measured(self, sample: Sample, plan: NetworkPlan, grid: Grid, rates: dict[str, float]) -> Learned:
+    def measured(self, sample: Sample, plan: AutoencoderPlan, grid: Grid, rates: dict[str, float]) -> AutoencoderChoice:
         """Code the sample; frequency tables by feature or shared, whichever is smaller."""
         options = [plan]
         if len(plan.sizes.groups) > 1:
             options = [replace(plan, sizes=replace(plan.sizes, by_feature=b)) for b in (False, True)]
         return smallest(self.count(sample, option, grid, rates) for option in options)
 
-    def count(self, sample: Sample, plan: NetworkPlan, grid: Grid, rates: dict[str, float]) -> Learned:
+    def count(self, sample: Sample, plan: AutoencoderPlan, grid: Grid, rates: dict[str, float]) -> AutoencoderChoice:
         """Code the sample and count the bytes."""
         decoders, norm, encoder, spikes = self.decoders, self.norm, self.encoder, self.spikes
         coded = [network.code(plan, grid.at(p.start), decoders, norm, encoder, p.x, p.masked, spikes) for p in sample.pieces]
@@ -112,7 +114,7 @@ class _Frozen:
         return Choice(plan, grid, total if math.isfinite(total) else math.inf, model, data, encoder, rates)
 
 
-def spiky(sample: Sample, plan: NetworkPlan, grid: Grid) -> bool:
+def spiky(sample: Sample, plan: AutoencoderPlan, grid: Grid) -> bool:
     """Tell whether flags for a most frequent number of each feature may pay."""
     if plan.difference is not None or not grid.whole or plan.sizes.features < 2:
         return False
@@ -173,7 +175,7 @@ def network_sizes(layout: Layout, width: int, hidden: int, grid: Grid) -> Sizes:
     return Sizes((tuple(range(layout.features)),), width, hidden, min(hidden, 16), grid.whole)
 
 
-def resized(plan: NetworkPlan, grid: Grid, wider: float, larger: float) -> NetworkPlan:
+def resized(plan: AutoencoderPlan, grid: Grid, wider: float, larger: float) -> AutoencoderPlan:
     """Return a plan with width and hidden units times a factor."""
     old = plan.sizes
     sizes = network_sizes(plan.layout, max(1, int(old.width * wider)), max(8, int(old.hidden * larger)), grid)
@@ -181,7 +183,7 @@ def resized(plan: NetworkPlan, grid: Grid, wider: float, larger: float) -> Netwo
     return replace(plan, sizes=replace(sizes, width=width, spiked=old.spiked, axes=old.axes))
 
 
-def finish(sample: Sample, learned: Learned) -> Learned:
+def finish(sample: Sample, learned: AutoencoderChoice) -> AutoencoderChoice:
     """Train an autoencoder, or columns, at full length; where that fails, what was tried will do."""
     # column by column, a step costs more and convergence is faster
     steps = sample.preset.steps if len(learned.plan.sizes.groups) == 1 else sample.preset.steps * 3 // 5

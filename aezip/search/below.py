@@ -9,11 +9,11 @@ from aezip.array.layout import Layout
 from aezip.entropy import residual
 from aezip.plans.autoencoder import chunk as network
 from aezip.plans.autoencoder.networks import from_bytes, to_bytes
-from aezip.plans.autoencoder.plan import NetworkPlan
+from aezip.plans.autoencoder.plan import AutoencoderPlan
 from aezip.plans.autoencoder.variants import OVERCOMPLETE
 
 from .autoencoder import network_sizes, train
-from .choice import Choice, Learned, Refined
+from .choice import AutoencoderChoice, Choice, ContextChoice
 from .context import Below
 from .sample import Sample
 
@@ -40,7 +40,7 @@ def below_of(sample: Sample, learned: Choice[Any], refined: Choice[Any]) -> Belo
     return Below(plan, from_bytes(data, plan.sizes, len(sample.shape)), data, encoder)
 
 
-def belows(sample: Sample, learned: Choice[Any], refined: Refined) -> list[Below]:
+def belows(sample: Sample, learned: Choice[Any], refined: ContextChoice) -> list[Below]:
     """Return autoencoders to refine: the one at hand, and one with half the codes, as contexts do a part of its job."""
     first = below_of(sample, learned, refined)
     if first is None:
@@ -53,13 +53,13 @@ def belows(sample: Sample, learned: Choice[Any], refined: Refined) -> list[Below
     return [first] if second is None else [first, second]
 
 
-def _other(sample: Sample, learned: Choice[Any], refined: Refined) -> list[Below]:
+def _other(sample: Sample, learned: Choice[Any], refined: ContextChoice) -> list[Below]:
     """Train an autoencoder that can be refined where the best one cannot: it sees differences, or another grid."""
     plan, features = learned.plan.with_codes(), sample.shape[-1]
     if plan is None or not plan.sizes.width or features < WIDE_ROWS or plan.variant in OVERCOMPLETE:
         return []
     layout = Layout((*(1,) * (len(sample.shape) - 1), features))
-    other = NetworkPlan(layout, None, network_sizes(layout, 8, 32, refined.placed), plan.variant)
-    trained: Learned = train(sample, other, refined.placed, sample.preset.steps // 2)
+    other = AutoencoderPlan(layout, None, network_sizes(layout, 8, 32, refined.placed), plan.variant)
+    trained: AutoencoderChoice = train(sample, other, refined.placed, sample.preset.steps // 2)
     below = below_of(sample, trained, refined)
     return [] if below is None else [below]

@@ -23,7 +23,7 @@ from aezip.core.products import by_rows, over_rows
 from aezip.core.types import Float64, Int64, Mask
 from aezip.plans.context import plan as contextplan
 from aezip.plans.context.channels import SQUARE, TOP, Channels, Mixing, Tap, moved
-from aezip.plans.context.rows import Sample
+from aezip.plans.context.rows import ContextSample
 from aezip.plans.context.walk import Base
 from aezip.quantize.grid import Grid
 
@@ -123,7 +123,7 @@ def _unexplained(x: Float64, y: Float64) -> float:
     return float(np.square(_missed(x, y, _fitted(x, y))).mean())
 
 
-def samples(given: list[Given], mixing: Mixing, seed: int, most: float = math.inf) -> list[Sample]:
+def samples(given: list[Given], mixing: Mixing, seed: int, most: float = math.inf) -> list[ContextSample]:
     """Return the channels of sampled chunks to train on, each relative to its sum of others, which are taken for decoded.
 
     `most`: about how many values; levels need all.
@@ -142,7 +142,7 @@ def samples(given: list[Given], mixing: Mixing, seed: int, most: float = math.in
             if channels.levels:
                 errors.append(_errors(exact - mean))
             ignore = None if part.ignore is None else part.ignore[at]
-            out.append(Sample(exact / UNIT, None if whole is None else whole[at], ignore, Base(mean, level)))
+            out.append(ContextSample(exact / UNIT, None if whole is None else whole[at], ignore, Base(mean, level)))
     return out
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from aezip.plans.autoencoder.encoder import FloatEncoder
-from aezip.plans.autoencoder.plan import NetworkPlan
+from aezip.plans.autoencoder.plan import AutoencoderPlan
 from aezip.plans.base import Plan
 from aezip.plans.context.plan import ContextPlan
 from aezip.quantize.grid import Grid
@@ -50,8 +50,8 @@ class Choice(Generic[P]):
         return not math.isfinite(self.size)
 
 
-Learned = Choice[NetworkPlan]
-Refined = Choice[ContextPlan]
+AutoencoderChoice = Choice[AutoencoderPlan]
+ContextChoice = Choice[ContextPlan]
 
 
 def smallest(options: Iterable[Choice[P]], *, default: Choice[P] | None = None) -> Choice[P]:
@@ -82,8 +82,8 @@ class Found:
 
     untrained: list[Choice[Plan]]
     trained: list[Choice[Plan]] = field(default_factory=list)
-    context: Refined | None = None
-    learned: Learned | None = None
+    context: ContextChoice | None = None
+    learned: AutoencoderChoice | None = None
     spiked: tuple[Grid, ...] = ()
 
     @property

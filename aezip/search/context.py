@@ -17,10 +17,10 @@ from aezip.entropy import residual
 from aezip.entropy.codebook import CodeBook
 from aezip.entropy.frames import pack
 from aezip.entropy.residual import TableCounts
-from aezip.plans.autoencoder.chunk import Coded
+from aezip.plans.autoencoder.chunk import CodedRows
 from aezip.plans.autoencoder.encoder import FloatEncoder
 from aezip.plans.autoencoder.networks import Networks
-from aezip.plans.autoencoder.plan import NetworkPlan
+from aezip.plans.autoencoder.plan import AutoencoderPlan
 from aezip.plans.context import builtin as builtins
 from aezip.plans.context import plan as contextplan
 from aezip.plans.context.bisection import Order
@@ -29,13 +29,13 @@ from aezip.plans.context.net import BITS, ContextNet, ContextSizes
 from aezip.plans.context.plan import ContextPlan
 from aezip.plans.context.raster import Axes
 from aezip.plans.context.refit import Looped, loop, refitted
-from aezip.plans.context.rows import Sample
-from aezip.plans.context.signal import Series
+from aezip.plans.context.rows import ContextSample
+from aezip.plans.context.signal import Signal
 from aezip.plans.context.walk import Offset
 from aezip.quantize.grid import Grid
 
 from . import channels as by_channels
-from .choice import Choice, Refined
+from .choice import Choice, ContextChoice
 
 LONG = 1000  # steps from which a built-in network's neighbours are refreshed as often as others'
 WORTH_FITTING = 20_000  # bytes from which better linear parts may be worth theirs
@@ -50,7 +50,7 @@ NARROW_RANGE = 1 << 21  # largest distance from the origin, in 1/64 step, that f
 class Below:
     """A trained autoencoder that a context network refines."""
 
-    plan: NetworkPlan
+    plan: AutoencoderPlan
     model: Networks
     model_bytes: bytes
     encoder: FloatEncoder
@@ -87,13 +87,13 @@ def find_spike(grid: Grid, piece: Piece) -> int | None:
 
 
 @dataclass
-class Prepared:
+class ContextPieces:
     """Sampled chunks as a context network sees them."""
 
     plan_whole: bool
     origin: int
     precision: int
-    samples: list[Sample]
+    samples: list[ContextSample]
     codes: list[npt.NDArray[np.int64]]
 
 
@@ -112,14 +112,14 @@ def mixed(grid: Grid, pieces: list[Piece], share: float, channels: Channels, *, 
     return by_channels.fit(channels, _given(grid, pieces), share, scan=scan, seed=seed, effort=effort)
 
 
-def _of_channels(grid: Grid, pieces: list[Piece], mixing: Mixing, seed: int = 0, most: float = math.inf) -> Prepared:
+def _of_channels(grid: Grid, pieces: list[Piece], mixing: Mixing, seed: int = 0, most: float = math.inf) -> ContextPieces:
     """Return sampled chunks as channels, each relative to its sum of those before."""
     samples = by_channels.samples(_given(grid, pieces), mixing, seed, most)
     reach = max((float(np.abs(s.target * 2.0**FRACTION_BITS - s.base).max(initial=0.0)) for s in samples), default=0.0)
-    return Prepared(grid.whole, 0, BITS if reach < NARROW_RANGE else WIDE, samples, [])
+    return ContextPieces(grid.whole, 0, BITS if reach < NARROW_RANGE else WIDE, samples, [])
 
 
-def _samples(grid: Grid, pieces: list[Piece], below: Below | None, series: Series | None) -> Prepared:
+def _samples(grid: Grid, pieces: list[Piece], below: Below | None, series: Signal | None) -> ContextPieces:
     parts, codes = [], []
     low, high = math.inf, -math.inf
     for piece in pieces:
@@ -140,10 +140,10 @@ def _samples(grid: Grid, pieces: list[Piece], below: Below | None, series: Serie
     unit = 2.0**FRACTION_BITS
     origin = 0 if below is not None else round((low + high) / 2.0 * unit)
     reach = max(abs(low * unit - origin), abs(high * unit - origin))
-    samples: list[Sample] = [
-        Sample(*contextplan.arranged(series, t, w, m), o if below is not None else origin) for t, w, m, o in parts
+    samples: list[ContextSample] = [
+        ContextSample(*contextplan.arranged(series, t, w, m), o if below is not None else origin) for t, w, m, o in parts
     ]
-    return Prepared(grid.whole, origin, BITS if reach < NARROW_RANGE else WIDE, samples, codes)
+    return ContextPieces(grid.whole, origin, BITS if reach < NARROW_RANGE else WIDE, samples, codes)
 
 
 def train(
@@ -156,7 +156,7 @@ def train(
     seed: int,
     *,
     below: Below | None = None,
-    series: Series | None = None,
+    series: Signal | None = None,
     scan: Axes = (),
     mixing: Mixing | None = None,
     spike: int | None = None,
@@ -165,7 +165,7 @@ def train(
     builtin: int = 0,
     threads: int = 1,
     report: Callable[[int, int, int, float], None] | None = None,
-) -> Refined:
+) -> ContextChoice:
     """Train a context network on sampled chunks, code them, count the bytes.
 
     Parameters
@@ -184,7 +184,7 @@ def train(
         On which chunks are coded.
     """
     with restored():
-        from aezip.plans.context.training import fit as refining  # torch is needed here alone
+        from aezip.plans.context.training import fit as fitting  # torch is needed here alone
 
     ready = _samples(grid, pieces, below, series) if mixing is None else _of_channels(grid, pieces, mixing, seed)
     channels = None if mixing is None else mixing.channels
@@ -196,7 +196,7 @@ def train(
     if builtin:
         net = builtins.load(builtin, sizes)
     refreshes = () if not final else (0.5,) if builtin and steps < LONG else (0.25, 0.5, 0.75)
-    fitted = refining.fit(
+    fitted = fitting.fit(
         sizes,
         ready.samples,
         steps,
@@ -221,12 +221,12 @@ def use(
     share: float,
     order: Order,
     *,
-    series: Series | None = None,
+    series: Signal | None = None,
     scan: Axes = (),
     mixing: Mixing | None = None,
     fit: bool = False,
     threads: int = 1,
-) -> Refined | None:
+) -> ContextChoice | None:
     """Code sampled chunks with the built-in network for a way over the axes, count the bytes; None: there is none.
 
     Nothing is trained; with `fit` linear parts are fitted where that pays. Other parameters as in `train`.
@@ -264,11 +264,11 @@ def _use_mixed(
     share: float,
     net: ContextNet,
     mixing: Mixing,
-    samples: list[Sample],
+    samples: list[ContextSample],
     *,
     fit: bool,
     threads: int,
-) -> Refined:
+) -> ContextChoice:
     """Code sampled chunks of channels with a built-in network, with linear parts fitted where that pays."""
     if fit and math.prod(pieces[0].x.shape) * share >= WORTH_FITTING:  # about a byte a value, as long as none was coded
         fitted, _ = refitted(loop(net, samples, threads), samples, 0, threads, MOST_FITTED)
@@ -276,9 +276,9 @@ def _use_mixed(
     return _count(plan, grid, pieces, share, net, None, threads, mixing=mixing)
 
 
-def _counted(plan: ContextPlan, grid: Grid, pieces: list[Piece], share: float, looped: Looped) -> Refined:
+def _counted(plan: ContextPlan, grid: Grid, pieces: list[Piece], share: float, looped: Looped) -> ContextChoice:
     """Count the bytes of what a network without an autoencoder made of the sample."""
-    coded = [Coded(np.zeros((0, 0), np.int64), part.residual, np.zeros(0)) for part in looped.coded]
+    coded = [CodedRows(np.zeros((0, 0), np.int64), part.residual, np.zeros(0)) for part in looped.coded]
     return _sized(plan, grid, pieces, share, looped.net, None, coded)
 
 
@@ -292,12 +292,12 @@ def _count(
     threads: int,
     rate: float = 0.0,
     mixing: Mixing | None = None,
-) -> Refined:
+) -> ContextChoice:
     """Code the sample with a frozen network and count the bytes, the model's included."""
     encoder = None if below is None else below.encoder
     base = None if below is None else below.model
 
-    def code(piece: Piece) -> Coded:
+    def code(piece: Piece) -> CodedRows:
         workers = within(threads, len(pieces))
         return contextplan.code(
             plan, grid.at(piece.start), net, base, encoder, piece.x, piece.masked, workers, mixing, piece.beside
@@ -314,10 +314,10 @@ def _sized(
     share: float,
     net: ContextNet,
     below: Below | None,
-    coded: list[Coded],
+    coded: list[CodedRows],
     rate: float = 0.0,
     mixing: Mixing | None = None,
-) -> Refined:
+) -> ContextChoice:
     encoder = None if below is None else below.encoder
     counts = TableCounts(plan.tables)
     for part in coded:

@@ -16,13 +16,13 @@ from aezip.plans.context.bisection import Order
 from aezip.plans.context.channels import MOST_CHANNELS, Channels, Mixing
 from aezip.plans.context.plan import way_name
 from aezip.plans.context.raster import Axes, scans
-from aezip.plans.context.signal import Series, series_for
+from aezip.plans.context.signal import Signal, series_for
 from aezip.quantize.grid import Grid
 
 from . import context
 from .below import WORTH, belows
 from .channels import related
-from .choice import Choice, Found, Refined, Wish, smallest
+from .choice import Choice, ContextChoice, Found, Wish, smallest
 from .context import Below
 from .family import Family
 from .sample import Part, Sample
@@ -61,7 +61,7 @@ class Way(NamedTuple):
     alike: bool = False
     companions: bool = False
 
-    def series(self, shape: tuple[int, ...]) -> Series | None:
+    def series(self, shape: tuple[int, ...]) -> Signal | None:
         """Return the signal of chunks of `shape`; None if it is none."""
         if self.order or self.scan:
             return None
@@ -81,7 +81,7 @@ class Contexts(Family):
 
     name = "context networks"
 
-    def built_in(self, sample: Sample, found: Found) -> Sequence[Refined]:
+    def built_in(self, sample: Sample, found: Found) -> Sequence[ContextChoice]:
         """Return the best built-in network."""
         if found.plain.size < LEAST:
             return []
@@ -98,16 +98,16 @@ class Contexts(Family):
         """Find the way over the axes."""
         found.context = look(sample)
 
-    def full(self, sample: Sample, found: Found, wish: Wish) -> Sequence[Refined]:
+    def full(self, sample: Sample, found: Found, wish: Wish) -> Sequence[ContextChoice]:
         """Train the way that was found, and what refines the best autoencoder."""
         if found.context is None:
             return []
         options = found.trained if wish.learned_only else [found.plain, *found.trained]
         least = min((c.size for c in options), default=math.inf)
-        return refined(sample, found.context, smallest(found.trained, default=found.plain), least)
+        return fitted_at_length(sample, found.context, smallest(found.trained, default=found.plain), least)
 
 
-def way_of(choice: Refined) -> Way:
+def way_of(choice: ContextChoice) -> Way:
     """Return how a context network goes over an array."""
     sizes, series = choice.plan.sizes, choice.plan.series
     found = choice.plan.channels
@@ -115,7 +115,7 @@ def way_of(choice: Refined) -> Way:
     return Way(sizes.order, sizes.scan, series is not None and series.columns is None, *along, bool(choice.plan.companions))
 
 
-def look(sample: Sample) -> Refined | None:
+def look(sample: Sample) -> ContextChoice | None:
     """Return the best context plan on a part of the sample: with built-in networks, or after a short training."""
     if sample.crop.masked is not None and sample.crop.masked.all():
         return None  # nothing to learn from
@@ -168,7 +168,7 @@ def _by_channels(sample: Sample) -> list[Way]:
     return out
 
 
-def _sure(sample: Sample, done: list[Refined]) -> Refined | None:
+def _sure(sample: Sample, done: list[ContextChoice]) -> ContextChoice | None:
     """Return the best context plan; where built-in networks are close, step by step by what is nearer to the end.
 
     On a small crop, on the middle of a chunk, with linear parts fitted, and, if there is time, after some training on.
@@ -190,7 +190,7 @@ def _sure(sample: Sample, done: list[Refined]) -> Refined | None:
     return min(_raced(sample, racers), key=lambda pair: pair[0])[1]
 
 
-def _worth_time(ranked: list[Refined]) -> list[Refined]:
+def _worth_time(ranked: list[ContextChoice]) -> list[ContextChoice]:
     """Return plans without those of channels, slow as they are, unless the best of them is much smaller than others."""
     others = [r for r in ranked if way_of(r).channels is None]
     with_channels = [r for r in ranked if way_of(r).channels is not None]
@@ -199,24 +199,24 @@ def _worth_time(ranked: list[Refined]) -> list[Refined]:
     return others
 
 
-def _first(ranked: list[Refined], *, scan: bool) -> list[Refined]:
+def _first(ranked: list[ContextChoice], *, scan: bool) -> list[ContextChoice]:
     return [r for r in ranked if bool(way_of(r).scan) == scan][:1]
 
 
-def _compared(sample: Sample, close: list[Refined], *, fit: bool) -> list[tuple[Refined, Refined]]:
+def _compared(sample: Sample, close: list[ContextChoice], *, fit: bool) -> list[tuple[ContextChoice, ContextChoice]]:
     """Return what built-in networks make of the middle of a chunk, each with what it was on the crop."""
     _side_by_side(sample, [(r.placed, way_of(r)) for r in close], Part.MIDDLE, fit=fit)
     made = ((as_it_is(sample, r.placed, way_of(r), Part.MIDDLE, fit=fit), r) for r in close)
     return [(one, r) for one, r in made if one is not None]
 
 
-def _within(made: list[tuple[Refined, Refined]], factor: float, most: int) -> list[Refined]:
+def _within(made: list[tuple[ContextChoice, ContextChoice]], factor: float, most: int) -> list[ContextChoice]:
     """Return the best, and what is not much larger."""
     ranked = sorted(made, key=lambda pair: pair[0].size)
     return [r for one, r in ranked if one.size <= factor * ranked[0][0].size][:most]
 
 
-def _raced(sample: Sample, racers: list[tuple[Refined, Refined]]) -> list[tuple[float, Refined]]:
+def _raced(sample: Sample, racers: list[tuple[ContextChoice, ContextChoice]]) -> list[tuple[float, ContextChoice]]:
     """Return the bytes to be expected of networks that are trained on, by those after an eighth of the steps."""
     out = []
     for fitted, racer in racers:
@@ -227,7 +227,7 @@ def _raced(sample: Sample, racers: list[tuple[Refined, Refined]]) -> list[tuple[
     return out
 
 
-def _looked_at(sample: Sample, grid: Grid, way: Way) -> Refined | None:
+def _looked_at(sample: Sample, grid: Grid, way: Way) -> ContextChoice | None:
     """Return a context plan on the part for trials: with a built-in network, where there is none after a short training."""
     made = as_it_is(sample, grid, way, Part.CROP)
     if made is None and sample.preset.trains:
@@ -235,7 +235,7 @@ def _looked_at(sample: Sample, grid: Grid, way: Way) -> Refined | None:
     return made
 
 
-def as_it_is(sample: Sample, grid: Grid, way: Way, part: Part, *, fit: bool = False) -> Refined | None:
+def as_it_is(sample: Sample, grid: Grid, way: Way, part: Part, *, fit: bool = False) -> ContextChoice | None:
     """Code a part of the sample with a built-in network; None where there is none, or it fails."""
     part = _narrowed(sample, way, part)
     if fit and way.channels is None and not way.companions:
@@ -244,7 +244,7 @@ def as_it_is(sample: Sample, grid: Grid, way: Way, part: Part, *, fit: bool = Fa
             return found
     key = "built in", id(grid), way, part, fit
 
-    def make() -> Refined | None:
+    def make() -> ContextChoice | None:
         used = sample.memo.pop(("begun", *key), None) or _used(sample, grid, way, part, fit, sample.threads)
         if isinstance(used, Exception):
             raise used
@@ -252,7 +252,7 @@ def as_it_is(sample: Sample, grid: Grid, way: Way, part: Part, *, fit: bool = Fa
 
     if key not in sample.memo:
         sample.memo[key] = sample.attempt(f"context {way.name}, built in", make, None)
-    made: Refined | None = sample.memo[key]
+    made: ContextChoice | None = sample.memo[key]
     return made
 
 
@@ -262,7 +262,7 @@ def _narrowed(sample: Sample, way: Way, part: Part) -> Part:
     return Part.CROP if alone and sample.crop.x.shape == sample.context_pieces[0].x.shape else part
 
 
-def _used(sample: Sample, grid: Grid, way: Way, part: Part, fit: bool, threads: int) -> Refined | None:
+def _used(sample: Sample, grid: Grid, way: Way, part: Part, fit: bool, threads: int) -> ContextChoice | None:
     pieces, share = sample.part(part)
     series = way.series(pieces[0].x.shape)
     mixing = _mixed(sample, grid, way, part)
@@ -291,7 +291,7 @@ def _side_by_side(sample: Sample, asked: list[tuple[Grid, Way]], part: Part, *, 
     if sample.side_by_side < 2 or len(wanted) < 2:
         return
 
-    def used(one: tuple[Grid, Way]) -> Refined | Exception | None:
+    def used(one: tuple[Grid, Way]) -> ContextChoice | Exception | None:
         try:
             return _used(sample, *one, part, fit, 1)
         except Exception as error:
@@ -304,7 +304,7 @@ def _side_by_side(sample: Sample, asked: list[tuple[Grid, Way]], part: Part, *, 
         sample.memo["begun", "built in", id(grid), way, _narrowed(sample, way, part), fit] = made
 
 
-def _spiked(sample: Sample, best: Refined, grid: Grid) -> Refined | None:
+def _spiked(sample: Sample, best: ContextChoice, grid: Grid) -> ContextChoice | None:
     """Return a context plan with the most frequent number apart, where it is better after training than without."""
     spike = context.find_spike(grid, sample.crop)
     if spike is None:
@@ -326,10 +326,10 @@ def train(
     final: bool = False,
     longer: bool = False,
     builtin: int = 0,
-) -> Refined | None:
+) -> ContextChoice | None:
     """Train a context network, code the sample (`final`) or the part for trials, count bytes; None if that fails."""
 
-    def make() -> Refined:
+    def make() -> ContextChoice:
         part = Part.ALL if final else Part.CROP
         pieces, share = sample.part(part)
         made = context.train(
@@ -353,11 +353,11 @@ def reporter(sample: Sample, piece: Piece, *, final: bool, name: str) -> Callabl
     return report
 
 
-def refined(sample: Sample, best: Refined, learned: Choice[Any], least: float) -> list[Refined]:
+def fitted_at_length(sample: Sample, best: ContextChoice, learned: Choice[Any], least: float) -> list[ContextChoice]:
     """Train the best context plan at full length, with and without an autoencoder, where it may win against `least` bytes."""
     spike, grid, way = best.plan.sizes.spike, best.placed, way_of(best)
 
-    def full(size: float, below: Below | None) -> list[Refined]:
+    def full(size: float, below: Below | None) -> list[ContextChoice]:
         if below is None and best.plan.builtin:
             return adapted(sample, best, least)
         hidden = next((units for most, units in HIDDEN if size < most), 64)
@@ -366,7 +366,7 @@ def refined(sample: Sample, best: Refined, learned: Choice[Any], least: float) -
     few = partial(train, sample, grid, way, 16, 3 * sample.preset.context_trial, spike=spike, final=True)
     lower = belows(sample, learned, best) if best.plan.series is None and best.plan.channels is None else []
     trials = [(trial, below) for trial, below in ((few(below=below), below) for below in lower) if trial is not None]
-    out: list[Refined] = []
+    out: list[ContextChoice] = []
     with_codes, chosen = min(trials, key=lambda t: t[0].size, default=(None, None))
     if with_codes is not None and with_codes.size < best.size * 1.05:
         out += full(with_codes.size, chosen)
@@ -375,7 +375,7 @@ def refined(sample: Sample, best: Refined, learned: Choice[Any], least: float) -
     return out
 
 
-def adapted(sample: Sample, best: Refined, plain: float) -> list[Refined]:
+def adapted(sample: Sample, best: ContextChoice, plain: float) -> list[ContextChoice]:
     """Return a built-in network as it is, and trained on; where little is left, or it stays as it is, one of its own too.
 
     What stays as it is though there is much to find, against `plain` bytes, does not suit: then ways are compared once more,
@@ -396,7 +396,7 @@ def adapted(sample: Sample, best: Refined, plain: float) -> list[Refined]:
     return _made([as_is, *made])
 
 
-def _own(sample: Sample) -> Refined | None:
+def _own(sample: Sample) -> ContextChoice | None:
     """Return a network of its own, over the way that is best after a short training."""
     tried = _made(train(sample, sample.grids[0], way, 16, sample.preset.context_trial) for way in _ways(sample))
     if not tried:
@@ -406,6 +406,6 @@ def _own(sample: Sample) -> Refined | None:
     return train(sample, best.placed, way_of(best), hidden, sample.preset.context_steps, final=True)
 
 
-def _made(tried: Iterable[Refined | None]) -> list[Refined]:
+def _made(tried: Iterable[ContextChoice | None]) -> list[ContextChoice]:
     """Return those that did not drop out."""
     return [one for one in tried if one is not None]

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from aezip.array.layout import Layout
 from aezip.plans.autoencoder.networks import Sizes
-from aezip.plans.autoencoder.plan import NetworkPlan
+from aezip.plans.autoencoder.plan import AutoencoderPlan
 
 from .autoencoder import spiky, train
-from .choice import Learned
+from .choice import AutoencoderChoice
 from .sample import Sample
 
 BLOCK = 4  # pixels along each axis
@@ -29,19 +29,19 @@ def is_image(layout: Layout) -> bool:
     return len(layout.block) >= 2 and min(layout.block[-2:]) > 1
 
 
-def convolved(sample: Sample, rival: Learned, hopeless: float = math.inf) -> Learned:
+def convolved(sample: Sample, rival: AutoencoderChoice, hopeless: float = math.inf) -> AutoencoderChoice:
     """Return the best convolutional autoencoder of short trainings, or the rival if none is smaller, or of `hopeless` bytes."""
     return sample.attempt("convolutions", lambda: _smaller(sample, rival, hopeless), rival)
 
 
-def _smaller(sample: Sample, rival: Learned, hopeless: float) -> Learned:
+def _smaller(sample: Sample, rival: AutoencoderChoice, hopeless: float) -> AutoencoderChoice:
     axes, grid, best = image_axes(sample.shape), rival.placed, rival
     if not axes:
         return rival
     layout = Layout((*(1,) * (len(sample.shape) - 2), BLOCK, BLOCK))
     for width, hidden in SIZES:
         sizes = Sizes((tuple(range(layout.features)),), width, hidden, hidden, grid.whole, axes=axes)
-        plan = NetworkPlan(layout, None, sizes)
+        plan = AutoencoderPlan(layout, None, sizes)
         if spiky(sample, plan, grid):
             plan = replace(plan, sizes=replace(sizes, spiked=True))
         trial = train(sample, plan, grid, sample.preset.trial_steps)

@@ -9,13 +9,13 @@ from dataclasses import replace
 from aezip.array.layout import Layout
 from aezip.plans.autoencoder.difference import Difference
 from aezip.plans.autoencoder.networks import Sizes
-from aezip.plans.autoencoder.plan import NetworkPlan
+from aezip.plans.autoencoder.plan import AutoencoderPlan
 from aezip.quantize.grid import Grid
 
 from . import linear
 from .autoencoder import differences, finish, network_sizes, resized, train
 from .below import WORTH
-from .choice import Found, Learned, Wish, smallest
+from .choice import AutoencoderChoice, Found, Wish, smallest
 from .convolution import convolved, is_image
 from .family import Family
 from .layouts import candidates
@@ -41,7 +41,7 @@ class Autoencoders(Family):
             learned = convolved(sample, learned, found.context_size * PROMISING_COLUMNS)
         found.learned = learned
 
-    def full(self, sample: Sample, found: Found, wish: Wish) -> Sequence[Learned]:
+    def full(self, sample: Sample, found: Found, wish: Wish) -> Sequence[AutoencoderChoice]:
         """Train what is close to the context plan."""
         learned = found.learned
         if learned is None:
@@ -57,13 +57,13 @@ def search(
     *,
     rows: bool = True,
     widths: Mapping[Layout, int] | None = None,
-) -> Learned | None:
+) -> AutoencoderChoice | None:
     """Return the best autoencoder (if `rows`), or columns, of short trainings; no sizes are searched from `hopeless` bytes on.
 
     `widths`: those to begin with, of layouts.
     """
     left = sample.preset.trials
-    done: list[Learned] = []
+    done: list[AutoencoderChoice] = []
     for plan, grid in _starts(sample, spiked, widths or {}, rows=rows):
         done.append(train(sample, plan, grid, sample.preset.trial_steps))
         if min(c.size for c in done) > (1.5 if len(done) == 1 else 1.0) * hopeless and len(done) <= 2:
@@ -78,21 +78,21 @@ def search(
 
 def _starts(
     sample: Sample, spiked: Sequence[Grid], widths: Mapping[Layout, int], *, rows: bool
-) -> list[tuple[NetworkPlan, Grid]]:
+) -> list[tuple[AutoencoderPlan, Grid]]:
     """Return layouts, differences and groups to begin with; without `rows`, groups alone."""
     transforms = differences(sample)
     tops = transforms[:1] + [t for t in transforms[1:4] if t[1] is not None and t[1].columns is None][:1]
-    starts: list[tuple[NetworkPlan, Grid]] = []
+    starts: list[tuple[AutoencoderPlan, Grid]] = []
     for layout in candidates(sample.shape)[:4]:
         width = max(4, widths.get(layout, 4))
         if sample.fine is not None:
-            starts.append((NetworkPlan(layout, None, network_sizes(layout, width, 32, sample.fine)), sample.fine))
+            starts.append((AutoencoderPlan(layout, None, network_sizes(layout, width, 32, sample.fine)), sample.fine))
         grid, difference = transforms[0]
-        starts.append((NetworkPlan(layout, difference, network_sizes(layout, width, 32, grid)), grid))
+        starts.append((AutoencoderPlan(layout, difference, network_sizes(layout, width, 32, grid)), grid))
     for grid in spiked[:1]:
         layout = candidates(sample.shape)[0]
         sizes = replace(network_sizes(layout, 2, 4, grid), spiked=True)
-        starts.insert(0, (NetworkPlan(layout, None, sizes), grid))
+        starts.insert(0, (AutoencoderPlan(layout, None, sizes), grid))
     starts = [s for s in starts if s[0].sizes.width and rows]
     if 2 <= sample.shape[-1] <= MOST_COLUMNS:
         pairs = [(sample.fine, None), *tops] if sample.fine is not None else [*tops, (tops[0][0], None)]
@@ -100,19 +100,19 @@ def _starts(
     return starts[: max(2, sample.preset.trials // 2)]
 
 
-def by_columns(sample: Sample, pairs: Sequence[tuple[Grid | None, Difference | None]]) -> list[tuple[NetworkPlan, Grid]]:
+def by_columns(sample: Sample, pairs: Sequence[tuple[Grid | None, Difference | None]]) -> list[tuple[AutoencoderPlan, Grid]]:
     """Return plans that predict each column from the columns before it."""
     layout = columns_layout(sample.shape)
     groups = tuple((f,) for f in range(layout.features))
-    out: dict[tuple[bool, Difference | None], tuple[NetworkPlan, Grid]] = {}
+    out: dict[tuple[bool, Difference | None], tuple[AutoencoderPlan, Grid]] = {}
     for grid, difference in pairs:
         if grid is not None:
             sizes = Sizes(groups, 0, 16, 16, grid.whole)
-            out.setdefault((grid.whole, difference), (NetworkPlan(layout, difference, sizes), grid))
+            out.setdefault((grid.whole, difference), (AutoencoderPlan(layout, difference, sizes), grid))
     return list(out.values())
 
 
-def _other_hidden(sample: Sample, best: Learned) -> Learned:
+def _other_hidden(sample: Sample, best: AutoencoderChoice) -> AutoencoderChoice:
     """Try other hidden sizes of the best plan by columns: small data affords few weights."""
     start = best.plan
     for hidden in (8, 4) if best.size < 1 << 19 else (32,):
@@ -124,7 +124,7 @@ def _other_hidden(sample: Sample, best: Learned) -> Learned:
     return best
 
 
-def _climb(sample: Sample, best: Learned, left: int) -> Learned:
+def _climb(sample: Sample, best: AutoencoderChoice, left: int) -> AutoencoderChoice:
     """Double or halve width and hidden size while the bytes fall."""
     moves = [(2, 1), (1, 2), (0.5, 1), (1, 0.5)]
     seen = set()

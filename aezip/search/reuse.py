@@ -12,7 +12,7 @@ from aezip.array.checking import violations
 from aezip.array.statistics import Statistics
 from aezip.core.errors import ModelMismatch
 from aezip.plans.base import Plan
-from aezip.plans.trained import REMEDY, Trained
+from aezip.plans.trained import REMEDY, TrainedPlan
 from aezip.quantize.choose_grids import grids_for
 from aezip.quantize.grid import Grid, HiddenGrid, LinearGrid, linear_grid
 
@@ -25,7 +25,7 @@ FINER = 0.5  # a model's step is used as it is if it is at least so much of the 
 
 
 def choice(
-    trained: Trained, values: npt.NDArray[Any], statistics: Statistics, tolerance: Tolerance, shrink: float
+    trained: TrainedPlan, values: npt.NDArray[Any], statistics: Statistics, tolerance: Tolerance, shrink: float
 ) -> Choice[Plan]:
     """Return a trained plan for plain values, with a grid that keeps to the tolerance.
 

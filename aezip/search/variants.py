@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from aezip.plans.autoencoder.plan import NetworkPlan
+from aezip.plans.autoencoder.plan import AutoencoderPlan
 from aezip.plans.autoencoder.variants import AUTO, OVERCOMPLETE, VARIANTS, fits, width_for
 from aezip.quantize.grid import Grid
 
 from . import context
 from .autoencoder import differences, finish, network_sizes, resized, train
 from .below import below_of
-from .choice import Choice, Found, Learned, Wish, smallest
-from .contexts import look, refined, reporter
+from .choice import AutoencoderChoice, Choice, Found, Wish, smallest
+from .contexts import fitted_at_length, look, reporter
 from .family import Family
 from .layouts import candidates
 from .learned import PROMISING
@@ -30,7 +30,7 @@ class Variants(Family):
 
     name = "variants"
 
-    def full(self, sample: Sample, found: Found, wish: Wish) -> Sequence[Learned]:
+    def full(self, sample: Sample, found: Found, wish: Wish) -> Sequence[AutoencoderChoice]:
         """Train the best of short trainings, if it is close."""
         if wish.variant != AUTO or found.learned is None:
             return []
@@ -56,13 +56,13 @@ def of_variant(sample: Sample, variant: str) -> Choice[Any] | None:
     context_plan = sample.attempt("context networks", lambda: look(sample), None) if REFINED else None
     if context_plan is not None:
         none: list[Choice[Any]] = []
-        above = sample.attempt("context networks at length", lambda: refined(sample, context_plan, best, 0.0), none)
+        above = sample.attempt("context networks at length", lambda: fitted_at_length(sample, context_plan, best, 0.0), none)
         inside = [(c, c.plan.with_codes()) for c in above]
         options += [c for c, below in inside if below is not None and below.variant == variant]
     return smallest(options)
 
 
-def _short(sample: Sample, variant: str, *, thorough: bool) -> Learned | None:
+def _short(sample: Sample, variant: str, *, thorough: bool) -> AutoencoderChoice | None:
     """Return the best of short trainings of a variant; other sizes are tried if `thorough`."""
     starts = _starts(sample, variant)
     if not starts:
@@ -75,9 +75,9 @@ def _short(sample: Sample, variant: str, *, thorough: bool) -> Learned | None:
     return _climb(sample, best, sample.preset.trials - len(done)) if thorough else best
 
 
-def _starts(sample: Sample, variant: str) -> list[tuple[NetworkPlan, Grid]]:
+def _starts(sample: Sample, variant: str) -> list[tuple[AutoencoderPlan, Grid]]:
     """Return layouts and grids to begin with."""
-    out: list[tuple[NetworkPlan, Grid]] = []
+    out: list[tuple[AutoencoderPlan, Grid]] = []
     grid, difference = differences(sample)[0]
     for layout in candidates(sample.shape)[:LAYOUTS]:
         if layout.features < 2 or not fits(variant, layout.features):
@@ -85,11 +85,11 @@ def _starts(sample: Sample, variant: str) -> list[tuple[NetworkPlan, Grid]]:
         for one, change in ([] if sample.fine is None else [(sample.fine, None)]) + [(grid, difference)]:
             sizes = network_sizes(layout, 4, 32, one)
             sizes = replace(sizes, width=width_for(variant, sizes.width, layout.features))
-            out.append((NetworkPlan(layout, change, sizes, variant), one))
+            out.append((AutoencoderPlan(layout, change, sizes, variant), one))
     return out
 
 
-def _climb(sample: Sample, best: Learned, left: int) -> Learned:
+def _climb(sample: Sample, best: AutoencoderChoice, left: int) -> AutoencoderChoice:
     """Double or halve width (unless it follows from the features) and hidden units while the bytes fall."""
     moves = [(1.0, 2.0), (1.0, 0.5)]
     if best.plan.variant not in OVERCOMPLETE:

@@ -14,12 +14,12 @@ from aezip.array.layout import Layout
 from aezip.core.errors import InvalidInput
 from aezip.core.fixed import MOST_CODES
 from aezip.plans.autoencoder.networks import Sizes
-from aezip.plans.autoencoder.plan import NetworkPlan
+from aezip.plans.autoencoder.plan import AutoencoderPlan
 from aezip.quantize.grid import Grid
 
 from .autoencoder import finish, train
 from .below import belows
-from .choice import Choice, Learned, Refined, smallest
+from .choice import AutoencoderChoice, Choice, ContextChoice, smallest
 from .contexts import look, way_of
 from .contexts import train as train_context
 from .convolution import convolved, is_image
@@ -72,18 +72,18 @@ def choose_with_codes(sample: Sample, codes: bool | int) -> Choice[Any]:
     if width is None and len(sample.shape) == 3 and is_image(layout):
         learned = convolved(sample, learned)  # the codes of an image are those of all its blocks
     learned = finish(sample, learned)
-    none: list[Refined] = []
+    none: list[ContextChoice] = []
     above = sample.attempt("context networks", lambda: _above(sample, learned, width), none)
     options: list[Choice[Any]] = [learned, *above]
     return smallest(options)
 
 
-def _tried(sample: Sample, layout: Layout, grid: Grid, width: int, hidden: int) -> Learned:
+def _tried(sample: Sample, layout: Layout, grid: Grid, width: int, hidden: int) -> AutoencoderChoice:
     sizes = Sizes((tuple(range(layout.features)),), width, hidden, min(hidden, 16), grid.whole)
-    return train(sample, NetworkPlan(layout, None, sizes), grid, sample.preset.trial_steps)
+    return train(sample, AutoencoderPlan(layout, None, sizes), grid, sample.preset.trial_steps)
 
 
-def _climb(sample: Sample, best: Learned, given: int | None) -> Learned:
+def _climb(sample: Sample, best: AutoencoderChoice, given: int | None) -> AutoencoderChoice:
     """Double or halve width (unless it is given), or double the hidden size, while the bytes fall.
 
     Fewer hidden units are not tried: rows are compared by what the decoder makes of their codes.
@@ -108,7 +108,7 @@ def _climb(sample: Sample, best: Learned, given: int | None) -> Learned:
     return best
 
 
-def _above(sample: Sample, learned: Learned, given: int | None) -> list[Refined]:
+def _above(sample: Sample, learned: AutoencoderChoice, given: int | None) -> list[ContextChoice]:
     """Return context plans that refine the autoencoder, where they may win."""
     refined = look(replace(sample, any_extent=True))  # channels have no autoencoder below
     if refined is None or refined.plan.series is not None or learned.size * CONTEXT_WORTH < refined.size:

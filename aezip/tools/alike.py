@@ -23,7 +23,7 @@ from aezip.archive.writing import compress
 from aezip.array.admission import admit, native
 from aezip.array.bounds import RangeRelative
 from aezip.array.foreign import as_numpy
-from aezip.array.statistics import scan
+from aezip.array.statistics import measure
 from aezip.core import atomic
 from aezip.core.errors import InvalidInput
 
@@ -109,7 +109,7 @@ def _first(name: str, array: Any, ssim: float, options: Mapping[str, Any]) -> fl
         raise InvalidInput(f"{name}: structural similarity is of planes of at least {WINDOW} x {WINDOW} numbers: give a bound")
     planes = x.reshape(-1, *x.shape[-2:])
     some = native(planes[:: -(-len(planes) // LOOKED_AT)])
-    specials = scan(some, admitted.fill, admitted.valid, trailing=admitted.trailing).specials
+    specials = measure(some, admitted.fill, admitted.valid, trailing=admitted.trailing).specials
     keep = np.isfinite(some) & ~specials.masked(specials.classify(some))
     planes = some.astype(np.float64)
     if not keep.any() or planes[keep].min() == planes[keep].max():

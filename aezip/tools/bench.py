@@ -24,7 +24,7 @@ from aezip.array.checking import violations
 from aezip.array.metrics import Accumulator
 from aezip.array.missing import ValidRange
 from aezip.array.specials import ordinary
-from aezip.array.statistics import scan
+from aezip.array.statistics import measure
 from aezip.core.errors import FillWarning, InvalidInput
 from aezip.core.types import Array
 
@@ -64,7 +64,7 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Given:
+class BenchInput:
     """What a peer gets in place of the array, and the way back; `extra` are the bytes which that needs."""
 
     values: Array
@@ -85,7 +85,7 @@ def pose(array: Any, bound: Bound, **missing: Any) -> Problem:
     if not admitted.values.size:
         raise InvalidInput("the array holds no values: there is nothing to compare, give one that does")
     values = native(admitted.values)
-    statistics = scan(values, admitted.fill, admitted.valid, trailing=admitted.trailing)
+    statistics = measure(values, admitted.fill, admitted.valid, trailing=admitted.trailing)
     tolerance = resolve(Lossless() if admitted.lossless_only else bound, statistics)
     return Problem(values, tolerance, admitted.fill, admitted.valid)
 
@@ -114,9 +114,9 @@ def check(problem: Problem, decoded: Array) -> tuple[str, float]:
     return ("bound exceeded" if beyond else "ok"), found.max_abs_error
 
 
-def given(peer: Peer, problem: Problem, factor: float) -> Given | None:
+def given(peer: Peer, problem: Problem, factor: float) -> BenchInput | None:
     """Return what a peer gets, asked for `factor` times the error allowed; None where it does not apply."""
-    made: Given | None
+    made: BenchInput | None
     if peer.takes == "exact":
         made = _exact(peer, problem.values)
     elif problem.allowed is None or (problem.lossless and problem.values.dtype.kind == "f"):
@@ -130,15 +130,15 @@ def given(peer: Peer, problem: Problem, factor: float) -> Given | None:
     return made
 
 
-def _exact(peer: Peer, values: Array) -> Given:
+def _exact(peer: Peer, values: Array) -> BenchInput:
     """Return the array itself, or in a wider type that holds every value, where the peer does not take its own."""
     wide = values
     if values.dtype.itemsize not in peer.widths:
         wide = values.astype(np.float32 if values.dtype.kind == "f" else np.int32)
-    return Given(wide, 0.0, 0, lambda y: y.astype(values.dtype))
+    return BenchInput(wide, 0.0, 0, lambda y: y.astype(values.dtype))
 
 
-def _floats(values: Array, allowed: npt.NDArray[np.float64], factor: float) -> Given | None:
+def _floats(values: Array, allowed: npt.NDArray[np.float64], factor: float) -> BenchInput | None:
     """Return floats and one tolerance for all; None where columns have their own, or nothing is allowed."""
     if allowed.ndim:
         return None
@@ -150,16 +150,16 @@ def _floats(values: Array, allowed: npt.NDArray[np.float64], factor: float) -> G
         wide = values.astype(np.float32)
     if error <= 0:
         return None
-    return Given(wide, float(error) * factor, 0, lambda y: to_dtype(y, values.dtype))
+    return BenchInput(wide, float(error) * factor, 0, lambda y: to_dtype(y, values.dtype))
 
 
-def _steps(values: Array, allowed: npt.NDArray[np.float64], factor: float) -> Given:
+def _steps(values: Array, allowed: npt.NDArray[np.float64], factor: float) -> BenchInput:
     """Return how many steps of twice the error allowed each value is; 8 bytes a step."""
     dtype = values.dtype
     if dtype.kind != "f":
         whole = 2 * np.floor(np.minimum(allowed * factor, 2.0**61)).astype(np.int64) + 1
         counts = np.floor_divide(values.astype(np.int64) + whole // 2, whole)
-        return Given(smallest(counts), 0.0, 8 * whole.size, lambda y: to_dtype(y.astype(np.int64) * whole, dtype))
+        return BenchInput(smallest(counts), 0.0, 8 * whole.size, lambda y: to_dtype(y.astype(np.int64) * whole, dtype))
     moving = np.broadcast_to(allowed > 0, values.shape)
     step = np.where(allowed > 0, 2 * allowed * factor, 1.0)
     constants = values[:1].astype(np.float64)  # of columns where nothing is allowed
@@ -169,7 +169,7 @@ def _steps(values: Array, allowed: npt.NDArray[np.float64], factor: float) -> Gi
     def restore(decoded: Array) -> Array:
         return to_dtype(np.where(moving, decoded * step, constants), dtype)
 
-    return Given(smallest(counts), 0.0, extra, restore)
+    return BenchInput(smallest(counts), 0.0, extra, restore)
 
 
 def _seen(peer: Peer, values: Array) -> Array:

@@ -23,9 +23,9 @@ from aezip.array.admission import admit, native
 from aezip.array.bounds import Absolute, Bound, Lossless, PointRelative
 from aezip.array.foreign import as_numpy
 from aezip.array.layout import middle
-from aezip.array.statistics import Statistics, scan
+from aezip.array.statistics import Statistics, measure
 from aezip.quantize.find import find_hidden
-from aezip.quantize.linear import Linear
+from aezip.quantize.linear import LinearLattice
 
 from .information import FEWEST, MANTISSA, information, noise
 from .words import number
@@ -132,7 +132,7 @@ def _variable(name: str, array: npt.NDArray[Any], missing: tuple[Any, Any], exac
     if exact or admitted.lossless_only or admitted.values.dtype.kind != "f":
         return Suggestion(name, Lossless(), exact or ("dates" if admitted.lossless_only else "whole numbers: each may count"))
     values = native(admitted.values)
-    statistics = scan(values, admitted.fill, admitted.valid, trailing=admitted.trailing)
+    statistics = measure(values, admitted.fill, admitted.valid, trailing=admitted.trailing)
     if statistics.count < FEWEST or statistics.range == 0:
         return Suggestion(name, Lossless(), "too few values to tell" if statistics.range else "all values are equal")
     keep = statistics.specials.classify(values) == 0
@@ -173,7 +173,7 @@ def _of_bits(keepbits: int, values: npt.NDArray[Any]) -> tuple[float, Bound]:
 def _step(values: npt.NDArray[Any], statistics: Statistics) -> float | None:
     """Return what all values are multiples of, up to an offset; None: no single step."""
     lattice = find_hidden(values, statistics)
-    if not isinstance(lattice, Linear):
+    if not isinstance(lattice, LinearLattice):
         return None
     steps = lattice.scale / lattice.divisor
     return float(steps[0]) if np.all(steps == steps[0]) else None

@@ -220,7 +220,7 @@ def test_estimates_need_no_torch_and_no_decoding(stored: Path) -> None:
         "def refuse(*a, **k):\n    raise AssertionError\n"
         f"archive = aezip.open({str(stored)!r})\n"
         "assert len(archive.recommend(None, 0, 4).columns) == 4\n"
-        "decoder.Decoder.decode_chunk = refuse\n"
+        "decoder.ArrayDecoder.decode_chunk = refuse\n"
         f"assert archive.predict(None, [0, 1]).shape == (2, {ITEMS})\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as hnp
 
 from aezip.array.admission import admit, native, parse_dtype, restore
 from aezip.array.specials import EXCEPTION, Specials
-from aezip.array.statistics import scan
+from aezip.array.statistics import measure
 from aezip.core.errors import CorruptFile, InvalidInput
 
 OTHERS = ["?", "c8", "c16", "M8[ns]", "M8[D]", "m8[25s]", "M8"]
@@ -157,7 +157,7 @@ def test_masked_arrays_are_filled_and_masked(dtype: str) -> None:
     assert same_bits(taken.masking.filled(stored), np.asarray(x.filled()))
     assert (taken.masking.mask(stored) == x.mask).all()
     assert taken.fill is not None
-    found = scan(taken.values, taken.fill, trailing=taken.trailing)
+    found = measure(taken.values, taken.fill, trailing=taken.trailing)
     assert found.specials.masked(found.specials.classify(native(taken.values))).any()
 
 
@@ -199,7 +199,7 @@ def test_special_values_are_classified_and_restored(dtype: str) -> None:
     bits = np.array(SPECIAL[dtype], dtype=f"u{np.dtype(dtype).itemsize}")
     ordinary = np.arange(1, 4).astype(dtype).view(bits.dtype)
     x = np.concatenate([np.tile(bits, 3), ordinary]).view(dtype)
-    table = scan(x).specials
+    table = measure(x).specials
     classes = table.classify(x)
     denormal = (x.view(bits.dtype) == 1) | (x.view(bits.dtype) == bits[7])
     np.testing.assert_array_equal(classes == 0, (np.isfinite(x) & ~((x == 0) & np.signbit(x))))
@@ -216,7 +216,7 @@ def test_any_bits_survive_classes_or_exceptions(dtype: str, data: st.DataObject)
     size = np.dtype(dtype).itemsize
     x = np.frombuffer(data.draw(st.binary(min_size=0, max_size=60 * size).map(lambda b: b[: len(b) // size * size])), dtype=dtype)
     fill = x[:1].copy() if x.size and data.draw(st.booleans()) else None
-    table = scan(x, fill).specials
+    table = measure(x, fill).specials
     classes = table.classify(x)
     out = np.where((classes == 0) | (classes == EXCEPTION), x, np.dtype(dtype).type(0))
     table.restore(classes, out)
@@ -228,8 +228,8 @@ def test_any_bits_survive_classes_or_exceptions(dtype: str, data: st.DataObject)
 def test_more_payloads_than_the_table_holds_are_exceptions() -> None:
     x = (np.arange(70_000, dtype="u4") % 1000 + 0x7FC00000).view("f4").copy()
     x[5], x[6] = -0.0, np.inf
-    table = scan(x, block=999).specials
-    assert table == scan(x).specials == Specials.scan([x[:30_000], x[30_000:]])
+    table = measure(x, block=999).specials
+    assert table == measure(x).specials == Specials.scan([x[:30_000], x[30_000:]])
     classes = table.classify(x)
     assert len(table.patterns) == 254
     assert classes[5] not in (0, EXCEPTION)
@@ -272,7 +272,7 @@ def test_malformed_tables_are_corrupt(data: object) -> None:
 
 
 def test_integers_without_fill_have_no_specials() -> None:
-    found = scan(np.arange(-5, 5, dtype="i2"))
+    found = measure(np.arange(-5, 5, dtype="i2"))
     assert found.specials == Specials()
     assert (found.minimum, found.maximum, found.count) == (-5, 4, 10)
     assert type(found.minimum) is int
@@ -280,13 +280,13 @@ def test_integers_without_fill_have_no_specials() -> None:
 
 def test_wide_integers_keep_exact_extremes() -> None:
     x = np.array([[2**64 - 1, 0], [2**64 - 3, 5]], dtype="u8")
-    found = scan(x)
+    found = measure(x)
     assert (found.minimum, found.maximum) == (0, 2**64 - 1)
     assert found.column_range.tolist() == [2.0, 5.0]
 
 
 def test_negative_zero_is_special_but_counts_as_zero_in_ranges() -> None:
-    found = scan(np.array([[-0.0, 3.0], [2.0, 4.0]]))
+    found = measure(np.array([[-0.0, 3.0], [2.0, 4.0]]))
     assert len(found.specials.patterns) == 1
     assert (found.minimum, found.count) == (0.0, 4)
     assert not np.signbit(found.minimum)
@@ -304,7 +304,7 @@ def test_statistics_equal_their_definition(dtype: str, shape: tuple[int, ...], b
     if x.dtype.kind == "f":
         x[rng.random(shape) < 0.2] = np.nan
         keep &= np.isfinite(x)
-    found = scan(x, fill, block=block)
+    found = measure(x, fill, block=block)
     assert (found.size, found.count) == (x.size, keep.sum())
     if keep.any():
         assert (found.minimum, found.maximum) == (x[keep].min(), x[keep].max())
@@ -318,13 +318,13 @@ def test_statistics_equal_their_definition(dtype: str, shape: tuple[int, ...], b
 
 def test_statistics_of_nothing() -> None:
     for x in (np.zeros((0, 4)), np.zeros(0, dtype="i4"), np.full(3, np.nan), np.zeros((3, 0))):
-        found = scan(x)
+        found = measure(x)
         assert (found.count, found.minimum, found.maximum, found.range) == (0, 0, 0, 0.0)
 
 
 def test_complex_features_have_ranges_of_their_own() -> None:
     taken = admit(np.array([[1 + 10j, 100j], [2 + 30j, 5 + 100j]], dtype="c16"))
-    assert scan(taken.values, trailing=taken.trailing).column_range.tolist() == [[1.0, 20.0], [5.0, 0.0]]
+    assert measure(taken.values, trailing=taken.trailing).column_range.tolist() == [[1.0, 20.0], [5.0, 0.0]]
 
 
 def test_scanning_a_memory_map_takes_bounded_memory(tmp_path: Path) -> None:
@@ -333,7 +333,7 @@ def test_scanning_a_memory_map_takes_bounded_memory(tmp_path: Path) -> None:
     x.flush()
     values = np.load(tmp_path / "x.npy", mmap_mode="r")
     tracemalloc.start()
-    scan(values, block=10_000)
+    measure(values, block=10_000)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 3_000_000

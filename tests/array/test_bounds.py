@@ -27,7 +27,7 @@ from aezip.array.bounds import (
     resolve,
 )
 from aezip.array.checking import violations
-from aezip.array.statistics import scan
+from aezip.array.statistics import measure
 from aezip.core.errors import CorruptFile, InvalidInput, UnsupportedVersion
 
 BOUNDS = [
@@ -95,24 +95,24 @@ def test_an_unknown_kind_is_named() -> None:
 
 def test_resolve_range_relative() -> None:
     x = np.array([[0.0, 10.0], [4.0, 30.0]])
-    assert resolve(RangeRelative(0.1), scan(x)).absolute == pytest.approx(3.0)
-    np.testing.assert_allclose(resolve(RangeRelative(0.1, per_feature=True), scan(x)).absolute, [0.4, 2.0])
-    assert resolve(RangeRelative(0.1, per_feature=True), scan(x[:, 0])).absolute == pytest.approx(0.4)
+    assert resolve(RangeRelative(0.1), measure(x)).absolute == pytest.approx(3.0)
+    np.testing.assert_allclose(resolve(RangeRelative(0.1, per_feature=True), measure(x)).absolute, [0.4, 2.0])
+    assert resolve(RangeRelative(0.1, per_feature=True), measure(x[:, 0])).absolute == pytest.approx(0.4)
 
 
 def test_a_share_of_the_range_is_exact() -> None:
     x = np.array([0, 10], dtype="i4")
-    assert resolve(RangeRelative(0.1), scan(x)).absolute == 1.0  # float64 0.1 is a little more
-    assert resolve(RangeRelative(0.3), scan(x)).absolute == np.nextafter(0.3 * 10, 0)  # and 0.3 a little less
+    assert resolve(RangeRelative(0.1), measure(x)).absolute == 1.0  # float64 0.1 is a little more
+    assert resolve(RangeRelative(0.3), measure(x)).absolute == np.nextafter(0.3 * 10, 0)  # and 0.3 a little less
 
 
 def test_resolve_keeps_out_fill_values_and_non_finite_values() -> None:
     x = np.array([1.0, 3.0, np.nan, np.inf, 1e20], dtype="f4")
-    assert resolve(RangeRelative(0.5), scan(x, np.array([1e20], dtype="f4"))).absolute == 1.0
+    assert resolve(RangeRelative(0.5), measure(x, np.array([1e20], dtype="f4"))).absolute == 1.0
 
 
 def test_ranges_that_overflow_stay_finite() -> None:
-    stats = scan(np.array([[-1.7e308, 1.0], [1.7e308, 2.0]]))
+    stats = measure(np.array([[-1.7e308, 1.0], [1.7e308, 2.0]]))
     for bound in (RangeRelative(1e3), RangeRelative(1e3, per_feature=True), PSNR(1.0), PSNR(1e6)):
         tolerance = resolve(bound, stats)
         assert np.isfinite(tolerance.absolute).all()
@@ -121,30 +121,30 @@ def test_ranges_that_overflow_stay_finite() -> None:
 
 def test_wide_integer_columns_have_exact_ranges() -> None:
     x = np.array([[2**62, 0], [2**62 + 3, 1]], dtype="i8")
-    np.testing.assert_array_equal(resolve(RangeRelative(1.0, per_feature=True), scan(x)).absolute, [3.0, 1.0])
+    np.testing.assert_array_equal(resolve(RangeRelative(1.0, per_feature=True), measure(x)).absolute, [3.0, 1.0])
 
 
 @pytest.mark.parametrize("x", [np.zeros((0, 3)), np.full((4, 3), np.nan), np.full((4, 3), 2.5)])
 def test_data_without_a_range_must_be_exact(x: np.ndarray) -> None:
     for bound in (RangeRelative(0.1), RangeRelative(0.1, per_feature=True)):
-        assert not resolve(bound, scan(x)).absolute.any()
-    assert resolve(PSNR(40.0), scan(x)).mse == 0.0
+        assert not resolve(bound, measure(x)).absolute.any()
+    assert resolve(PSNR(40.0), measure(x)).mse == 0.0
 
 
 def test_too_many_features_are_refused() -> None:
     with pytest.raises(InvalidInput, match="65536"):
-        resolve(RangeRelative(0.1, per_feature=True), scan(np.zeros((2, 65537), dtype="u1")))
+        resolve(RangeRelative(0.1, per_feature=True), measure(np.zeros((2, 65537), dtype="u1")))
 
 
 def test_nrmse_target() -> None:
-    statistics = scan(np.array([0.0, 10.0]))
+    statistics = measure(np.array([0.0, 10.0]))
     assert resolve(NRMSE(1e-2), statistics).mse == pytest.approx(1e-2)
     assert resolve(NRMSE(1e9), statistics).mse == pytest.approx(100.0)
     assert resolve(NRMSE(1e-300), statistics).mse == 0.0
 
 
 def test_psnr_target() -> None:
-    assert resolve(PSNR(40.0), scan(np.array([0.0, 10.0]))).mse == pytest.approx(1e-2)
+    assert resolve(PSNR(40.0), measure(np.array([0.0, 10.0]))).mse == pytest.approx(1e-2)
 
 
 @pytest.mark.parametrize("dtype", FLOATS + INTEGERS)
@@ -152,7 +152,7 @@ def test_psnr_target() -> None:
 @given(data=st.data())
 def test_identical_bits_never_violate(dtype: str, bound: Bound, data: st.DataObject) -> None:
     x = data.draw(any_bits(dtype)).reshape(10, 4)
-    assert not violations(x, x.copy(), resolve(bound, scan(x))).any()
+    assert not violations(x, x.copy(), resolve(bound, measure(x))).any()
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
@@ -261,7 +261,7 @@ def test_floats_are_compared_exactly(dtype: str, seed: int, exponent: int) -> No
             y = np.where(rng.random(x.size) < 0.5, np.nextafter(y, x), y)
         keep = np.isfinite(y)
         wanted = [Fraction(bound) * (1 if isinstance(kind, Absolute) else abs(Fraction(a))) for a in x[keep].tolist()]
-        found = violations(x[keep], y[keep], resolve(kind, scan(x)))
+        found = violations(x[keep], y[keep], resolve(kind, measure(x)))
         np.testing.assert_array_equal(found, _exactly(x[keep], y[keep], wanted))
 
 
@@ -275,7 +275,7 @@ def test_integers_are_compared_exactly(dtype: str, seed: int, bound: float) -> N
     limits = [Fraction(bound) * abs(int(v)) for v in x]
     steps = [int(limit) + int(k) for limit, k in zip(limits, rng.integers(0, 2, x.size), strict=True)]
     y = np.array([min(max(int(v) + s, ends.min), ends.max) for v, s in zip(x, steps, strict=True)], dtype)
-    found = violations(x, y, resolve(PointRelative(bound), scan(x)))
+    found = violations(x, y, resolve(PointRelative(bound), measure(x)))
     exact = _exactly(x, y, limits)
     assert not (exact & ~found).any()
     small = np.array([max(abs(int(v)), limit) < 2**53 for v, limit in zip(x, limits, strict=True)])
@@ -284,7 +284,7 @@ def test_integers_are_compared_exactly(dtype: str, seed: int, bound: float) -> N
 
 @given(x=hnp.arrays("f8", (9, 3), elements=st.floats(-1e300, 1e300)), value=st.floats(1e-9, 2.0), each=st.booleans())
 def test_shares_of_the_range_are_rounded_down(x: np.ndarray, value: float, each: bool) -> None:
-    found = resolve(RangeRelative(value, per_feature=each), scan(x)).absolute
+    found = resolve(RangeRelative(value, per_feature=each), measure(x)).absolute
     columns = x.T.tolist() if each else [x.reshape(-1).tolist()]
     for allowed, column in zip(found.reshape(-1).tolist(), columns, strict=True):
         exact = Fraction(value) * (Fraction(max(column)) - Fraction(min(column)))

@@ -138,12 +138,12 @@ def test_a_sign_is_kept_where_that_is_asked_for() -> None:
     "change", [{"narrow": "float7"}, {"narrow": "float8_e5m2"}, {"narrow": 3}, {"wide": 1}, {"narrow": None}]
 )
 def test_malformed_headers_are_damage(change: dict[str, Any]) -> None:
-    from aezip.codec.decoder import Decoder
+    from aezip.codec.decoder import ArrayDecoder
 
     x = np.linspace(0, 1, 500).astype(ml_dtypes.bfloat16)
     with aezip.open(aezip.compress(x, bound=aezip.Absolute(0.01), preset="instant")[0]) as archive:
         view = archive["data"]
         header, shared = view._header, view._reader.shared("data")
-    Decoder(header, shared)
+    ArrayDecoder(header, shared)
     with pytest.raises(CorruptFile):
-        Decoder({**header, **change}, shared)
+        ArrayDecoder({**header, **change}, shared)

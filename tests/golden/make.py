@@ -22,7 +22,7 @@ from aezip.array.layout import Layout
 from aezip.array.narrow import narrow_of
 from aezip.container import header
 from aezip.plans.autoencoder.networks import Sizes
-from aezip.plans.autoencoder.plan import NetworkPlan
+from aezip.plans.autoencoder.plan import AutoencoderPlan
 from aezip.plans.bytes import BytesPlan
 from aezip.plans.registry import PLANS
 from aezip.search import context as search_context
@@ -192,18 +192,18 @@ def only(kind: str | None, sample: Sample, wish: Wish) -> Choice[Any]:
     if "spiked" in kind:
         layout, grid = candidates(sample.shape)[0], sample.wholes[0]
         sizes = replace(network_sizes(layout, 2, 8, grid), spiked=True)
-        return train(sample, NetworkPlan(layout, None, sizes), grid, 100)
+        return train(sample, AutoencoderPlan(layout, None, sizes), grid, 100)
     wanted = autoencoders(sample)
     assert wanted is not None
     return wanted
 
 
-def convolution(sample: Sample) -> Choice[NetworkPlan]:
+def convolution(sample: Sample) -> Choice[AutoencoderPlan]:
     """Return a convolutional autoencoder of the last two axes; with flags where a number is frequent."""
     grid, axes = sample.fine or sample.wholes[0], image_axes(sample.shape)
     layout = Layout((*(1,) * (len(sample.shape) - 2), 4, 4))
     sizes = Sizes((tuple(range(16)),), 2, 8, 8, grid.whole, axes=axes)
-    made = NetworkPlan(layout, None, sizes)
+    made = AutoencoderPlan(layout, None, sizes)
     made = replace(made, sizes=replace(sizes, spiked=spiky(sample, made, grid)))
     return train(sample, made, grid, 100)
 

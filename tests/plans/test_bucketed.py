@@ -13,9 +13,9 @@ import aezip
 from aezip.core.errors import CorruptFile
 from aezip.plans.buckets import CLASSES, WIDE, BucketPlan
 from aezip.quantize.grid import HiddenGrid
-from aezip.quantize.lattice import Whole
+from aezip.quantize.lattice import IntegerLattice
 
-GRID = HiddenGrid(Whole(1, 0))
+GRID = HiddenGrid(IntegerLattice(1, 0))
 
 
 def atoms(frames: int = 30, count: int = 300) -> np.ndarray:

@@ -14,7 +14,7 @@ from kinds import broken
 import aezip
 from aezip.array.bounds import RangeRelative
 from aezip.codec import encoder as codec
-from aezip.codec.encoder import Encoder
+from aezip.codec.encoder import ArrayEncoder
 from aezip.core.errors import CorruptFile
 from aezip.core.planes import Cursor
 from aezip.plans.context.channels import Channels, Companion, Mixing, Tap, moved
@@ -183,7 +183,7 @@ def test_bands_of_a_spectrum_are_channels(preset: str, monkeypatch: pytest.Monke
 
 def test_a_chunk_holds_all_channels_of_the_outer_axis() -> None:
     cube = np.ascontiguousarray(np.moveaxis(spectra(side=64), -1, 0))
-    encoder = Encoder(cube, RangeRelative(1e-3), preset="instant")
+    encoder = ArrayEncoder(cube, RangeRelative(1e-3), preset="instant")
     encoder.prepare()
     channels = encoder.plan.to_json()["channels"]
     assert (channels["axis"], channels["count"], channels["alike"]) == (0, 12, False)
@@ -211,7 +211,7 @@ def test_channels_alike_begin_anew_in_each_chunk(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.train
 def test_a_model_serves_arrays_of_any_extent_and_has_no_channels(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PRESETS, "fast", QUICK)
-    encoder = Encoder(spectra(), RangeRelative(1e-3), preset="fast", shared=True)
+    encoder = ArrayEncoder(spectra(), RangeRelative(1e-3), preset="fast", shared=True)
     encoder.prepare()
     assert any("context" in name for name, _ in encoder.tried)
     assert not any("channels" in name for name, _ in encoder.tried)

@@ -15,10 +15,10 @@ from aezip.entropy.plainbits import unzigzag, zigzag
 from aezip.plans.columns import clusters as classes
 from aezip.plans.columns import plan as recall
 from aezip.quantize.grid import HiddenGrid
-from aezip.quantize.lattice import Whole
+from aezip.quantize.lattice import IntegerLattice
 
-GRID = HiddenGrid(Whole(1, 0))
-PLAN = recall.RecallPlan(classed=True)
+GRID = HiddenGrid(IntegerLattice(1, 0))
+PLAN = recall.ColumnPlan(classed=True)
 
 
 def weights(rows: int = 200) -> np.ndarray:
@@ -37,12 +37,12 @@ def delays(rows: int = 9000) -> np.ndarray:
     return np.stack([town, carrier, distance, delay], axis=1).astype("i4")
 
 
-def stream(value: np.ndarray, groupings: list[classes.Groups]) -> tuple[bytes, residual.Decoder]:
+def stream(value: np.ndarray, groupings: list[classes.Groups]) -> tuple[bytes, residual.ResidualReader]:
     made = classes.passes(value, groupings)
     assert made is not None
     stored, tables = residual.tables_for(made[1], classes.tables(made[0]))
     data = residual.encode(tables, made[1])
-    return stored + data, residual.Decoder(tables, data)
+    return stored + data, residual.ResidualReader(tables, data)
 
 
 @given(st.lists(st.integers(-(2**43), 2**43), min_size=1, max_size=80), st.floats(0, 60))
@@ -124,7 +124,7 @@ def test_columns_tell_about_later_ones() -> None:
     x = delays()
     data, _ = PLAN.pack(GRID, x, None)
     assert data[3] >= recall.CLASSES
-    assert len(data) < 0.75 * len(recall.RecallPlan().pack(GRID, x, None)[0])
+    assert len(data) < 0.75 * len(recall.ColumnPlan().pack(GRID, x, None)[0])
     for moved in (x, x[:, ::-1]):
         assert (PLAN.unpack(GRID, PLAN.pack(GRID, moved, None)[0], moved.shape, moved.dtype) == moved).all()
 
@@ -179,7 +179,7 @@ def test_damaged_chunks_are_refused_or_decode_to_something(x: np.ndarray) -> Non
 def test_impossible_numbers_are_refused(numbers: tuple[int, int, int]) -> None:
     part = classes.buckets(np.array(numbers, np.int64), np.zeros(3, np.uint16))
     _, tables = residual.tables_for([part], classes.tables(1))
-    reader = residual.Decoder(tables, residual.encode(tables, [part]))
+    reader = residual.ResidualReader(tables, residual.encode(tables, [part]))
     with pytest.raises(CorruptFile):
         classes.read(reader, 1, 0, 10, [classes.of_column(np.arange(10) % 2)])
 
@@ -193,7 +193,7 @@ def test_a_class_or_part_that_does_not_exist_is_refused() -> None:
         high = np.full(len(passes[number].high), unzigzag(np.array([wrong]))[0])
         changed[number] = residual.Split(high, passes[number].contexts, np.zeros(0, np.int64), None)
         _, tables = residual.tables_for(changed, classes.tables(doublings))
-        reader = residual.Decoder(tables, residual.encode(tables, changed))
+        reader = residual.ResidualReader(tables, residual.encode(tables, changed))
         with pytest.raises(CorruptFile):
             classes.read(reader, doublings, 0, len(value), groups)
     many = [classes.of_column(np.arange(classes.MOST_GROUPS + 1))]
@@ -201,4 +201,4 @@ def test_a_class_or_part_that_does_not_exist_is_refused() -> None:
     shift = residual.Split(np.zeros(1, np.int64), np.full(1, classes.SHIFTS_TABLE, np.uint16), np.zeros(0, np.int64), None)
     _, tables = residual.tables_for([part, shift], classes.tables(1))
     with pytest.raises(CorruptFile, match="groups"):
-        classes.read(residual.Decoder(tables, residual.encode(tables, [part, shift])), 1, 0, len(many[0].of), many)
+        classes.read(residual.ResidualReader(tables, residual.encode(tables, [part, shift])), 1, 0, len(many[0].of), many)

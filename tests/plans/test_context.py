@@ -19,12 +19,12 @@ from aezip.plans.context import plan as contextplan
 from aezip.plans.context import walk as refinement
 from aezip.plans.context.bisection import Order
 from aezip.plans.context.net import UNIT, ContextSizes, log2
-from aezip.plans.context.signal import Series, SeriesPass, series_for, slot_count
+from aezip.plans.context.signal import Signal, SignalPass, series_for, slot_count
 from aezip.quantize.grid import Grid, HiddenGrid, LinearGrid
-from aezip.quantize.lattice import Whole
+from aezip.quantize.lattice import IntegerLattice
 from aezip.search import choose as plan
 from aezip.search import context as contextual
-from aezip.search.choice import Refined
+from aezip.search.choice import ContextChoice
 
 ORDERS: list[tuple[tuple[int, ...], Order]] = [
     ((13,), ((0,),)),
@@ -95,12 +95,12 @@ def test_tiles_cover_a_shape_once() -> None:
         assert (seen == 1).all()
 
 
-def train(grid: Grid, x: np.ndarray, order: Order, **more: object) -> Refined:
+def train(grid: Grid, x: np.ndarray, order: Order, **more: object) -> ContextChoice:
     masked = more.pop("masked", None)
     return contextual.train(grid, [Piece(x, masked, 0)], 1.0, order, 8, 24, 0, **more)  # type: ignore[arg-type]
 
 
-def both_ways(refined: Refined, grid: Grid, x: np.ndarray, masked: np.ndarray | None = None) -> np.ndarray:
+def both_ways(refined: ContextChoice, grid: Grid, x: np.ndarray, masked: np.ndarray | None = None) -> np.ndarray:
     coded = contextplan.code(refined.plan, grid, refined.model.net, None, None, x, masked)
     streams = {"codes": b"", "residual": residual.encode(refined.model.residual_tables, coded.residual)}
     y = contextplan.decode(refined.plan, grid, refined.model, streams, x.shape, x.dtype, masked)
@@ -132,7 +132,7 @@ def test_masked_values_cost_nothing_and_disturb_nothing() -> None:
 
 def test_a_frequent_value_is_coded_apart() -> None:
     x = np.maximum(field((30, 24, 24)), 0).round().astype("i4")
-    grid = HiddenGrid(Whole())
+    grid = HiddenGrid(IntegerLattice())
     assert contextual.find_spike(grid, Piece(x, None, 0)) == 0
     refined = train(grid, x, ((1, 2),), spike=0)
     assert (both_ways(refined, grid, x) == x).all()
@@ -143,7 +143,7 @@ def test_signals(shape: tuple[int, ...]) -> None:
     x = (100 * np.sin(np.arange(np.prod(shape)) / 3.0).reshape(shape) + field(shape) * 0.01).round().astype("i4")
     series = series_for(shape)[0]
     assert shape[series.axis] == max(shape)
-    grid = HiddenGrid(Whole())
+    grid = HiddenGrid(IntegerLattice())
     refined = train(grid, x, (), series=series)
     assert (both_ways(refined, grid, x) == x).all()
     longer = np.concatenate([x, x], axis=series.axis)  # a chunk of another length
@@ -151,9 +151,9 @@ def test_signals(shape: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "series"), [((11, 3), Series(0, 1, 4)), ((2, 11, 3), Series(1, 2, 3)), ((4, 9), Series(1, None, 2))]
+    ("shape", "series"), [((11, 3), Signal(0, 1, 4)), ((2, 11, 3), Signal(1, 2, 3)), ((4, 9), Signal(1, None, 2))]
 )
-def test_segments_are_cut_and_joined(shape: tuple[int, ...], series: Series) -> None:
+def test_segments_are_cut_and_joined(shape: tuple[int, ...], series: Signal) -> None:
     x = np.arange(np.prod(shape)).reshape(shape)
     parts = series.split(x)
     assert (series.join(parts, shape) == x).all()
@@ -164,7 +164,7 @@ def test_segments_are_cut_and_joined(shape: tuple[int, ...], series: Series) -> 
 def test_a_signal_sees_only_what_was_decoded() -> None:
     known = np.full((12, 5, 3), np.nan, np.float32)
     for index, column in product(range(12), range(3)):
-        part = SeriesPass(index, column, 3)
+        part = SignalPass(index, column, 3)
         seen = part.gather(known)
         assert seen.shape == (len(part.active), 5)
         assert not np.isnan(seen).any()
@@ -178,7 +178,7 @@ def test_compiled_and_interpreted_loops_give_the_same_bits(precision: int, monke
     if not kernels.available(1 << 30):
         pytest.skip(NOT_BUILT)
     x = field((20, 40, 40)) * np.float32(1.0 if precision == 10 else 4e5)
-    grid = linear(x, 1e-3) if precision == 10 else HiddenGrid(Whole())
+    grid = linear(x, 1e-3) if precision == 10 else HiddenGrid(IntegerLattice())
     x = x if precision == 10 else x.astype("i4")
     refined = train(grid, x, ((0,), (1, 2)))
     assert refined.plan.sizes.precision == precision
@@ -188,7 +188,7 @@ def test_compiled_and_interpreted_loops_give_the_same_bits(precision: int, monke
         monkeypatch.setattr(kernels, "ENOUGH", enough)
         coded = refinement.code(refined.model.net, target, whole, None, refined.plan.origin)
         data = residual.encode(refined.model.residual_tables, coded.residual)
-        reader = residual.Decoder(refined.model.residual_tables, data, fast=kernels.available(2))
+        reader = residual.ResidualReader(refined.model.residual_tables, data, fast=kernels.available(2))
         value = refinement.decode(refined.model.net, reader, x.shape, None, refined.plan.origin, whole=grid.whole)
         results.append((data, coded.value.tobytes(), value.tobytes()))
     assert results[0] == results[1]
@@ -216,10 +216,10 @@ def test_compiled_decoding_reports_missing_words(monkeypatch: pytest.MonkeyPatch
     tables = ans.Tables(frequencies)
     symbols = np.random.default_rng(0).integers(0, 4, 5000).astype(np.uint8)
     data = ans.encode(tables, [(symbols, np.zeros(5000, np.uint8))])
-    decoder = ans.Decoder(tables, data, fast=True)
+    decoder = ans.SymbolReader(tables, data, fast=True)
     assert (decoder.decode(np.zeros(5000, np.uint8)) == symbols).all()
     decoder.finish()
-    short = ans.Decoder(tables, data[: len(data) // 2], fast=True)
+    short = ans.SymbolReader(tables, data[: len(data) // 2], fast=True)
     with pytest.raises(CorruptFile):
         short.decode(np.zeros(5000, np.uint8))
 

@@ -22,11 +22,11 @@ from aezip.entropy.codebook import ACTIVITIES, CodeBook, activity
 from aezip.plans.autoencoder import chunk as network
 from aezip.plans.autoencoder.difference import Difference
 from aezip.plans.autoencoder.networks import Networks, Sizes, from_bytes
-from aezip.plans.autoencoder.plan import NetworkPlan
+from aezip.plans.autoencoder.plan import AutoencoderPlan
 from aezip.plans.autoencoder.sites import Sites, unfold
 from aezip.plans.autoencoder.training.crops import crops
 from aezip.quantize.grid import Grid, HiddenGrid, LinearGrid
-from aezip.quantize.lattice import Whole
+from aezip.quantize.lattice import IntegerLattice
 from aezip.search.autoencoder import train
 from aezip.search.choice import Choice, Wish
 from aezip.search.convolution import convolved, image_axes, is_image
@@ -123,14 +123,14 @@ def sample(grid: Grid, pieces: list[Piece], preset: Preset = QUICK) -> Sample:
 
 def convolution(
     axes: tuple[int, ...], block: tuple[int, ...], *, width: int = 2, whole: bool = False, **more: Any
-) -> NetworkPlan:
+) -> AutoencoderPlan:
     layout = Layout(block)
-    return NetworkPlan(layout, None, Sizes((tuple(range(layout.features)),), width, 8, 8, whole, axes=axes, **more))
+    return AutoencoderPlan(layout, None, Sizes((tuple(range(layout.features)),), width, 8, 8, whole, axes=axes, **more))
 
 
 def both_ways(choice: Choice[Any], grid: Grid, x: np.ndarray, masked: np.ndarray | None = None) -> np.ndarray:
     made, model = choice.plan, choice.model
-    assert isinstance(made, NetworkPlan)
+    assert isinstance(made, AutoencoderPlan)
     assert isinstance(model, Networks)
     coded = network.code(made, grid, model.decoders, model.norm, choice.encoder, x, masked, model.spikes)
     streams = {
@@ -185,7 +185,7 @@ def test_holes_frequent_values_and_differences(extra: str) -> None:
         masked = np.zeros(x.shape, bool)
         masked[:, 5:13, :7] = True
         masked[3] = True
-    grid = HiddenGrid(Whole())
+    grid = HiddenGrid(IntegerLattice())
     made = convolution((1, 2), (1, 4, 4), whole=True, spiked=extra == "spikes")
     if extra == "difference":
         made = replace(made, difference=Difference(1))
@@ -201,7 +201,7 @@ def test_it_is_a_convolution_of_the_codes() -> None:
     grid = LinearGrid(np.array(1.0), np.array(0.0), False)
     x = blobs((4, 14, 13))
     choice = train(sample(grid, [Piece(x, None, 0)]), convolution((1, 2), (1, 4, 4)), grid, 40)
-    assert isinstance(choice.plan, NetworkPlan)
+    assert isinstance(choice.plan, AutoencoderPlan)
     assert isinstance(choice.model, Networks)
     rng = np.random.default_rng(0)
     codes = rng.integers(-40, 40, (5, 3, 4, 2))
@@ -235,7 +235,7 @@ def test_it_is_a_convolution_of_the_codes() -> None:
 def test_where_things_are_does_not_matter() -> None:
     """Spots anywhere: a convolution of few weights is smaller than the dense network of whole images."""
     x = blobs((160, 28, 28)).astype("u1")
-    grid = HiddenGrid(Whole())
+    grid = HiddenGrid(IntegerLattice())
     chooser = sample(grid, [Piece(x, None, 0)])
     small = train(chooser, convolution((1, 2), (1, 4, 4), width=3, whole=True), grid, 300)
     dense = train(chooser, convolution((), (1, 28, 28), width=12, whole=True), grid, 300)
@@ -265,9 +265,9 @@ def test_where_things_are_does_not_matter() -> None:
 def test_a_malformed_convolution_is_refused(change: dict[str, object]) -> None:
     written = convolution((1, 2), (1, 4, 4))
     good = written.to_json()
-    assert NetworkPlan.from_json(good, (4, 8, 8), whole=False) == written
+    assert AutoencoderPlan.from_json(good, (4, 8, 8), whole=False) == written
     with pytest.raises(CorruptFile):
-        NetworkPlan.from_json({**good, **change}, (4, 8, 8), whole=False)
+        AutoencoderPlan.from_json({**good, **change}, (4, 8, 8), whole=False)
 
 
 def test_a_hostile_model_is_refused() -> None:
@@ -297,7 +297,7 @@ def test_codes_beyond_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> Non
         limits.check_chunk((1000, 8, 8), 4, Layout((1, 1, 1)), 255, 27)
 
 
-def convolving(given: Sample, wish: Wish) -> Choice[NetworkPlan]:
+def convolving(given: Sample, wish: Wish) -> Choice[AutoencoderPlan]:
     """Take the convolution whatever is smaller."""
     grid = given.fine or given.wholes[0]
     made = convolution(image_axes(given.shape), (*(1,) * (len(given.shape) - 2), 4, 4), whole=grid.whole)
@@ -367,7 +367,7 @@ def test_what_is_tried() -> None:
     assert not is_image(Layout((1, 1, 28)))
     assert not is_image(Layout((16,)))
     x = blobs((30, 14, 18)).astype("u1")
-    grid = HiddenGrid(Whole())
+    grid = HiddenGrid(IntegerLattice())
     chooser = sample(grid, [Piece(x, None, 0)])
     tiny = Choice[Any](convolution((), (1, 14, 18), whole=True), grid, 1.0)
     assert convolved(chooser, tiny) is tiny
@@ -376,7 +376,7 @@ def test_what_is_tried() -> None:
     assert len(chooser.tried) == 2
     large = replace(tiny, size=1e9)
     found = convolved(chooser, large)
-    assert isinstance(found.plan, NetworkPlan)
+    assert isinstance(found.plan, AutoencoderPlan)
     assert found.plan.sizes.axes == (1, 2)
     assert found.plan.sizes.spiked
     assert "convolutional" in found.plan.describe()

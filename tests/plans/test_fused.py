@@ -17,7 +17,7 @@ from aezip.entropy.residual import CONTEXTS_WHOLE, TABLE_LEVELS
 from aezip.plans.context import walk as refinement
 from aezip.plans.context.bisection import Order
 from aezip.plans.context.net import ContextNet, ContextSizes
-from aezip.plans.context.walk import Base, Offset, Refined
+from aezip.plans.context.walk import Base, Offset, Walked
 
 SCANS = [
     ((1, 1), (0, 1)),
@@ -61,10 +61,10 @@ def compiled_for_all_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def both_ways(
     net: ContextNet, x: np.ndarray, ignore: np.ndarray | None, offset: Offset, whole: bool, monkeypatch: pytest.MonkeyPatch
-) -> Refined:
+) -> Walked:
     """Encode and decode by compiled loops and without; all must agree."""
     integers = np.rint(x).astype(np.int64) if whole else None
-    found: list[tuple[Refined, bytes]] = []
+    found: list[tuple[Walked, bytes]] = []
     tables = None
     for enough in (0, 1 << 60):
         monkeypatch.setattr(kernels, "ENOUGH", enough)
@@ -76,7 +76,7 @@ def both_ways(
             tables, _ = residual.tables_from_bytes(counts.to_bytes(), len(counts.counts))
         found.append((coded, residual.encode(tables, coded.residual)))
         for data in (found[0][1], found[-1][1]):
-            reader = residual.Decoder(tables, data, fast=enough == 0)
+            reader = residual.ResidualReader(tables, data, fast=enough == 0)
             value = refinement.decode(net, reader, x.shape, ignore, offset, whole=whole, workers=1 if data is found[0][1] else 3)
             assert value.tobytes() == found[0][0].value.tobytes()
     (one, first), (two, second) = found
@@ -163,7 +163,7 @@ def test_damaged_streams_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         for enough in (0, 1 << 60):
             monkeypatch.setattr(kernels, "ENOUGH", enough)
             try:
-                reader = residual.Decoder(tables, bytes(wrong), fast=enough == 0)
+                reader = residual.ResidualReader(tables, bytes(wrong), fast=enough == 0)
                 results.append(refinement.decode(net, reader, x.shape, None, 0, whole=False).tobytes())
             except CorruptFile:
                 results.append(b"")
@@ -176,4 +176,4 @@ def test_too_few_tables_are_refused() -> None:
     tables, _ = residual.tables_from_bytes(bytes(TABLE_LEVELS), TABLE_LEVELS)
     net = some_net(ContextSizes((), 8, 10, columns=2))
     with pytest.raises(CorruptFile, match="too few tables"):
-        refinement.decode(net, residual.Decoder(tables, b"\0\0"), (5, 6, 2), None, 0, whole=True)
+        refinement.decode(net, residual.ResidualReader(tables, b"\0\0"), (5, 6, 2), None, 0, whole=True)

@@ -18,9 +18,9 @@ from aezip.plans.columns import plan as recall
 from aezip.plans.columns.lag import follow
 from aezip.plans.columns.place import moved
 from aezip.quantize.grid import HiddenGrid, LinearGrid
-from aezip.quantize.lattice import Whole
+from aezip.quantize.lattice import IntegerLattice
 
-GRID = HiddenGrid(Whole(1, 0))
+GRID = HiddenGrid(IntegerLattice(1, 0))
 
 
 def session_log(rows: int) -> np.ndarray:
@@ -44,9 +44,9 @@ def staircase(rows: int) -> np.ndarray:
 
 
 def through(x: np.ndarray, recent: bool = False) -> tuple[bytes, np.ndarray]:
-    data, decoded = recall.RecallPlan(recent).pack(GRID, x, None)
+    data, decoded = recall.ColumnPlan(recent).pack(GRID, x, None)
     assert (decoded == x).all()
-    return data, recall.RecallPlan(recent).unpack(GRID, data, x.shape, x.dtype)
+    return data, recall.ColumnPlan(recent).unpack(GRID, data, x.shape, x.dtype)
 
 
 @given(st.lists(st.integers(-(2**63), 2**63 - 1), max_size=60))
@@ -56,7 +56,7 @@ def test_buckets_hold_every_number(numbers: list[int]) -> None:
     counts = residual.TableCounts(1)
     counts.add(part.symbols, part.contexts)
     tables, _ = residual.tables_from_bytes(counts.to_bytes(), 1)
-    reader = residual.Decoder(tables, residual.encode(tables, [part]))
+    reader = residual.ResidualReader(tables, residual.encode(tables, [part]))
     assert (distances.from_buckets(reader, part.contexts) == value).all()
     reader.finish()
 
@@ -178,7 +178,7 @@ def test_damaged_chunks_are_refused_or_decode_to_something(x: np.ndarray, recent
     refused = 0
     for changed in hostile.flips(data, 600):
         try:
-            back = recall.RecallPlan(recent).unpack(GRID, changed, x.shape, x.dtype)
+            back = recall.ColumnPlan(recent).unpack(GRID, changed, x.shape, x.dtype)
             assert back.shape == x.shape
         except (CorruptFile, ValueError, IndexError, OverflowError):  # the three are named by the decoder of chunks
             refused += 1
@@ -186,6 +186,6 @@ def test_damaged_chunks_are_refused_or_decode_to_something(x: np.ndarray, recent
     with pytest.raises(CorruptFile):
         follow(np.array([1, 2, 3]), np.array([1, 1, 3]))
     with pytest.raises(CorruptFile):
-        recall.RecallPlan().unpack(GRID, bytes([3, 0, 0]) + data[3:], x.shape, x.dtype)
+        recall.ColumnPlan().unpack(GRID, bytes([3, 0, 0]) + data[3:], x.shape, x.dtype)
     with pytest.raises(CorruptFile):
-        recall.RecallPlan(True).unpack(GRID, bytes([recall.CLASSES, 0, 0]) + data[3:], x.shape, x.dtype)
+        recall.ColumnPlan(True).unpack(GRID, bytes([recall.CLASSES, 0, 0]) + data[3:], x.shape, x.dtype)

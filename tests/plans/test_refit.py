@@ -11,18 +11,22 @@ import pytest
 
 from aezip.plans.context import builtin, refit
 from aezip.plans.context.net import BITS, ContextSizes
-from aezip.plans.context.rows import Collector, Sample
+from aezip.plans.context.rows import ContextSample, RowsCollector
 from aezip.plans.context.walk import Walk
 
 SIZES = ContextSizes(((0,), (1, 2)), builtin.HIDDEN, BITS)
 
 
-def sample(seed: int = 0, *, whole: bool = False) -> Sample:
+def sample(seed: int = 0, *, whole: bool = False) -> ContextSample:
     """Something with waves that no neighbour alone tells, in steps."""
     rng = np.random.default_rng(seed)
     t, y, x = np.meshgrid(np.arange(40), np.arange(24), np.arange(30), indexing="ij")
     values = 300 * np.sin(t * 0.9 + y / 5) + 80 * np.cos(x * 0.8 - t / 3) + rng.normal(size=t.shape) * 2
-    return Sample(np.rint(values), np.rint(values).astype(np.int64), None, 0) if whole else Sample(values, None, None, 0)
+    return (
+        ContextSample(np.rint(values), np.rint(values).astype(np.int64), None, 0)
+        if whole
+        else ContextSample(values, None, None, 0)
+    )
 
 
 @pytest.mark.parametrize("whole", [False, True])
@@ -51,7 +55,7 @@ def test_means_in_floating_point_are_those_of_the_network() -> None:
     walk.context[...] = np.rint(values * 64)
     compared = 0
     for tile in itertools.islice(walk.tiles(net.pair), 1, None, 7):
-        collector = Collector(SIZES, 1.0, np.random.default_rng(0))
+        collector = RowsCollector(SIZES, 1.0, np.random.default_rng(0))
         collector.take(tile, tile.of(values).reshape(-1) * 64, None, None)
         rows = collector.rows()
         mean = net.predict(tile.kind, tile.active, tile.neighbours)[0]

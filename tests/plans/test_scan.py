@@ -20,10 +20,10 @@ from aezip.plans.context import plan as contextplan
 from aezip.plans.context import raster as scan
 from aezip.plans.context.net import ContextSizes
 from aezip.quantize.grid import Grid, HiddenGrid, LinearGrid
-from aezip.quantize.lattice import Whole
+from aezip.quantize.lattice import IntegerLattice
 from aezip.search import choose as plan
 from aezip.search import context as contextual
-from aezip.search.choice import Refined
+from aezip.search.choice import ContextChoice
 
 SHAPES: list[tuple[tuple[int, ...], scan.Axes]] = [
     ((7, 9), (0, 1)),
@@ -91,11 +91,11 @@ def test_errors_of_both_kinds_are_summed() -> None:
         assert far[0] == made[t - 1, y, x - 1 : x + 2].sum() + made[t - 1, y - 1, x] + made[t - 1, y + 1, x]
 
 
-def train(grid: Grid, x: np.ndarray, axes: scan.Axes, masked: np.ndarray | None = None, **more: Any) -> Refined:
+def train(grid: Grid, x: np.ndarray, axes: scan.Axes, masked: np.ndarray | None = None, **more: Any) -> ContextChoice:
     return contextual.train(grid, [Piece(x, masked, 0)], 1.0, (), 8, 24, 0, scan=axes, **more)
 
 
-def both_ways(refined: Refined, grid: Grid, x: np.ndarray, masked: np.ndarray | None = None) -> np.ndarray:
+def both_ways(refined: ContextChoice, grid: Grid, x: np.ndarray, masked: np.ndarray | None = None) -> np.ndarray:
     coded = contextplan.code(refined.plan, grid, refined.model.net, None, None, x, masked)
     streams = {"codes": b"", "residual": residual.encode(refined.model.residual_tables, coded.residual)}
     for workers in (1, 3):
@@ -128,8 +128,8 @@ def test_holes_and_a_frequent_value() -> None:
     x = np.maximum(smooth((10, 20, 20)), 0).round().astype("i4")
     masked = np.zeros(x.shape, bool)
     masked[:, 5:9, :7] = True
-    refined = train(HiddenGrid(Whole()), x, (0, 1, 2), masked, spike=0)
-    y = both_ways(refined, HiddenGrid(Whole()), x, masked)
+    refined = train(HiddenGrid(IntegerLattice()), x, (0, 1, 2), masked, spike=0)
+    y = both_ways(refined, HiddenGrid(IntegerLattice()), x, masked)
     assert (y[~masked] == x[~masked]).all()
 
 

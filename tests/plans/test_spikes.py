@@ -13,7 +13,7 @@ import aezip
 from aezip.codec import encoder as codec
 from aezip.core.errors import CorruptFile
 from aezip.plans.autoencoder.networks import Sizes, Spikes
-from aezip.plans.autoencoder.plan import NetworkPlan
+from aezip.plans.autoencoder.plan import AutoencoderPlan
 from aezip.search.autoencoder import network_sizes, train
 from aezip.search.choice import Choice, Wish
 from aezip.search.layouts import candidates
@@ -31,13 +31,13 @@ def counts(rows: int, features: int) -> np.ndarray:
     return (values / 1000).astype("f4")
 
 
-def spiked(width: int, sample: Sample, wish: Wish) -> Choice[NetworkPlan]:
+def spiked(width: int, sample: Sample, wish: Wish) -> Choice[AutoencoderPlan]:
     """Take an autoencoder with spikes, trained shortly, or, for a width of 0, means and odds that do not change."""
     layout, grid = candidates(sample.shape)[0], sample.wholes[0]
     sizes = Sizes((tuple(range(layout.features)),), 0, 1, 0, True, spiked=True)
     if width:
         sizes = replace(network_sizes(layout, width, 8, grid), spiked=True)
-    return train(sample, NetworkPlan(layout, None, sizes), grid, 80 if width else 0)
+    return train(sample, AutoencoderPlan(layout, None, sizes), grid, 80 if width else 0)
 
 
 @pytest.mark.train

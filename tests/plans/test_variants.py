@@ -11,7 +11,7 @@ import pytest
 
 import aezip
 from aezip import cli
-from aezip.codec.encoder import Encoder
+from aezip.codec.encoder import ArrayEncoder
 from aezip.core.training.chance import Chance
 from aezip.entropy import residual
 from aezip.entropy.codebook import CodeBook
@@ -192,7 +192,7 @@ def test_a_variant_that_was_asked_for_is_used_and_keeps_the_bound(
 def test_auto_tries_every_variant_and_takes_the_fewest_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     quickest = plan.Preset(60, 20, 4, 3, context_steps=30, context_trial=10, context_trials=1, crop=1 << 14)
     monkeypatch.setitem(plan.PRESETS, "fast", quickest)
-    encoder = Encoder(curved(900), aezip.Absolute(0.5), preset="fast", variant="auto")
+    encoder = ArrayEncoder(curved(900), aezip.Absolute(0.5), preset="fast", variant="auto")
     encoder.prepare()
     names = " ".join(name for name, _ in encoder.tried)
     assert all(f"{name} autoencoder" in names for name in variants.VARIANTS[1:])
@@ -217,12 +217,12 @@ def test_an_unknown_variant_is_refused(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 def test_a_file_of_an_unknown_variant_is_refused_by_name() -> None:
-    from aezip.plans.autoencoder.plan import NetworkPlan
+    from aezip.plans.autoencoder.plan import AutoencoderPlan
 
     known = {"layout": [1, 8], "difference": None, "width": 2, "hidden": 8, "scale_hidden": 4, "groups": None}
     known["by_feature"] = False
-    assert NetworkPlan.from_json({**known, "variant": "rbm"}, (10, 8), whole=False).variant == "rbm"
+    assert AutoencoderPlan.from_json({**known, "variant": "rbm"}, (10, 8), whole=False).variant == "rbm"
     with pytest.raises(aezip.UnsupportedVersion, match="'quantum'"):
-        NetworkPlan.from_json({**known, "variant": "quantum"}, (10, 8), whole=False)
+        AutoencoderPlan.from_json({**known, "variant": "quantum"}, (10, 8), whole=False)
     with pytest.raises(aezip.CorruptFile):
-        NetworkPlan.from_json({**known, "variant": 3}, (10, 8), whole=False)
+        AutoencoderPlan.from_json({**known, "variant": 3}, (10, 8), whole=False)

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 import aezip.quantize.find
 from aezip.array.bounds import Absolute, PointRelative, resolve
 from aezip.array.checking import violations
-from aezip.array.statistics import scan
+from aezip.array.statistics import measure
 from aezip.core.errors import AezipError, CorruptFile, UnsupportedVersion
 from aezip.quantize.find import covering, find_hidden, ordered_lattice, ranked, relative_lattice, survey
-from aezip.quantize.lattice import Digits, Lattice, Ordered, Whole
-from aezip.quantize.linear import Linear
+from aezip.quantize.lattice import Digits, IntegerLattice, Lattice, Ordered
+from aezip.quantize.linear import LinearLattice
 from aezip.quantize.ranks import Ranks
 from aezip.quantize.registry import lattice_from_json
 
@@ -29,29 +29,29 @@ def rules(*numbers: float) -> np.ndarray:
 
 
 LATTICES = [
-    (Whole(), "i2"),
-    (Whole(4, -3), "i4"),
-    (Whole(3, 2**63), "u8"),
-    (Linear(rules(1), rules(0), rules(100)), "f4"),
-    (Linear(rules(5, 1), rules(2, 0), rules(1000, 8), True, -1), "f8"),
-    (Linear(rules(*[16] * 8), rules(*range(8)), rules(*[512] * 8), False, 0), "f4"),
-    (Linear(rules(1), rules(0), rules(10), False, None, np.array([-7, 3, 9]), np.array([1, -1, 2], dtype="i1")), "f8"),
-    (Linear(rules(1), rules(0), rules(10), False, None, np.array([3, 2**40]), np.array([1, -1], dtype="i1")), "f8"),
+    (IntegerLattice(), "i2"),
+    (IntegerLattice(4, -3), "i4"),
+    (IntegerLattice(3, 2**63), "u8"),
+    (LinearLattice(rules(1), rules(0), rules(100)), "f4"),
+    (LinearLattice(rules(5, 1), rules(2, 0), rules(1000, 8), True, -1), "f8"),
+    (LinearLattice(rules(*[16] * 8), rules(*range(8)), rules(*[512] * 8), False, 0), "f4"),
+    (LinearLattice(rules(1), rules(0), rules(10), False, None, np.array([-7, 3, 9]), np.array([1, -1, 2], dtype="i1")), "f8"),
+    (LinearLattice(rules(1), rules(0), rules(10), False, None, np.array([3, 2**40]), np.array([1, -1], dtype="i1")), "f8"),
     (Digits(5, -8), "f4"),
     (Digits(12, -3, True), "f8"),
     (Ordered("f2"), "f2"),
     (Ordered("f4"), "f8"),
     (Ordered("f8"), "f8"),
-    (Ranks(Whole(), [np.array([-70, 3, 9, 4000])]), "i4"),
-    (Ranks(Linear(rules(1), rules(0), rules(100)), [np.array([-7, 3, 9]), np.zeros(0, np.int64)]), "f4"),
-    (relative_lattice(1e-3, np.ones(1), scan(np.array([0.01]))), "f8"),
-    (relative_lattice(0.3, np.ones(1, dtype="f4"), scan(np.array([0.01], dtype="f4"))), "f4"),
-    (relative_lattice(1e-2, np.ones(1, dtype="i4"), scan(np.ones(1, dtype="i4"))), "i8"),
+    (Ranks(IntegerLattice(), [np.array([-70, 3, 9, 4000])]), "i4"),
+    (Ranks(LinearLattice(rules(1), rules(0), rules(100)), [np.array([-7, 3, 9]), np.zeros(0, np.int64)]), "f4"),
+    (relative_lattice(1e-3, np.ones(1), measure(np.array([0.01]))), "f8"),
+    (relative_lattice(0.3, np.ones(1, dtype="f4"), measure(np.array([0.01], dtype="f4"))), "f4"),
+    (relative_lattice(1e-2, np.ones(1, dtype="i4"), measure(np.ones(1, dtype="i4"))), "i8"),
 ]
 
 
 def found(values: np.ndarray, fill: np.ndarray | None = None) -> Lattice:
-    lattice = find_hidden(values, scan(values, fill))
+    lattice = find_hidden(values, measure(values, fill))
     assert lattice is not None
     again = lattice_from_json(json.loads(json.dumps(lattice.to_json())))
     assert again.to_json() == lattice.to_json()
@@ -59,7 +59,7 @@ def found(values: np.ndarray, fill: np.ndarray | None = None) -> Lattice:
 
 
 def misses(values: np.ndarray, lattice: Lattice) -> int:
-    return survey(values, lattice, scan(values)).outliers
+    return survey(values, lattice, measure(values)).outliers
 
 
 # --- the forms
@@ -111,7 +111,7 @@ def test_chunks_give_the_same(lattice: Lattice, dtype: str) -> None:
 def test_integers_saturate(dtype: str) -> None:
     limits = np.iinfo(dtype)
     k = np.array([-(2**63), -(2**62), 2**62, 2**63 - 1])
-    for lattice in (Whole(), Whole(3, 1), Whole(1, limits.min), Whole(7, limits.max)):
+    for lattice in (IntegerLattice(), IntegerLattice(3, 1), IntegerLattice(1, limits.min), IntegerLattice(7, limits.max)):
         y = lattice.from_integers(k, dtype).tolist()
         assert sorted(y) == y
         assert all(limits.min <= item <= limits.max for item in y)
@@ -186,7 +186,7 @@ BAD_NUMBERS = [
 @pytest.mark.parametrize("name", ["scale", "divisor", "keys", "deltas", "axis", "narrow"])
 @pytest.mark.parametrize("bad", BAD_NUMBERS, ids=repr)
 def test_malformed_rules_are_corrupt(name: str, bad: object) -> None:
-    data = Linear(rules(1), rules(0), rules(10), False, None, np.array([3, 4]), np.array([1, -1], dtype="i1")).to_json()
+    data = LinearLattice(rules(1), rules(0), rules(10), False, None, np.array([3, 4]), np.array([1, -1], dtype="i1")).to_json()
     data[name] = bad
     if name == "axis" and bad is None:
         return
@@ -195,7 +195,7 @@ def test_malformed_rules_are_corrupt(name: str, bad: object) -> None:
 
 
 def test_packed_numbers_are_not_inflated_beyond_their_size() -> None:
-    data = Linear(np.ones(5000), np.zeros(5000), np.ones(5000), False, -1).to_json()
+    data = LinearLattice(np.ones(5000), np.zeros(5000), np.ones(5000), False, -1).to_json()
     data["scale"]["count"] = 6
     with pytest.raises(CorruptFile):
         lattice_from_json(data)
@@ -216,7 +216,7 @@ def test_any_change_of_a_rule_is_read_or_refused(data: st.DataObject) -> None:
 
 def test_a_chunk_that_does_not_fit_the_rules_is_corrupt() -> None:
     for axis in (0, -1):
-        lattice = Linear(np.ones(5), np.zeros(5), np.ones(5), False, axis)
+        lattice = LinearLattice(np.ones(5), np.zeros(5), np.ones(5), False, axis)
         with pytest.raises(CorruptFile):
             lattice.from_integers(np.zeros((6, 6), dtype="i8"), "f8")
 
@@ -242,7 +242,7 @@ def test_decimals_are_found(dtype: str, digits: int) -> None:
     k = np.random.default_rng(digits).integers(-5000, 5000, (3000, 4))
     x = (k / 10.0**digits).astype(dtype)
     lattice = found(x)
-    assert isinstance(lattice, Linear)
+    assert isinstance(lattice, LinearLattice)
     assert lattice.divisor[0] == 10.0**digits
     assert misses(x, lattice) == 0
 
@@ -251,7 +251,7 @@ def test_dyadic_fractions_and_common_steps_are_found() -> None:
     k = np.random.default_rng(0).integers(-5000, 5000, 20_000)
     for unit in (1 / 64, 64.0, 0.05, 30.0, 3 / 16):
         lattice = found(k * unit)
-        assert isinstance(lattice, Linear)
+        assert isinstance(lattice, LinearLattice)
         assert lattice.scale[0] / lattice.divisor[0] == pytest.approx(unit)
         assert misses(k * unit, lattice) == 0
 
@@ -265,7 +265,7 @@ def test_counts_of_a_converter_are_found(unit: float, shift: float, dtype: str) 
         return  # finer than the type
     x = (k * unit + shift).astype(dtype)
     lattice = found(x)
-    assert isinstance(lattice, Linear)
+    assert isinstance(lattice, LinearLattice)
     assert lattice.scale[0] / lattice.divisor[0] == pytest.approx(unit, rel=1e-5)
     assert misses(x, lattice) <= 100
 
@@ -274,7 +274,7 @@ def test_packed_fields_are_found() -> None:
     packed = np.cumsum(np.random.default_rng(0).integers(-100, 101, (50, 40, 60)), axis=-1).astype("i2")
     x = packed.astype("f4") * np.float32(0.0023456) + np.float32(281.3)
     lattice = found(x)
-    assert isinstance(lattice, Linear)
+    assert isinstance(lattice, LinearLattice)
     assert lattice.scale[0] == pytest.approx(0.0023456, rel=1e-5)
     assert misses(x, lattice) <= 1e-3 * x.size
 
@@ -282,7 +282,7 @@ def test_packed_fields_are_found() -> None:
 def test_float32_decimals_in_float64_are_found() -> None:
     x = (np.random.default_rng(0).integers(-9999, 9999, (4000, 3)) / 1000).astype("f4").astype("f8")
     lattice = found(x)
-    assert isinstance(lattice, Linear)
+    assert isinstance(lattice, LinearLattice)
     assert lattice.narrow
     assert misses(x, lattice) == 0
 
@@ -298,7 +298,7 @@ def test_columns_have_rules_of_their_own() -> None:
     x = rng.integers(0, 9999, (5000, 3)) * [1.0, 25.0, 0.00123456789] / [1000.0, 1.0, 1.0]
     x[::7, 1] = np.nan
     lattice = found(x)
-    assert isinstance(lattice, Linear)
+    assert isinstance(lattice, LinearLattice)
     assert lattice.axis == -1
     np.testing.assert_allclose(lattice.scale / lattice.divisor, [0.001, 25.0, 0.00123456789])
     assert misses(x, lattice) == 0
@@ -308,7 +308,7 @@ def test_every_outer_index_may_have_a_phase() -> None:
     rng = np.random.default_rng(0)
     x = (rng.integers(30_000, 40_000, (60, 20, 30)) * 64 + rng.integers(0, 64, (60, 1, 1))) / 8192
     lattice = found(x.astype("f4"))
-    assert isinstance(lattice, Linear)
+    assert isinstance(lattice, LinearLattice)
     assert lattice.axis == 0
     assert lattice.scale[0] / lattice.divisor[0] == 64 / 8192
     assert misses(x.astype("f4"), lattice) == 0
@@ -327,7 +327,7 @@ def test_careless_parsing_is_patched() -> None:
     k = np.random.default_rng(0).integers(-2000, 2000, 50_000)
     x = np.where(k % 5 == 1, np.nextafter(k / 1000, 9.0), k / 1000)
     lattice = found(x)
-    assert isinstance(lattice, Linear)
+    assert isinstance(lattice, LinearLattice)
     assert 700 < lattice.keys.size < 900
     assert misses(x, lattice) == 0
 
@@ -342,14 +342,14 @@ def test_special_values_do_not_hide_a_lattice() -> None:
     x = (np.random.default_rng(0).integers(0, 1000, 20_000) / 100).astype("f4")
     x[::3], x[1::7], x[2::11], x[3::13] = np.nan, 1e20, -0.0, np.inf
     lattice = found(x, np.array([1e20], dtype="f4"))
-    assert isinstance(lattice, Linear)
+    assert isinstance(lattice, LinearLattice)
     assert lattice.divisor[0] == 100
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 def test_noise_has_no_lattice(dtype: str) -> None:
     x = np.random.default_rng(0).normal(size=(300, 100)).astype(dtype)
-    assert find_hidden(x, scan(x)) is None
+    assert find_hidden(x, measure(x)) is None
 
 
 @pytest.mark.parametrize("dtype", INTEGERS)
@@ -362,7 +362,7 @@ def test_integers_are_a_lattice_without_exceptions(dtype: str, data: st.DataObje
     numbers = data.draw(st.lists(st.integers(0, most), min_size=1, max_size=20))
     x = np.array([low + step * item for item in numbers], dtype=dtype)
     lattice = found(x)
-    counts = survey(x, lattice, scan(x))
+    counts = survey(x, lattice, measure(x))
     assert counts.outliers == 0
     if len(set(numbers)) > 1:
         assert lattice.step >= step
@@ -374,7 +374,7 @@ def test_few_values_are_ranked_by_column() -> None:
     x = np.stack([rng.choice([5, 900, 901, 40_000, -7], 500), rng.integers(0, 50, 500)], axis=1).astype("i4")
     for values in (x, x.astype("f8") / 100):
         inner = found(values)
-        lattice = ranked(inner, values, scan(values))
+        lattice = ranked(inner, values, measure(values))
         assert lattice is not None
         assert [t.size for t in lattice.tables] == [5, 0]
         again = lattice_from_json(json.loads(json.dumps(lattice.to_json())))
@@ -384,9 +384,9 @@ def test_few_values_are_ranked_by_column() -> None:
 
 def test_many_values_are_not_ranked() -> None:
     x = np.arange(20_000, dtype="i4") * 3
-    assert ranked(Whole(), x, scan(x)) is None
+    assert ranked(IntegerLattice(), x, measure(x)) is None
     dense = np.arange(300, dtype="i4")
-    assert ranked(Whole(), dense, scan(dense)) is None
+    assert ranked(IntegerLattice(), dense, measure(dense)) is None
 
 
 @pytest.mark.parametrize(
@@ -405,7 +405,7 @@ def test_many_values_are_not_ranked() -> None:
     ],
 )
 def test_malformed_ranks_are_corrupt(change: dict[str, object]) -> None:
-    good = Ranks(Whole(), [np.array([1, 5, 9])]).to_json()
+    good = Ranks(IntegerLattice(), [np.array([1, 5, 9])]).to_json()
     assert isinstance(lattice_from_json(good), Ranks)
     with pytest.raises(CorruptFile):
         lattice_from_json({**good, **change})
@@ -413,19 +413,19 @@ def test_malformed_ranks_are_corrupt(change: dict[str, object]) -> None:
 
 def test_integers_too_far_apart_have_none() -> None:
     x = np.array([-(2**63), 2**63 - 1])
-    assert find_hidden(x, scan(x)) is None
+    assert find_hidden(x, measure(x)) is None
 
 
 @pytest.mark.parametrize("x", [np.zeros((0, 3)), np.full(5, np.nan), np.zeros((3, 0), dtype="i4")])
 def test_nothing_has_no_lattice(x: np.ndarray) -> None:
-    assert find_hidden(x, scan(x)) is None
+    assert find_hidden(x, measure(x)) is None
 
 
 @given(st.sampled_from(FLOATS), st.binary(min_size=8, max_size=400), st.integers(1, 3))
 def test_any_floats_are_reproduced_or_counted(dtype: str, raw: bytes, columns: int) -> None:
     size = np.dtype(dtype).itemsize * columns
     x = np.frombuffer(raw[: len(raw) // size * size], dtype=dtype).reshape(-1, columns)
-    lattice = find_hidden(x, scan(x))
+    lattice = find_hidden(x, measure(x))
     if lattice is not None:
         assert misses(x, lattice) <= 1e-3 * x.size
 
@@ -433,7 +433,7 @@ def test_any_floats_are_reproduced_or_counted(dtype: str, raw: bytes, columns: i
 @given(st.lists(st.integers(-(10**6), 10**6), min_size=1, max_size=50), st.integers(0, 6), st.sampled_from(["f4", "f8"]))
 def test_any_decimals_are_found(numbers: list[int], digits: int, dtype: str) -> None:
     x = (np.array(numbers) / 10.0**digits).astype(dtype)
-    lattice = find_hidden(x, scan(x))
+    lattice = find_hidden(x, measure(x))
     assert lattice is None or misses(x, lattice) == 0
     assert lattice is not None or (dtype == "f4" and max(map(abs, numbers)) > 10**5)
 
@@ -451,7 +451,7 @@ def test_one_large_outer_index_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
 @given(data=st.data(), bound=st.floats(1e-12, 2.0))
 def test_a_relative_lattice_keeps_the_bound(dtype: str, data: st.DataObject, bound: float) -> None:
     x = np.frombuffer(data.draw(st.binary(min_size=320, max_size=320)), dtype=dtype)
-    stats = scan(x)
+    stats = measure(x)
     lattice = relative_lattice(bound, x, stats)
     if lattice is None:
         assert bound < (1.1e-11 if np.dtype(dtype).kind != "f" else max(1.6 * np.finfo(dtype).eps, 1e-11))
@@ -472,7 +472,7 @@ def test_a_relative_lattice_keeps_the_bound_on_many_values(dtype: str, bound: fl
     rng = np.random.default_rng(0)
     x = (np.exp(rng.normal(0, 10, 300_000)) * rng.choice([-1, 1], 300_000)).astype(dtype)
     x[::50] = 0.0
-    stats = scan(x)
+    stats = measure(x)
     lattice = relative_lattice(bound, x, stats)
     assert lattice is not None
     k = lattice.to_integers(x)
@@ -489,10 +489,10 @@ def test_a_relative_lattice_keeps_the_bound_on_many_values(dtype: str, bound: fl
 def test_a_relative_lattice_of_integers_keeps_the_bound_everywhere(bound: float, dtype: str) -> None:
     x = np.concatenate([np.arange(65_536), np.geomspace(1, np.iinfo(dtype).max / 2, 100_000)]).astype("u8").astype(dtype)
     x = np.concatenate([x, np.negative(x)]) if np.dtype(dtype).kind == "i" else x
-    lattice = relative_lattice(bound, x, scan(x))
+    lattice = relative_lattice(bound, x, measure(x))
     assert lattice is not None
     y = lattice.from_integers(lattice.to_integers(x), dtype)
-    assert not violations(x, y, resolve(PointRelative(bound), scan(x))).any()
+    assert not violations(x, y, resolve(PointRelative(bound), measure(x))).any()
     assert ((y == 0) == (x == 0)).all()
 
 
@@ -501,13 +501,13 @@ def test_a_lossy_bound_takes_ranks_where_values_are_few() -> None:
     from aezip.quantize.grid import HiddenGrid
 
     x = (np.random.default_rng(0).choice(np.arange(-1000, 1000, 4) ** 2 // 7, (20_000, 3)) / 100).astype("f4")
-    stats = scan(x)
+    stats = measure(x)
     _, tight = grids_for(x, stats, resolve(Absolute(0.004), stats), 1.0)
     assert isinstance(tight[0], HiddenGrid)
     assert isinstance(tight[0].lattice, Ranks)
     assert tight[0].lattice.edges is None
     even = np.linspace(-5, 5, 20_000).astype("f4").reshape(-1, 2)
-    stats = scan(even)
+    stats = measure(even)
     _, loose = grids_for(even, stats, resolve(Absolute(0.5), stats), 1.0)
     assert not isinstance(loose[0], HiddenGrid)
 
@@ -530,7 +530,7 @@ CROWDED = [
 @pytest.mark.parametrize("x", CROWDED)
 def test_points_cover_all_values_and_cost_less_than_even_steps(x: np.ndarray, bound: float) -> None:
     bound = bound / 10 if x.dtype == "f4" else bound
-    stats = scan(x)
+    stats = measure(x)
     lattice = covering(found(x), x, stats, np.array(bound))
     assert lattice is not None
     ranks = lattice.to_integers(x)
@@ -552,7 +552,7 @@ def test_points_cover_all_values_and_cost_less_than_even_steps(x: np.ndarray, bo
 def test_ranks_by_frequency_stand_for_the_same_values() -> None:
     x = np.cumsum(np.random.default_rng(1).zipf(1.5, (20_000, 1)) % 50, axis=1).astype("i4") ** 2
     x = np.repeat(x, 2, axis=1)
-    lattice = ranked(Whole(), x, scan(x))
+    lattice = ranked(IntegerLattice(), x, measure(x))
     assert lattice is not None
     named = lattice.by_frequency([(0, x, None)])
     again = lattice_from_json(json.loads(json.dumps(named.to_json())))

@@ -14,7 +14,7 @@ from aezip.core.errors import InvalidInput
 from aezip.core.progress import Progress
 from aezip.plans.bytes import BytesPlan
 from aezip.quantize.grid import HiddenGrid, LinearGrid
-from aezip.quantize.lattice import Whole
+from aezip.quantize.lattice import IntegerLattice
 from aezip.search import choose, contexts, linear
 from aezip.search.choice import Choice, Found, Wish, smallest
 from aezip.search.contexts import Way
@@ -26,7 +26,7 @@ from aezip.search.sample import MIDDLE, Part, Sample
 
 def sample_of(x: np.ndarray[Any, Any], preset: str = "fast", masked: Any = None) -> Sample:
     fine = None if x.dtype.kind in "iu" else LinearGrid(np.array(1.0), np.array(0.0), False)
-    wholes = [HiddenGrid(Whole()) if fine is None else LinearGrid(np.array(1.0), np.array(0.0), True)]
+    wholes = [HiddenGrid(IntegerLattice()) if fine is None else LinearGrid(np.array(1.0), np.array(0.0), True)]
     piece = Piece(x, masked, 0)
     return Sample([piece], 1.0, [piece], fine, wholes, PRESETS[preset], 0, "cpu", Progress(None))
 

@@ -18,7 +18,7 @@ import aezip
 from aezip.array.bounds import Lossless
 from aezip.codec import decoder
 from aezip.plans.bytes import BytesPlan
-from aezip.plans.delta import DifferencePlan
+from aezip.plans.delta import DeltaPlan
 from aezip.search import choose as plan
 from aezip.search.choice import Choice
 from aezip.search.static import Static
@@ -253,8 +253,8 @@ def test_unsupported_input_is_refused_before_a_file_exists(x: np.ndarray, tmp_pa
 def test_a_decoder_that_drifts_is_caught_and_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "x.aez"
     path.write_bytes(b"old")
-    honest = decoder.Decoder._decoded
-    monkeypatch.setattr(decoder.Decoder, "_decoded", lambda *arguments: honest(*arguments) + 1)
+    honest = decoder.ArrayDecoder._decoded
+    monkeypatch.setattr(decoder.ArrayDecoder, "_decoded", lambda *arguments: honest(*arguments) + 1)
     monkeypatch.setattr(plan, "SMALL", 0)
     with pytest.raises(aezip.BoundViolated):
         aezip.compress(smooth((400, 30)), path, bound=aezip.RangeRelative(1e-2), preset="fast", overwrite=True)
@@ -326,7 +326,7 @@ def test_a_single_row_is_enough_to_train_on(shape: tuple[int, ...], monkeypatch:
 
 def test_fall_back_to_bytes_where_a_plan_misjudged(monkeypatch: pytest.MonkeyPatch) -> None:
     x = np.random.default_rng(0).normal(size=(2000, 20)).astype("f4")
-    monkeypatch.setattr(Untrained, "untrained", lambda self, sample, _: [Choice(DifferencePlan(0), sample.wholes[0], 1.0)])
+    monkeypatch.setattr(Untrained, "untrained", lambda self, sample, _: [Choice(DeltaPlan(0), sample.wholes[0], 1.0)])
     monkeypatch.setattr(plan, "SMALL", 10**9)
     monkeypatch.setattr(Static, "static", lambda *_: [])
     data, _report = aezip.compress(x, preset="fast")

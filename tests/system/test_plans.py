@@ -10,7 +10,7 @@ from source import MODULES, tree
 
 from aezip.plans.registry import PLANS
 
-CLASSES = {plan.__name__ for plan in PLANS} | {"Plan", "WholePlan", "Networks", "ContextNetworks", "ContextNet", "Series"}
+CLASSES = {plan.__name__ for plan in PLANS} | {"Plan", "WholePlan", "Networks", "ContextNetworks", "ContextNet", "Signal"}
 ASKED = {"isinstance", "issubclass", "type"}
 
 
@@ -35,7 +35,7 @@ def test_nobody_asks_which_plan_it_is(name: str) -> None:
 
 
 def test_the_test_sees_what_it_looks_for() -> None:
-    asked = ("isinstance(x, NetworkPlan)", "assert isinstance(a.plan, b.ContextPlan)", "type(c.plan)", "a.plan.kind == 'x'")
+    asked = ("isinstance(x, AutoencoderPlan)", "assert isinstance(a.plan, b.ContextPlan)", "type(c.plan)", "a.plan.kind == 'x'")
     assert all(len(list(questions(ast.parse(text)))) == 1 for text in asked)
     assert not list(questions(ast.parse("isinstance(x, LinearGrid); type(x); a.kind == 'b'")))
 

@@ -19,7 +19,7 @@ from aezip.entropy.residual import TABLE_LEVELS
 from aezip.plans.columns import recency
 from aezip.plans.context import bisected, raster, walk
 from aezip.plans.context.net import ContextSizes
-from aezip.plans.context.rows import COLUMNS, Sample, collect
+from aezip.plans.context.rows import COLUMNS, ContextSample, collect
 from aezip.plans.context.walk import Base
 
 NATIVE = Path(aezip.__file__).parent.parent / "native"
@@ -30,7 +30,7 @@ def coded(fast: bool) -> bytes:
     generator = np.random.default_rng(0)
     passes = [(generator.integers(0, 3, n), generator.integers(0, 2, n)) for n in (4000, 1, 300, 9000)]
     data = ans.encode(tables, passes)
-    reader = ans.Decoder(tables, data, fast=fast)
+    reader = ans.SymbolReader(tables, data, fast=fast)
     assert all((reader.decode(contexts) == symbols).all() for symbols, contexts in passes)
     return data
 
@@ -56,7 +56,7 @@ def walked(sizes: ContextSizes, shape: tuple[int, ...] = (20, 70, 3), workers: i
             counts.add(part.symbols, part.contexts)
         tables, _ = residual.tables_from_bytes(counts.to_bytes(), TABLE_LEVELS)
         data = residual.encode(tables, found.residual)
-        reader = residual.Decoder(tables, data, fast=fast)
+        reader = residual.ResidualReader(tables, data, fast=fast)
         assert walk.decode(net, reader, x.shape, None, 640, whole=False, workers=workers).tobytes() == found.value.tobytes()
         return data
 
@@ -73,7 +73,7 @@ def collected(sizes: ContextSizes, fitted: bool, based: bool = False) -> Callabl
         pairs = np.full((sizes.kinds, 2), -1, np.int16)
         pairs[1:] = (0, 1) if fitted else (-1, -1)
         whole = None if sizes.spike is None else np.rint(x).astype(np.int64)
-        sample = Sample(x, whole, random.random(shape) < 0.3 if fitted else None, offset)
+        sample = ContextSample(x, whole, random.random(shape) < 0.3 if fitted else None, offset)
         found = collect(sizes, [sample], None, pairs, 3, most=1000 if fitted else None)
         return b"".join(getattr(found, name).tobytes() for name in COLUMNS)
 

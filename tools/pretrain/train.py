@@ -19,7 +19,7 @@ import numpy as np
 from aezip.core.fixed import FRACTION_BITS
 from aezip.plans.context import rows
 from aezip.plans.context.net import BITS, ContextNet, ContextSizes, net_to_bytes
-from aezip.plans.context.rows import Sample
+from aezip.plans.context.rows import ContextSample
 from aezip.plans.context.training.fit import fit
 
 from .pool import array
@@ -54,12 +54,12 @@ def sizes_of(name: str) -> ContextSizes:
     return ContextSizes(order, HIDDEN, BITS, columns, None, tuple(range(scan)))
 
 
-def samples(name: str, *, whole: bool) -> list[Sample]:
+def samples(name: str, *, whole: bool) -> list[ContextSample]:
     """Return the pool of a network, arrays in steps."""
     order, scan, columns = STRUCTURES[name]
     axes = scan or max((a + 1 for group in order for a in group), default=1)
     r = np.random.default_rng([17, len(name), *name.encode(), whole])
-    found: list[Sample] = []
+    found: list[ContextSample] = []
     total = 0
     while total < VALUES:
         # axes that have no order stand beside
@@ -76,7 +76,7 @@ def samples(name: str, *, whole: bool) -> list[Sample]:
             length = 512
             x = np.ascontiguousarray(x[: len(x) // length * length].reshape(-1, length).T)[:, :, None]
         origin = round(float(x.min() + x.max()) / 2 * 2.0**FRACTION_BITS)
-        found.append(Sample(x, x.astype(np.int64) if whole else None, None, origin))
+        found.append(ContextSample(x, x.astype(np.int64) if whole else None, None, origin))
         total += x.size
     return found
 

@@ -17,7 +17,7 @@ LISTED = 20
 
 
 @dataclass
-class Found:
+class FoundDataset:
     """Arrays, what marks missing values, words on arrays stored lossily or passed over, number of data sets in the file."""
 
     count: int
@@ -28,7 +28,7 @@ class Found:
     valid: dict[str, tuple[Any, Any]] = field(default_factory=dict)
 
 
-def read(path: str, wanted: tuple[str, ...], *, skip: bool = False, values: bool = True) -> Found:
+def read(path: str, wanted: tuple[str, ...], *, skip: bool = False, values: bool = True) -> FoundDataset:
     """Read data sets.
 
     Parameters
@@ -52,7 +52,7 @@ def read(path: str, wanted: tuple[str, ...], *, skip: bool = False, values: bool
         listed = ", ".join(list(known)[:LISTED]) + (f" and {len(known) - LISTED} more" if len(known) > LISTED else "")
         if not wanted:
             raise InvalidInput(f"{path} is an HDF5 file: name what to compress with --dataset; it has {listed or 'no data sets'}")
-        found = Found(len(known))
+        found = FoundDataset(len(known))
         for name in wanted:
             key = stored(name).strip("/")
             if key not in known:

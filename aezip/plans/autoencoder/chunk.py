@@ -57,7 +57,7 @@ class Rowwise(Protocol):
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedRows:
     """A chunk as rows.
 
     Parameters
@@ -76,7 +76,7 @@ class Prepared:
 
 
 @dataclass(frozen=True)
-class Coded:
+class CodedRows:
     """A chunk as codes and residual, before entropy coding."""
 
     codes: Int64  # (*grid, width)
@@ -84,7 +84,7 @@ class Coded:
     decoded: npt.NDArray[Any]
 
 
-def prepare(plan: Rowwise, grid: Grid, x: npt.NDArray[Any], masked: Mask | None) -> Prepared:
+def prepare(plan: Rowwise, grid: Grid, x: npt.NDArray[Any], masked: Mask | None) -> PreparedRows:
     """Return the rows of a chunk."""
     layout = plan.layout
     ignore = _ignored(layout, x.shape, masked)
@@ -93,12 +93,12 @@ def prepare(plan: Rowwise, grid: Grid, x: npt.NDArray[Any], masked: Mask | None)
         if plan.difference is not None:
             k = plan.difference.forward(k, masked)
         rows = layout.rows(k)
-        return Prepared(rows.astype(np.float64), rows, ignore)
+        return PreparedRows(rows.astype(np.float64), rows, ignore)
     assert not isinstance(plan.difference, Difference)
     target = grid.coordinates(x)
     if masked is not None:
         target[masked] = 0.0
-    return Prepared(layout.rows(target), None, ignore)
+    return PreparedRows(layout.rows(target), None, ignore)
 
 
 def _ignored(layout: Layout, shape: tuple[int, ...], masked: Mask | None) -> Mask | None:
@@ -183,7 +183,7 @@ def code(
     x: npt.NDArray[Any],
     masked: Mask | None,
     spikes: Spikes | None = None,
-) -> Coded:
+) -> CodedRows:
     """Encode a chunk up to entropy coding, and decode it."""
     rows = prepare(plan, grid, x, masked)
     codes = np.zeros((len(rows.target), 0), np.int64)
@@ -197,7 +197,7 @@ def code(
         tile = _Groups(plan.sizes, norm, unfold(sites, codes, part), ignore, value[part])
         parts += _code_tile(tile, decoders, rows.target[part], whole, spikes)
     decoded = _values(plan, grid, value, x.shape, x.dtype, masked)
-    return Coded(codes.reshape(*plan.layout.grid(x.shape), -1), parts, decoded)
+    return CodedRows(codes.reshape(*plan.layout.grid(x.shape), -1), parts, decoded)
 
 
 def _tiles(sizes: Sizes, rows: int) -> Iterator[slice]:
@@ -271,7 +271,7 @@ def decode(
     codes = model.book.decode(model.code_tables, streams["codes"], plan.layout.grid(shape))
     ignore = _ignored(plan.layout, shape, masked)
     value = np.empty((len(codes), plan.sizes.features), np.int64)
-    reader = residual.Decoder(model.residual_tables, streams["residual"], fast=kernels.available(math.prod(shape)))
+    reader = residual.ResidualReader(model.residual_tables, streams["residual"], fast=kernels.available(math.prod(shape)))
     sites = plan.sites(shape)
     for part in _tiles(plan.sizes, len(codes)):
         left_out = None if ignore is None else ignore[part]
@@ -295,7 +295,7 @@ def decode(
     return _values(plan, grid, value, shape, dtype, masked)
 
 
-def _read_flags(reader: residual.Decoder, spikes: Spikes, bins: U8, ignore: Mask | None) -> Mask:
+def _read_flags(reader: residual.ResidualReader, spikes: Spikes, bins: U8, ignore: Mask | None) -> Mask:
     """Return which values of a run of rows are their feature's spike."""
     hits = np.zeros(bins.shape, np.bool_)
     asked = np.broadcast_to(spikes.has, hits.shape) if ignore is None else spikes.has & ~ignore
@@ -303,7 +303,7 @@ def _read_flags(reader: residual.Decoder, spikes: Spikes, bins: U8, ignore: Mask
     return hits
 
 
-def encode(plan: Rowwise, encoder: FloatEncoder, rows: Prepared, shape: tuple[int, ...]) -> Int64:
+def encode(plan: Rowwise, encoder: FloatEncoder, rows: PreparedRows, shape: tuple[int, ...]) -> Int64:
     """Return the codes, (rows, width), of a chunk of `shape`."""
     sites = plan.sites(shape)
     return encoder.codes(rows.target, rows.ignore, None if sites is None else sites.near).astype(np.int64)
@@ -320,12 +320,12 @@ def predictions(plan: Rowwise, model: Networks, codes: Int64, shape: tuple[int, 
     return mean, level
 
 
-def encode_codes(model: Networks, coded: Coded) -> bytes:
+def encode_codes(model: Networks, coded: CodedRows) -> bytes:
     """Entropy-code the codes of a chunk."""
     return residual.encode(model.code_tables, model.book.passes(coded.codes))
 
 
-def written(tables: ans.Tables, model: Networks | None, coded: Coded) -> tuple[dict[str, bytes], float]:
+def written(tables: ans.Tables, model: Networks | None, coded: CodedRows) -> tuple[dict[str, bytes], float]:
     """Return the streams of a coded chunk, and the bytes that an ideal coder would need; `model` is where codes come from."""
     codes = model if model is not None and bool(model.book.predictors) else None
     streams = {
@@ -335,7 +335,7 @@ def written(tables: ans.Tables, model: Networks | None, coded: Coded) -> tuple[d
     return streams, ideal_bytes(tables, codes, coded)
 
 
-def ideal_bytes(tables: ans.Tables, codes: Networks | None, coded: Coded) -> float:
+def ideal_bytes(tables: ans.Tables, codes: Networks | None, coded: CodedRows) -> float:
     """Return the bytes that an ideal coder would need for a chunk: residual under `tables`, codes under their model's."""
     bits = residual.ideal_bits(tables, coded.residual)
     if codes is not None:

@@ -25,7 +25,7 @@ import numpy.typing as npt
 from aezip.core.errors import CorruptFile
 from aezip.core.fixed import ACTIVATION_TOP, FLAG_BINS
 from aezip.core.types import Int64
-from aezip.plans.integer import Float, Linear, ReadyLayer
+from aezip.plans.integer import Float, IntegerLayer, ReadyLayer
 
 TILE = 1 << 15  # values computed at a time: stays in the cache
 
@@ -53,16 +53,16 @@ class IntegerDecoder:
         If the shapes do not fit or a partial sum could leave the exact range.
     """
 
-    first: Linear
-    second: Linear
-    mean: Linear
-    skip: Linear
-    scale: Linear
+    first: IntegerLayer
+    second: IntegerLayer
+    mean: IntegerLayer
+    skip: IntegerLayer
+    scale: IntegerLayer
     offset: Int64
     narrow_top: int
     wide_top: int
     levels: int
-    flag: Linear | None = None
+    flag: IntegerLayer | None = None
 
     def __post_init__(self) -> None:
         """Prove exactness and prepare the float arrays."""
@@ -96,7 +96,7 @@ class IntegerDecoder:
         object.__setattr__(self, "_ready", ready)
 
     @property
-    def layers(self) -> list[Linear]:
+    def layers(self) -> list[IntegerLayer]:
         """The layers in the order in which they are stored."""
         return [self.first, self.second, self.mean, self.skip, self.scale, *([] if self.flag is None else [self.flag])]
 

@@ -19,7 +19,7 @@ from aezip.core.planes import Cursor, split_bytes
 from aezip.entropy import ans
 from aezip.entropy.codebook import ACTIVITIES, CodeBook
 from aezip.entropy.residual import CONTEXTS_WHOLE, TABLE_LEVELS, TableCounts, tables_from_bytes
-from aezip.plans.integer import Linear
+from aezip.plans.integer import IntegerLayer
 
 from .decoder import IntegerDecoder
 
@@ -242,7 +242,7 @@ def from_bytes(data: bytes, sizes: Sizes, axes: int) -> Networks:
     decoders = []
     for g in count:
         first, second, mean, skip, scale, *flag = (
-            Linear(w, e, b) for w, e, b in zip(weights[g], exponents[g], biases[g], strict=True)
+            IntegerLayer(w, e, b) for w, e, b in zip(weights[g], exponents[g], biases[g], strict=True)
         )
         tops = NARROW_TOP, 1 << (norm.top + WIDE_BITS), LEVELS
         decoders.append(IntegerDecoder(first, second, mean, skip, scale, offsets[g], *tops, *flag))

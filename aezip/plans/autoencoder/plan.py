@@ -24,7 +24,7 @@ from .variants import VARIANTS
 
 
 @dataclass(frozen=True)
-class NetworkPlan(Plan):
+class AutoencoderPlan(Plan):
     """Layout, transform and sizes of the network; how it was trained, which decoding need not know."""
 
     layout: Layout
@@ -43,7 +43,7 @@ class NetworkPlan(Plan):
         """Outer indices that stay together in a chunk."""
         return self.layout.block[0]
 
-    def with_codes(self) -> NetworkPlan | None:
+    def with_codes(self) -> AutoencoderPlan | None:
         """Return itself, if it has codes."""
         return self if self.sizes.width else None
 

@@ -9,7 +9,7 @@ import numpy as np
 from aezip.core.fixed import LOG2_SCALE_MIN
 from aezip.core.types import Float32, Float64, Mask
 
-from .chunk import Prepared
+from .chunk import PreparedRows
 from .networks import Spikes
 from .sites import Sites
 
@@ -91,7 +91,7 @@ def with_spikes(rows: Rows) -> Rows:
     return replace(rows, spikes=Spikes(has, value))
 
 
-def join(prepared: list[Prepared], *, whole: bool) -> Rows:
+def join(prepared: list[PreparedRows], *, whole: bool) -> Rows:
     """Return the rows of several chunks as one set, at most about 8 million values of them."""
     target = np.concatenate([p.target for p in prepared])
     ignore = None

@@ -16,7 +16,7 @@ from aezip.entropy.residual import (
     split,
     tables_from_bytes,
 )
-from aezip.plans.integer import Linear, odds_to_bins
+from aezip.plans.integer import IntegerLayer, odds_to_bins
 
 from .decoder import IntegerDecoder
 from .networks import NARROW_BITS, NARROW_TOP, WIDE_BITS, Sizes
@@ -65,14 +65,14 @@ def _sharpest(column: Float64, centre: float, level: float) -> tuple[float, floa
 def constant_decoder(sizes: Sizes, group: int, centre: Float64, level: Float64, flagged: Mask | None = None) -> IntegerDecoder:
     """Return the decoder of a group whose means, in steps, levels and odds of a spike do not change."""
     shapes = sizes.layers(group)
-    zero = [Linear(np.zeros(shape, np.int8), np.zeros(shape[0], np.int8), np.zeros(shape[0], np.int32)) for shape in shapes]
-    scale = Linear(zero[4].weight, zero[4].exponent, level.astype(np.int32))
+    zero = [IntegerLayer(np.zeros(shape, np.int8), np.zeros(shape[0], np.int8), np.zeros(shape[0], np.int32)) for shape in shapes]
+    scale = IntegerLayer(zero[4].weight, zero[4].exponent, level.astype(np.int32))
     offset = np.rint(centre * 2.0**FRACTION_BITS).astype(np.int64)
     first, second, mean, skip = zero[:4]
     flag = None
     if flagged is not None:
         bins = np.rint(odds_to_bins(log_odds(flagged))).clip(0, FLAG_BINS - 1)
-        flag = Linear(zero[5].weight, zero[5].exponent, bins.astype(np.int32))
+        flag = IntegerLayer(zero[5].weight, zero[5].exponent, bins.astype(np.int32))
     tops = NARROW_TOP, 1 << (NARROW_BITS + WIDE_BITS), LEVELS
     return IntegerDecoder(first, second, mean, skip, scale, offset, *tops, flag)
 

@@ -167,7 +167,7 @@ def _coded(value: Int64, parts: Parts, used: int, groupings: Sequence[Groups]) -
     ]
 
 
-def read(reader: residual.Decoder, doublings: int, table: int, count: int, groupings: Sequence[Groups]) -> Int64:
+def read(reader: residual.ResidualReader, doublings: int, table: int, count: int, groupings: Sequence[Groups]) -> Int64:
     """Return the column with up to 2**doublings classes whose tables are numbered from `table`, shape (count,).
 
     Raises
@@ -197,7 +197,7 @@ def read(reader: residual.Decoder, doublings: int, table: int, count: int, group
     return value
 
 
-def _symbols(reader: residual.Decoder, context: npt.NDArray[np.uint16], limit: int) -> Int64:
+def _symbols(reader: residual.ResidualReader, context: npt.NDArray[np.uint16], limit: int) -> Int64:
     """Return symbols below a limit."""
     symbols = zigzag(reader.decode(np.zeros(len(context), np.uint8), context))
     if not 0 <= int(symbols.min(initial=0)) <= int(symbols.max(initial=0)) < limit:

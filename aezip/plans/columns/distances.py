@@ -28,7 +28,7 @@ def buckets(value: Int64, context: npt.NDArray[np.uint16]) -> residual.Split:
     return residual.Split(np.where(far, value, unzigzag(symbol)), context, low, shift)
 
 
-def from_buckets(reader: residual.Decoder, context: npt.NDArray[np.uint16]) -> Int64:
+def from_buckets(reader: residual.ResidualReader, context: npt.NDArray[np.uint16]) -> Int64:
     """Return the values of one pass; raises CorruptFile for symbols that stand for nothing."""
     high = reader.decode(np.zeros(len(context), np.uint8), context)
     far = (high >= FAR) | (high <= -FAR)

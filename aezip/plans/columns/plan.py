@@ -22,7 +22,7 @@ from aezip.core.types import Int64, Mask
 from aezip.entropy import residual
 from aezip.entropy.plainbits import unzigzag, zigzag
 from aezip.plans.base import MALFORMED, Plan, Sampled, WholePlan
-from aezip.plans.delta import DifferencePlan
+from aezip.plans.delta import DeltaPlan
 from aezip.quantize.grid import Grid, LinearGrid
 
 from . import clusters as classes
@@ -42,7 +42,7 @@ WORTH = 0.98  # what part of the bytes without lags lags must get by with
 
 
 @dataclass(frozen=True)
-class RecallPlan(WholePlan):
+class ColumnPlan(WholePlan):
     """Whole grid values, by column: as they are, as differences of rows, or as distances from recent ones.
 
     Parameters
@@ -75,7 +75,7 @@ class RecallPlan(WholePlan):
     def proposals(cls, sample: Sampled, best: Mapping[type[Plan], Any]) -> Iterable[tuple[Plan, Grid | None]]:
         """Yield grids that suit and on which columns repeat most, ranks by frequency among them, that few values show to pay."""
         first, table = sample.head(FEW), is_table(sample.shape)
-        known, least = best.get(DifferencePlan), min((c.size for c in best.values()), default=math.inf)
+        known, least = best.get(DeltaPlan), min((c.size for c in best.values()), default=math.inf)
         few = sum(p.x.size for p in first) <= SMALL and least < LITTLE
         if not sample.wholes or few or (not table and sum(p.x.size for p in first) > 4 * FEW):
             return []  # an outer index is a large frame: what repeats there, repeats at neighbours
@@ -90,11 +90,11 @@ class RecallPlan(WholePlan):
         most = (PROMISING_TABLE if table else PROMISING) * min([*sizes, least], default=math.inf)
         return [(plan, g) for g, size in zip(grids, sizes, strict=True) if size < most]
 
-    def trimmed(self, streams: Sequence[Mapping[str, bytes]], shape: tuple[int, ...]) -> RecallPlan:
+    def trimmed(self, streams: Sequence[Mapping[str, bytes]], shape: tuple[int, ...]) -> ColumnPlan:
         """Return the plan without kinds of coding that no column of chunks of `shape`, given as their streams, has."""
         columns = shape[1] if len(shape) == 2 and is_table(shape) else 1
         modes = {mode for parts in streams for mode in parts["data"][:columns]}
-        return RecallPlan(any(RECENCY <= mode < CLASSES for mode in modes), any(mode >= CLASSES for mode in modes))
+        return ColumnPlan(any(RECENCY <= mode < CLASSES for mode in modes), any(mode >= CLASSES for mode in modes))
 
     def describe(self) -> str:
         """Return the plan in a few words."""
@@ -150,7 +150,7 @@ class RecallPlan(WholePlan):
             raise CorruptFile("the columns of a chunk are malformed: the file is damaged")
         count = sum(map(_tables, modes))
         tables, used = residual.tables_from_bytes(data[len(columns) :], count)
-        reader = residual.Decoder(tables, data[len(columns) + used :], fast=kernels.available(k.size))
+        reader = residual.ResidualReader(tables, data[len(columns) + used :], fast=kernels.available(k.size))
         table = 0
         for (column, groups), mode in zip(_with_groups(k), modes, strict=True):
             column[...] = _read(reader, mode, table, len(column), groups)
@@ -190,7 +190,7 @@ def _news(ranks: npt.NDArray[np.uint8], away: Int64, count: int, table: int) -> 
     return buckets(away[new], np.full(int(new.sum()), table, np.uint16))
 
 
-def _read_recent(reader: residual.Decoder, order: int, table: int, count: int) -> Int64:
+def _read_recent(reader: residual.ResidualReader, order: int, table: int, count: int) -> Int64:
     """Return a column that is coded as ranks."""
     ranks = recency.read(reader, count, order, table)
     if count and not 0 <= int(ranks.min()) <= int(ranks.max()) <= recency.RECENT:
@@ -220,7 +220,7 @@ def _passes(column: Int64, mode: int, table: int) -> list[residual.Split]:
     return [lags, buckets(away, np.uint16(table + 1) + octave(lag))]
 
 
-def _read(reader: residual.Decoder, mode: int, table: int, count: int, groups: Sequence[classes.Groups]) -> Int64:
+def _read(reader: residual.ResidualReader, mode: int, table: int, count: int, groups: Sequence[classes.Groups]) -> Int64:
     if mode >= CLASSES:
         return classes.read(reader, mode - CLASSES, table, count, groups)
     if mode >= RECENCY:

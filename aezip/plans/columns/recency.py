@@ -134,7 +134,7 @@ def passes(ranks: U8, count: int, order: int) -> list[residual.Split]:
     ]
 
 
-def read(reader: residual.Decoder, count: int, order: int, table: int) -> Int64:
+def read(reader: residual.ResidualReader, count: int, order: int, table: int) -> Int64:
     """Return the ranks, (length, lanes), as integers of any size: the caller checks them."""
     length, lanes = shape_of(count)
     ranks = np.zeros((length, lanes), np.int64)

@@ -31,7 +31,7 @@ def runs(shape: tuple[int, ...]) -> Runs:
     return found
 
 
-class Prepared(NamedTuple):
+class CompiledPass(NamedTuple):
     """A pass as compiled loops take it: struct, number of targets, where its runs begin and end, class."""
 
     struct: Struct
@@ -41,7 +41,7 @@ class Prepared(NamedTuple):
 
 
 @lru_cache(maxsize=8)
-def prepared(order: Order, shape: tuple[int, ...]) -> tuple[tuple[Class, ...], tuple[Prepared, ...], int]:
+def prepared(order: Order, shape: tuple[int, ...]) -> tuple[tuple[Class, ...], tuple[CompiledPass, ...], int]:
     """Return the classes of passes over a chunk, the passes, and the values of the longest run."""
     every, made, classes = slots(order), [], dict[Class, int]()
     numbers, outside = _slots(order, every, len(shape)), error_slots(every, len(order))
@@ -71,7 +71,7 @@ def run_struct(buffers: Run) -> Struct:
     return Struct(*zip(buffers, ("i8", "u1", "u1", "u1", "u1", "u1", "i8"), strict=True))
 
 
-def _prepared(part: Pass, numbers: Int64, active: tuple[int, ...], near: tuple[Int64, Int64], kind: int) -> Prepared:
+def _prepared(part: Pass, numbers: Int64, active: tuple[int, ...], near: tuple[Int64, Int64], kind: int) -> CompiledPass:
     """Return a pass: lines of places for each neighbour, then for the targets; the rest of what loops know."""
     axes, chosen, counts = _axes(part), np.array(active, np.int64), np.array(part.target_shape, np.int64)
     width, where, total = int(counts.sum()), runs(part.target_shape), math.prod(part.target_shape)
@@ -82,7 +82,7 @@ def _prepared(part: Pass, numbers: Int64, active: tuple[int, ...], near: tuple[I
     )  # fmt: skip
     arrays = (places, "i8"), (counts, "i8"), (near[0], "i8"), (near[1], "i8"), (ends, "i8")
     struct = Struct(*arrays, width, len(counts), len(active), len(near[0]), len(near[1]), len(where), kind, total, (chosen, "i8"))
-    return Prepared(struct, total, where, kind)
+    return CompiledPass(struct, total, where, kind)
 
 
 def _slots(order: Order, every: tuple[Slot, ...], axes: int) -> Int64:

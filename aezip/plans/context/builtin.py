@@ -19,7 +19,7 @@ import numpy.typing as npt
 from aezip.core.errors import CorruptFile, ModelMismatch, UnsupportedVersion
 from aezip.core.planes import Cursor, split_bytes
 from aezip.core.types import Int64
-from aezip.plans.integer import Linear
+from aezip.plans.integer import IntegerLayer
 
 from .net import BITS, ContextNet, ContextSizes, net_from_bytes
 
@@ -211,7 +211,7 @@ def changed(start: ContextNet, cursor: Cursor) -> ContextNet:
         bits = 8 * old.itemsize
         value = (old.astype(np.int64).reshape(-1) + change + (1 << (bits - 1))) % (1 << bits) - (1 << (bits - 1))
         found.append(value.astype(old.dtype).reshape(old.shape))
-    count = len(fields(Linear))
-    layers: dict[str, Any] = {name: Linear(*found[i * count : (i + 1) * count]) for i, name in enumerate(_LAYERS)}
+    count = len(fields(IntegerLayer))
+    layers: dict[str, Any] = {name: IntegerLayer(*found[i * count : (i + 1) * count]) for i, name in enumerate(_LAYERS)}
     tables: dict[str, Any] = dict(zip(_TABLES, found[len(_LAYERS) * count :], strict=True))
     return replace(start, **layers, **tables, types=None)

@@ -25,7 +25,7 @@ from aezip.core.types import U8, Float64, Int64, Mask
 from aezip.entropy import residual
 from aezip.plans.base import MALFORMED
 
-from . import walk as refinement
+from . import walk
 from .net import ContextNet
 from .walk import Base
 
@@ -349,7 +349,7 @@ def code(
     ignored = None if ignore is None else channels.split(ignore)
     for at, slab in enumerate(targets):
         numbers, left_out = None if wholes is None else wholes[at], None if ignored is None else ignored[at]
-        refined = refinement.code(net, slab, numbers, left_out, known.base(), workers)
+        refined = walk.code(net, slab, numbers, left_out, known.base(), workers)
         known.add(refined.value, refined.errors)
         parts += refined.residual
         values.append(refined.value)
@@ -359,7 +359,7 @@ def code(
 def decode(
     net: ContextNet,
     mixing: Mixing,
-    reader: residual.Decoder,
+    reader: residual.ResidualReader,
     shape: tuple[int, ...],
     ignore: Mask | None,
     beside: Sequence[Float64],
@@ -373,7 +373,7 @@ def decode(
     ignored = None if ignore is None else channels.split(ignore)
     for at in range(known.mixing.count):
         left_out = None if ignored is None else ignored[at]
-        walked = refinement.walked(net, reader, known.slab, left_out, known.base(), whole=whole, workers=workers)
+        walked = walk.walked(net, reader, known.slab, left_out, known.base(), whole=whole, workers=workers)
         known.add(*walked)
         values.append(walked[0])
     reader.finish()

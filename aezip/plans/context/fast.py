@@ -56,7 +56,7 @@ class Chunk:
     whole: bool
     finest: int = 1
 
-    def decode(self, net: ContextNet, reader: residual.Decoder, workers: int) -> Int64:
+    def decode(self, net: ContextNet, reader: residual.ResidualReader, workers: int) -> Int64:
         """Return the decoded values in 1/64 step.
 
         Raises

@@ -11,7 +11,7 @@ from aezip.core.fixed import EXTRAS
 from aezip.core.native import Struct
 
 from .net import ContextNet
-from .signal import START, SeriesPass
+from .signal import START, SignalPass
 
 Float = npt.NDArray[Any]
 TYPES = {(4, 4): 0, (4, 8): 1, (8, 8): 2}  # as loops name them: bytes of contexts and of sums of linear parts
@@ -25,8 +25,8 @@ def flat(array: npt.NDArray[Any], *, signal: bool) -> npt.NDArray[Any]:
 
 def signal_classes(columns: int) -> tuple[Class, ...]:
     """Return the classes of a signal and what is active in each, as loops number them."""
-    late = [SeriesPass(index, column, columns) for index in (1, START) for column in range(columns)]
-    return tuple((part.kind, part.active) for part in (SeriesPass(0, 0, columns), *late))
+    late = [SignalPass(index, column, columns) for index in (1, START) for column in range(columns)]
+    return tuple((part.kind, part.active) for part in (SignalPass(0, 0, columns), *late))
 
 
 def exact(net: ContextNet) -> bool:

@@ -21,7 +21,7 @@ from aezip.core.errors import CorruptFile
 from aezip.core.fixed import ACTIVATION_TOP, EMBEDDING, EXTRAS, FLAG_BINS, LEVELS
 from aezip.core.planes import Cursor, split_bytes
 from aezip.core.types import U8, Int64
-from aezip.plans.integer import Linear
+from aezip.plans.integer import IntegerLayer
 
 from .bisection import Order, Pass, Slot, kinds, slots
 from .raster import KINDS, Axes, offsets
@@ -95,7 +95,7 @@ def log2(value: Float) -> Float:
 
 
 @dataclass(frozen=True)
-class Inputs:
+class ContextInputs:
     """What the network sees of a run of values of one pass."""
 
     reference: Float  # (n,), in 1/64 step
@@ -131,7 +131,7 @@ class Neighbours:
         return Neighbours(self.values[:, index], self.pair, (self.errors[0][index], self.errors[1][index]), level)
 
 
-def inputs(known: Neighbours, precision: int) -> Inputs:
+def inputs(known: Neighbours, precision: int) -> ContextInputs:
     """Normalize neighbours: minus the reference, over a power of two above the largest of them."""
     neighbours, pair, errors, level = known.values.copy(), known.pair, known.errors, known.level
     count, n = neighbours.shape
@@ -158,7 +158,7 @@ def inputs(known: Neighbours, precision: int) -> Inputs:
     values[count + 3] = np.rint(log2(errors[1] + np.float32(1)) * UNIT)
     if level is not None:
         values[count + 4] = (level - np.float32(32)) * np.float32(UNIT * 0.25)
-    return Inputs(reference, exponent, values, neighbours)
+    return ContextInputs(reference, exponent, values, neighbours)
 
 
 @dataclass(frozen=True)
@@ -180,15 +180,15 @@ class ContextNet:
     """
 
     sizes: ContextSizes
-    first: Linear
-    second: Linear
-    mean: Linear
-    scale: Linear
+    first: IntegerLayer
+    second: IntegerLayer
+    mean: IntegerLayer
+    scale: IntegerLayer
     skip: npt.NDArray[np.int32]
     skip_exponent: npt.NDArray[np.int8]
     embedding: npt.NDArray[np.int8]
     pairs: npt.NDArray[np.int16]
-    flag: Linear | None = None
+    flag: IntegerLayer | None = None
 
     def __post_init__(self) -> None:
         """Prove exactness; choose the floating-point type that holds every partial sum."""
@@ -336,7 +336,7 @@ def net_from_bytes(cursor: Cursor, sizes: ContextSizes) -> ContextNet:
     weights = [cursor.int8(*shape) for shape in shapes]
     exponents = [cursor.int8(shape[0]) for shape in shapes]
     biases = [cursor.wide(shape[0], "<i4").astype(np.int32) for shape in shapes]
-    first, second, mean, scale, *rest = (Linear(w, e, b) for w, e, b in zip(weights, exponents, biases, strict=True))
+    first, second, mean, scale, *rest = (IntegerLayer(w, e, b) for w, e, b in zip(weights, exponents, biases, strict=True))
     skip_exponent = np.zeros(sizes.kinds, np.int8)
     skip_exponent[used] = cursor.int8(some)
     embedding = np.zeros((sizes.kinds, EMBEDDING), np.int8)

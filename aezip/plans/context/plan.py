@@ -25,18 +25,18 @@ from aezip.core.types import Array, Float64, Int64, Mask
 from aezip.entropy import ans, residual
 from aezip.entropy.residual import CONTEXTS_WHOLE, TABLE_LEVELS, TableCounts, tables_from_bytes
 from aezip.plans.autoencoder import chunk as network
-from aezip.plans.autoencoder.chunk import Coded
+from aezip.plans.autoencoder.chunk import CodedRows
 from aezip.plans.autoencoder.networks import Networks, from_bytes
-from aezip.plans.autoencoder.plan import NetworkPlan
+from aezip.plans.autoencoder.plan import AutoencoderPlan
 from aezip.plans.base import FRAMES, MALFORMED, Plan
 from aezip.plans.base import Coded as Chunk
 from aezip.quantize.grid import Grid
 
-from . import walk as refinement
+from . import walk
 from .bisection import MOST_KINDS, Order, kinds
 from .net import ContextNet, ContextSizes, net_from_bytes, net_to_bytes
 from .raster import MOST_AXES, Axes
-from .signal import Series
+from .signal import Signal
 from .walk import Base, Offset
 
 if TYPE_CHECKING:
@@ -71,8 +71,8 @@ class ContextPlan(Plan):
     sizes: ContextSizes
     whole: bool
     origin: int
-    base: NetworkPlan | None
-    series: Series | None = None
+    base: AutoencoderPlan | None
+    series: Signal | None = None
     builtin: int = 0
     channels: Channels | None = None
 
@@ -99,7 +99,7 @@ class ContextPlan(Plan):
         """Whether values are predicted from neighbours alone, wherever they lie."""
         return self.base is None and self.series is None and self.channels is None
 
-    def with_codes(self) -> NetworkPlan | None:
+    def with_codes(self) -> AutoencoderPlan | None:
         """Return the autoencoder below, if there is one."""
         return None if self.base is None else self.base.with_codes()
 
@@ -232,7 +232,7 @@ class ContextPlan(Plan):
         axes_left = len(shape) - (channels is not None and channels.axis is not None)
         flat = [axis for axes in (*order, scan) for axis in axes]
         good = all(type(a) is int and 0 <= a < axes_left for a in flat) and len(set(flat)) == len(flat)
-        series = None if signal is None else Series.from_json(signal, shape)
+        series = None if signal is None else Signal.from_json(signal, shape)
         good = good and [bool(order), series is not None, bool(scan)].count(True) == 1 and not (series and base)
         good = good and (channels is None or (series is None and base is None and not numbers[2]))
         good = good and (not scan or 2 <= len(scan) <= MOST_AXES)
@@ -243,7 +243,7 @@ class ContextPlan(Plan):
             raise damaged
         plan = None
         if base is not None:
-            plan = NetworkPlan.from_json(base, shape, whole=whole)
+            plan = AutoencoderPlan.from_json(base, shape, whole=whole)
             if plan.difference is not None or len(plan.sizes.groups) > 1 or not plan.sizes.width or numbers[2]:
                 raise damaged
         hidden, precision, origin = numbers
@@ -357,7 +357,7 @@ def model_from_bytes(data: bytes, plan: ContextPlan, axes: int) -> ContextNetwor
     return ContextNetworks(net, tables, base, mixing)
 
 
-def autoencoder_base(plan: NetworkPlan, model: Networks, codes: Int64, shape: tuple[int, ...]) -> Base:
+def autoencoder_base(plan: AutoencoderPlan, model: Networks, codes: Int64, shape: tuple[int, ...]) -> Base:
     """Return what the autoencoder's decoder says of a chunk, codes (rows, width)."""
     mean, level = network.predictions(plan, model, codes, shape)
     return Base(np.ascontiguousarray(plan.layout.array(mean, shape)), np.ascontiguousarray(plan.layout.array(level, shape)))
@@ -374,7 +374,7 @@ def targets(grid: Grid, x: npt.NDArray[Any], masked: Mask | None) -> tuple[npt.N
     return target, None
 
 
-def encode_codes(plan: NetworkPlan, grid: Grid, encoder: FloatEncoder, x: npt.NDArray[Any], masked: Mask | None) -> Int64:
+def encode_codes(plan: AutoencoderPlan, grid: Grid, encoder: FloatEncoder, x: npt.NDArray[Any], masked: Mask | None) -> Int64:
     """Return the codes of a chunk, (rows, width)."""
     rows = network.prepare(plan, grid, x, masked)
     return network.encode(plan, encoder, rows, x.shape)
@@ -391,7 +391,7 @@ def code(
     workers: int = 1,
     mixing: Mixing | None = None,
     beside: Sequence[Float64] = (),
-) -> Coded:
+) -> CodedRows:
     """Encode a chunk up to entropy coding, and decode it."""
     codes = np.zeros((0, 0), np.int64)
     offset: Offset = plan.origin
@@ -408,14 +408,14 @@ def code(
     if plan.channels is not None:
         assert mixing is not None
         parts, value = _by_channels().code(net, mixing, target, whole, ignore, beside, workers)
-        return Coded(codes, parts, _values(grid, value, x.dtype))
-    refined = refinement.code(net, target, whole, ignore, offset, workers)
+        return CodedRows(codes, parts, _values(grid, value, x.dtype))
+    refined = walk.code(net, target, whole, ignore, offset, workers)
     value = refined.value if plan.series is None else plan.series.join(refined.value, x.shape)
-    return Coded(codes, refined.residual, _values(grid, value, x.dtype))
+    return CodedRows(codes, refined.residual, _values(grid, value, x.dtype))
 
 
 def arranged(
-    series: Series | None, target: npt.NDArray[np.float64], whole: Int64 | None, masked: Mask | None
+    series: Signal | None, target: npt.NDArray[np.float64], whole: Int64 | None, masked: Mask | None
 ) -> tuple[npt.NDArray[np.float64], Int64 | None, Mask | None]:
     """Return values, whole numbers and what is ignored as the network walks over them."""
     if series is None:
@@ -423,7 +423,7 @@ def arranged(
     return series.split(target), None if whole is None else series.split(whole), _ignored(series, target.shape, masked)
 
 
-def _ignored(series: Series, shape: tuple[int, ...], masked: Mask | None) -> Mask | None:
+def _ignored(series: Signal, shape: tuple[int, ...], masked: Mask | None) -> Mask | None:
     padding = series.padding(shape)
     if masked is None:
         return padding
@@ -455,18 +455,18 @@ def decode(
     if plan.base is not None and model.base is not None:
         codes = model.base.book.decode(model.base.code_tables, streams["codes"], plan.base.layout.grid(shape))
         offset = autoencoder_base(plan.base, model.base, codes, shape)
-    reader = residual.Decoder(model.residual_tables, streams["residual"], fast=kernels.available(math.prod(shape)))
+    reader = residual.ResidualReader(model.residual_tables, streams["residual"], fast=kernels.available(math.prod(shape)))
     if plan.channels is not None:
         assert model.mixing is not None
         told = reader, shape, masked, model.beside
         value = _by_channels().decode(model.net, model.mixing, *told, whole=grid.whole, workers=workers)
     elif plan.series is None:
         about = reader, shape, masked, offset
-        value = refinement.decode(model.net, *about, whole=grid.whole, workers=workers, finest=model.finest)
+        value = walk.decode(model.net, *about, whole=grid.whole, workers=workers, finest=model.finest)
     else:
         others = math.prod(shape) // (shape[plan.series.axis] * plan.series.count(shape))
         inner = plan.series.length(shape), plan.series.segments * others, plan.series.count(shape)
         left_out = _ignored(plan.series, shape, masked)
-        value = refinement.decode(model.net, reader, inner, left_out, offset, whole=grid.whole)
+        value = walk.decode(model.net, reader, inner, left_out, offset, whole=grid.whole)
         value = plan.series.join(value, shape)
     return _values(grid, value, dtype)

@@ -13,11 +13,11 @@ from aezip.core.parallel import ordered, within
 from aezip.core.products import by_rows
 from aezip.core.types import Float64, Int64
 from aezip.entropy import residual
-from aezip.plans.integer import Linear
+from aezip.plans.integer import IntegerLayer
 
 from .net import BITS, ContextNet
-from .rows import ROWS, Rows, Sample, collect, least_squares
-from .walk import Refined, code
+from .rows import ROWS, ContextRows, ContextSample, collect, least_squares
+from .walk import Walked, code
 
 _BLOCK = 1 << 15  # rows at a time
 
@@ -26,14 +26,14 @@ class Looped(NamedTuple):
     """A network in the closed loop: samples as they were decoded, and the bits that their residuals take."""
 
     net: ContextNet
-    coded: list[Refined]
+    coded: list[Walked]
     bits: float
 
 
-def loop(net: ContextNet, samples: list[Sample], threads: int, *, keep: bool = False) -> Looped:
+def loop(net: ContextNet, samples: list[ContextSample], threads: int, *, keep: bool = False) -> Looped:
     """Code the samples with a network; `keep` their residuals, which take more memory than all else."""
 
-    def coded(sample: Sample) -> tuple[Refined, Int64, float]:
+    def coded(sample: ContextSample) -> tuple[Walked, Int64, float]:
         part = code(net, sample.target, sample.whole, sample.ignore, sample.offset, within(threads, len(samples)))
         counts = residual.TableCounts(residual.CONTEXTS_WHOLE + FLAG_BINS)
         low = 0.0
@@ -51,8 +51,8 @@ def loop(net: ContextNet, samples: list[Sample], threads: int, *, keep: bool = F
 
 
 def refitted(
-    start: Looped, samples: list[Sample], seed: int, threads: int, most: int = ROWS, *, keep: bool = False
-) -> tuple[Looped, Rows]:
+    start: Looped, samples: list[ContextSample], seed: int, threads: int, most: int = ROWS, *, keep: bool = False
+) -> tuple[Looped, ContextRows]:
     """Return the network with better linear parts, or as it was; and rows of neighbours as it decoded them.
 
     Each class of passes has its own linear part, which least absolute errors fit to what the whole network misses. What helps one
@@ -67,7 +67,7 @@ def refitted(
     return (fitted if fitted.bits < start.bits else start), rows
 
 
-def _means(net: ContextNet, rows: Rows) -> npt.NDArray[np.float32]:
+def _means(net: ContextNet, rows: ContextRows) -> npt.NDArray[np.float32]:
     """Return what a network makes of rows, less the reference, in steps: in floating point, but for rounding what it is."""
     sizes = net.sizes
     embedded = net.embedding.astype(np.float64) * 2.0 ** (BITS - 7)
@@ -83,10 +83,10 @@ def _means(net: ContextNet, rows: Rows) -> npt.NDArray[np.float32]:
     return out
 
 
-def _layer(layer: Linear, values: Float64) -> Float64:
+def _layer(layer: IntegerLayer, values: Float64) -> Float64:
     scale = np.ldexp(1.0, -layer.exponent.astype(np.int64))
     return np.asarray((by_rows(values, layer.weight.T.astype(np.float64)) + layer.bias) * scale)
 
 
-def _activated(layer: Linear, values: Float64) -> Float64:
+def _activated(layer: IntegerLayer, values: Float64) -> Float64:
     return np.clip(np.rint(_layer(layer, values)), 0, ACTIVATION_TOP)

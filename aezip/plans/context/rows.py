@@ -20,7 +20,7 @@ from aezip.core.types import Float32, Float64, Int64, Mask
 
 from .net import BITS, MAX_SKIP_EXPONENT, ContextSizes, inputs, reference_pair
 from .raster import nearest
-from .walk import NARROW, Base, Offset, Refined, Tile, Walk
+from .walk import NARROW, Base, Offset, Tile, Walk, Walked
 
 ROWS = 400_000
 MOST_SOLVED = 60_000  # rows of a class that least squares looks at
@@ -28,7 +28,7 @@ KEPT = 0.5  # of the rows collected before, at each refresh
 
 
 @dataclass(frozen=True)
-class Sample:
+class ContextSample:
     """A chunk to train on: target in steps, the same as whole numbers if the grid is whole, what is ignored, the offset."""
 
     target: Float64
@@ -43,7 +43,7 @@ class Sample:
 
 
 @dataclass
-class Rows:
+class ContextRows:
     """What the network saw of sampled values."""
 
     values: Float32  # (n, slots + EXTRAS), of order one
@@ -53,10 +53,10 @@ class Rows:
     spike: Float32  # 1 where the value is the spike
 
 
-COLUMNS = tuple(f.name for f in fields(Rows))
+COLUMNS = tuple(f.name for f in fields(ContextRows))
 
 
-class Collector:
+class RowsCollector:
     """Gathers what the network sees while a chunk is coded: a random part of all values."""
 
     def __init__(self, sizes: ContextSizes, share: float, generator: np.random.Generator) -> None:
@@ -93,17 +93,17 @@ class Collector:
             ]
         )
 
-    def rows(self) -> Rows:
+    def rows(self) -> ContextRows:
         """Return all rows taken."""
         columns = []
         for i in range(5):
             columns.append(np.concatenate([p[i] for p in self.parts]))
             for part in self.parts:
                 part[i] = columns[i][:0]  # let go of what is copied
-        return Rows(*columns)
+        return ContextRows(*columns)
 
 
-def _watch(sizes: ContextSizes, sample: Sample, collector: Collector, walk: Walk, pairs: object) -> None:
+def _watch(sizes: ContextSizes, sample: ContextSample, collector: RowsCollector, walk: Walk, pairs: object) -> None:
     """Walk over a chunk whose decoded values are known, collecting rows."""
     target = sample.target * 2.0**FRACTION_BITS - sample.base
     for tile in walk.tiles(pairs, collector.choose):
@@ -116,16 +116,16 @@ def _watch(sizes: ContextSizes, sample: Sample, collector: Collector, walk: Walk
 
 def collect(
     sizes: ContextSizes,
-    samples: list[Sample],
-    coded: list[Refined] | None,
+    samples: list[ContextSample],
+    coded: list[Walked] | None,
     pairs: npt.NDArray[np.int16],
     seed: int,
     most: int | None = None,
-) -> Rows:
+) -> ContextRows:
     """Return rows of all samples, about `most` of them: neighbours as they were decoded, or with noise if none were yet."""
     generator = np.random.default_rng(seed)
     total = sum(s.target.size for s in samples)
-    collector = Collector(sizes, min(1.0, (ROWS if most is None else most) / total), generator)
+    collector = RowsCollector(sizes, min(1.0, (ROWS if most is None else most) / total), generator)
     for index, sample in enumerate(samples):
         walk = Walk(sizes, sample.target.shape, sample.offset)
         if coded is None:
@@ -146,7 +146,7 @@ def collect(
     return collector.rows()
 
 
-def choose_pairs(sizes: ContextSizes, rows: Rows) -> npt.NDArray[np.int16]:
+def choose_pairs(sizes: ContextSizes, rows: ContextRows) -> npt.NDArray[np.int16]:
     """Return for each class the two opposite neighbours whose mean is nearest to the target."""
     if sizes.columns:
         pairs = np.zeros((sizes.kinds, 2), np.int16)
@@ -182,13 +182,13 @@ def choose_pairs(sizes: ContextSizes, rows: Rows) -> npt.NDArray[np.int16]:
     return pairs
 
 
-def _members(rows: Rows, kind: int) -> Int64:
+def _members(rows: ContextRows, kind: int) -> Int64:
     """Return which rows are of a class, evenly thinned to what least squares looks at."""
     mine = np.flatnonzero(rows.kind == kind)
     return mine[:: max(1, -(-len(mine) // MOST_SOLVED))]
 
 
-def least_squares(sizes: ContextSizes, rows: Rows) -> Float32:
+def least_squares(sizes: ContextSizes, rows: ContextRows) -> Float32:
     """Return the linear part of each class, (kinds, slots): least absolute errors by reweighted least squares."""
     count = sizes.places
     skip = np.zeros((sizes.kinds, count), np.float32)
@@ -212,13 +212,13 @@ def least_squares(sizes: ContextSizes, rows: Rows) -> Float32:
     return skip
 
 
-def thinned(rows: Rows, generator: np.random.Generator) -> Rows:
+def thinned(rows: ContextRows, generator: np.random.Generator) -> ContextRows:
     """Return some of the rows: a network that saw only its last self drifts (Ross et al. 2011, DAgger)."""
     kept = generator.permutation(len(rows.kind))[: int(len(rows.kind) * KEPT)]
-    return Rows(*(getattr(rows, name)[kept] for name in COLUMNS))
+    return ContextRows(*(getattr(rows, name)[kept] for name in COLUMNS))
 
 
-def mixed(old: Rows, new: Rows, generator: np.random.Generator) -> Rows:
+def mixed(old: ContextRows, new: ContextRows, generator: np.random.Generator) -> ContextRows:
     """Return the old rows and as many of the new ones as make up their number."""
     added = generator.permutation(len(new.kind))[: len(new.kind) - len(old.kind)]
     columns = []
@@ -228,10 +228,10 @@ def mixed(old: Rows, new: Rows, generator: np.random.Generator) -> Rows:
         out[: len(before)] = before
         np.take(after, added, axis=0, out=out[len(before) :])
         columns.append(out)
-    return Rows(*columns)
+    return ContextRows(*columns)
 
 
-def needed_bits(sizes: ContextSizes, rows: Rows, skip: Float32, total: int) -> Float64:
+def needed_bits(sizes: ContextSizes, rows: ContextRows, skip: Float32, total: int) -> Float64:
     """Return how many bits after the point the linear part of each class is worth, (kinds,).
 
     A weight wrong by d costs about n (d spread / scale)**2 bits over the n values of its class: half a bit more for

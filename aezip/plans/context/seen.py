@@ -21,14 +21,14 @@ from .net import ContextSizes, reference_pair
 from .walk import Base, Walk
 
 if TYPE_CHECKING:
-    from .rows import Sample
+    from .rows import ContextSample
 
 BISECTED, SCANNED, ALONG = range(3)
 Pair = tuple[int, int] | None
 
 
 def take(
-    sizes: ContextSizes, sample: Sample, choose: Callable[[int], Int64 | None], walk: Walk, pairs: npt.NDArray[np.int16]
+    sizes: ContextSizes, sample: ContextSample, choose: Callable[[int], Int64 | None], walk: Walk, pairs: npt.NDArray[np.int16]
 ) -> list[npt.NDArray[Any]]:
     """Return rows of a chunk whose decoded values are known: what the network sees, class, target, spread, spike.
 

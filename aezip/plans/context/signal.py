@@ -25,7 +25,7 @@ START = 8  # indices of a segment whose lags are cut short
 
 
 @dataclass(frozen=True)
-class Series:
+class Signal:
     """Which axis is the signal's, which holds its columns, and into how many segments it is cut.
 
     Parameters
@@ -47,7 +47,7 @@ class Series:
         return {"axis": self.axis, "columns": self.columns, "segments": self.segments}
 
     @staticmethod
-    def from_json(value: Any, shape: tuple[int, ...]) -> Series:
+    def from_json(value: Any, shape: tuple[int, ...]) -> Signal:
         """Read a series for arrays of `shape`.
 
         Raises
@@ -65,7 +65,7 @@ class Series:
             good = good and 1 <= shape[columns] <= MOST_COLUMNS and columns != 0
         if not good:
             raise CorruptFile("the plan in the header is malformed: the file is damaged")
-        return Series(axis, columns, segments)
+        return Signal(axis, columns, segments)
 
     def count(self, shape: tuple[int, ...]) -> int:
         """Return the number of columns."""
@@ -117,7 +117,7 @@ class Series:
         )
 
 
-def series_for(shape: tuple[int, ...]) -> list[Series]:
+def series_for(shape: tuple[int, ...]) -> list[Signal]:
     """Return the series worth trying for chunks of `shape`: along its longest axis."""
     axis = max(range(len(shape)), key=lambda a: shape[a])
     if shape[axis] < 1024:
@@ -125,7 +125,7 @@ def series_for(shape: tuple[int, ...]) -> list[Series]:
     columns = len(shape) - 1
     found = columns if columns not in (axis, 0) and 1 < shape[columns] <= MOST_COLUMNS else None
     segments = max(1, -(-shape[axis] // _SEGMENT), min(64, shape[axis] // 64))
-    return [Series(axis, found, segments)]
+    return [Signal(axis, found, segments)]
 
 
 def slot_count(columns: int) -> int:
@@ -139,7 +139,7 @@ def kind_count(columns: int) -> int:
 
 
 @dataclass(frozen=True)
-class SeriesPass:
+class SignalPass:
     """All segments' values at one index of one column."""
 
     index: int

@@ -26,7 +26,7 @@ from aezip.entropy import residual
 from .bisection import TILE_VALUES, Pass, passes, tiles
 from .net import ERROR_TOP, ContextNet, ContextSizes, Neighbours, Prediction, error_slots, sum_errors
 from .raster import Diagonal, wave
-from .signal import SeriesPass
+from .signal import SignalPass
 
 if TYPE_CHECKING:
     from .fast import Chunk
@@ -51,7 +51,7 @@ Offset = Base | int  # what contexts are relative to: an autoencoder's predictio
 class Tile:
     """A run of values of one pass, or some of them, and what is known of their surroundings."""
 
-    part: Pass | SeriesPass | Diagonal
+    part: Pass | SignalPass | Diagonal
     where: tuple[Any, ...]  # of the view of the pass's targets
     kind: int
     active: tuple[int, ...]
@@ -186,7 +186,7 @@ class Walk:
         columns = self.sizes.columns
         for index in range(self.shape[0]):
             for column in range(columns):
-                part = SeriesPass(index, column, columns)
+                part = SignalPass(index, column, columns)
                 active = part.active
                 known = Neighbours(part.gather(self.context), pairs(part.kind, active), part.errors(self.errors), None)
                 chosen = _some(choose, active, known.values.shape[1])
@@ -216,7 +216,7 @@ class Walk:
 
 
 @dataclass(frozen=True)
-class Refined:
+class Walked:
     """A chunk's residual before entropy coding, and the decoded values in 1/64 step."""
 
     residual: list[residual.Split]
@@ -232,7 +232,7 @@ def contexts(level: U8, mean: Int64, *, whole: bool) -> U8:
     return residual.contexts(level, fraction, FRACTION_BITS)
 
 
-def code(net: ContextNet, target: Float64, whole: Int64 | None, ignore: Mask | None, offset: Offset, workers: int = 1) -> Refined:
+def code(net: ContextNet, target: Float64, whole: Int64 | None, ignore: Mask | None, offset: Offset, workers: int = 1) -> Walked:
     """Encode a chunk up to entropy coding.
 
     Parameters
@@ -246,7 +246,7 @@ def code(net: ContextNet, target: Float64, whole: Int64 | None, ignore: Mask | N
     """
     walk = Walk(net.sizes, target.shape, offset)
     if (chunk := walk.compiled(net, ignore, whole=whole is not None)) is not None:
-        return Refined(*chunk.code(net, target, whole, workers), walk.errors)
+        return Walked(*chunk.code(net, target, whole, workers), walk.errors)
     value = np.empty(target.shape, np.int64)
     spike = net.sizes.spike
     parts = []
@@ -271,7 +271,7 @@ def code(net: ContextNet, target: Float64, whole: Int64 | None, ignore: Mask | N
         if ignore is not None:
             q[tile.of(ignore).reshape(-1)] = 0
         _finish(walk, tile, total, q, value, whole=whole is not None)
-    return Refined(parts, value, walk.errors)
+    return Walked(parts, value, walk.errors)
 
 
 def _finish(walk: Walk, tile: Tile, total: Int64, q: Int64, value: Int64, *, whole: bool) -> None:
@@ -286,7 +286,7 @@ def _finish(walk: Walk, tile: Tile, total: Int64, q: Int64, value: Int64, *, who
 
 def decode(
     net: ContextNet,
-    reader: residual.Decoder,
+    reader: residual.ResidualReader,
     shape: tuple[int, ...],
     ignore: Mask | None,
     offset: Offset,
@@ -304,7 +304,7 @@ def decode(
 
 def walked(
     net: ContextNet,
-    reader: residual.Decoder,
+    reader: residual.ResidualReader,
     shape: tuple[int, ...],
     ignore: Mask | None,
     offset: Offset,

@@ -32,7 +32,7 @@ HIDE_LEAST, HIDE_MOST = 0.05, 0.6  # of a row's ratings, while the correction is
 
 
 @dataclass(frozen=True)
-class Linear:
+class FactorModel:
     """The linear part, for ratings less their column's base, in standard deviations.
 
     Parameters
@@ -131,7 +131,7 @@ def _parts(x: Tensor, mask: Tensor) -> zip[tuple[Tensor, Tensor]]:
     return zip(torch.split(x, ROWS), torch.split(mask, ROWS), strict=True)
 
 
-def fit(x: Tensor, mask: Tensor, chance: Chance) -> Linear:
+def fit(x: Tensor, mask: Tensor, chance: Chance) -> FactorModel:
     """Return the linear part, by variational expectation maximization.
 
     Rows' latents and columns' weights each have a Gaussian posterior given the other; the variance that a column's weights have
@@ -144,7 +144,7 @@ def fit(x: Tensor, mask: Tensor, chance: Chance) -> Linear:
     ratings = float(mask.sum())
     variance = float(x.square().sum()) / ratings
     prior = torch.full((rank,), float(weight.square().mean()) + LEAST_NOISE)
-    linear = Linear(weight, _outer(weight), 0.5 * variance + LEAST_NOISE)
+    linear = FactorModel(weight, _outer(weight), 0.5 * variance + LEAST_NOISE)
     for _ in range(ITERATIONS):
         moments = torch.zeros(columns, rank * rank)  # of the latents of the rows that rated a column
         product = torch.zeros(columns, rank)
@@ -162,7 +162,7 @@ def fit(x: Tensor, mask: Tensor, chance: Chance) -> Linear:
         inverse = torch.linalg.inv(moments.reshape(columns, rank, rank) / noise + torch.diag(1.0 / prior))
         weight = (inverse @ (product / noise)[:, :, None])[:, :, 0]
         prior = (weight.square() + inverse.diagonal(dim1=1, dim2=2)).mean(dim=0).clamp(min=1e-6)
-        linear = Linear(weight, _outer(weight) + inverse.reshape(columns, -1), noise)
+        linear = FactorModel(weight, _outer(weight) + inverse.reshape(columns, -1), noise)
         if settled:
             break
     return linear
@@ -176,7 +176,7 @@ def _outer(rows: Tensor) -> Tensor:
 class _Correction(nn.Module):
     """Latents, what they leave of each rating, and which ratings there are, to a correction of all estimates."""
 
-    def __init__(self, linear: Linear, chance: Chance) -> None:
+    def __init__(self, linear: FactorModel, chance: Chance) -> None:
         super().__init__()
         columns, latents = linear.weight.shape
         self.linear = linear
@@ -194,7 +194,7 @@ class _Correction(nn.Module):
         return out
 
 
-def _corrected(data: _Standard, linear: Linear, epochs: int, chance: Chance) -> Tensor:
+def _corrected(data: _Standard, linear: FactorModel, epochs: int, chance: Chance) -> Tensor:
     """Train a correction on ratings that are hidden from it; return all estimates."""
     network = _Correction(linear, chance)
     optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=DECAY)

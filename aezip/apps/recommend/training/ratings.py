@@ -39,7 +39,7 @@ PARTS = 8  # weights are multiples of this part
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedRaters:
     """A recommender, and the root mean square error of its teachers on the tenth of the ratings held out at first."""
 
     model: Recommender
@@ -72,7 +72,9 @@ def check(values: npt.NDArray[np.generic], missing: Mask | None) -> Float64:
 
 
 @trains
-def train(ratings: Float64, seed: int, *, thorough: bool, report: Callable[[int, int, float], None] | None = None) -> Trained:
+def train(
+    ratings: Float64, seed: int, *, thorough: bool, report: Callable[[int, int, float], None] | None = None
+) -> TrainedRaters:
     """Train on a matrix of ratings that `check` returned.
 
     Parameters
@@ -105,7 +107,7 @@ def train(ratings: Float64, seed: int, *, thorough: bool, report: Callable[[int,
     model = recommender.factored(
         total.T if turned else total, float(np.nanmean(whole)), float(np.nanstd(whole)), limits, RANK, PRECISION[thorough]
     )
-    return Trained(model, error)
+    return TrainedRaters(model, error)
 
 
 def _kinds(share: float, seed: int, *, thorough: bool) -> list[Fit]:

@@ -34,7 +34,7 @@ from aezip.plans.integer import quantize_odds, quantize_rows
 from .adam import Adam
 from .crops import crops
 from .layerwise import Layer, pretrain, unroll
-from .module import ACTIVATION_BITS, Autoencoder, Decoder
+from .module import ACTIVATION_BITS, Autoencoder, DecoderModule
 from .resume import resume_decoder, resume_encoder
 
 VALUES_PER_STEP = 40_000
@@ -317,7 +317,7 @@ def _start_groups(network: Autoencoder, known: torch.Tensor, codes: torch.Tensor
             distance = (wanted - inputs @ weight).abs().mean(dim=1, keepdim=True)
             share = 1.0 / distance.clamp(min=float(distance.mean()) * 0.01 + 1e-9)
             share = share / share.mean()
-        decoder = cast("Decoder", network.decoders[group])
+        decoder = cast("DecoderModule", network.decoders[group])
         decoder.skip.weight.copy_(weight.T)
         left[:, index] = ((wanted - inputs @ weight) * network.spread[index]).float()
     return left
@@ -399,7 +399,7 @@ def normalization(sizes: Sizes, centre: Float64, spread: Float32) -> Norm:
 
 def freeze_decoder(network: Autoencoder, group: int, centre: Float64, spread: Float32, norm: Norm) -> IntegerDecoder:
     """Return the decoder of a group with integer weights."""
-    decoder = cast("Decoder", network.decoders[group])
+    decoder = cast("DecoderModule", network.decoders[group])
     index = list(network.sizes.groups[group])
     wide = spread[index].astype(np.float64) * 2.0**FRACTION_BITS  # normalized -> 1/64 step
     none = np.zeros(len(index))

@@ -24,7 +24,7 @@ from aezip.plans.autoencoder.networks import CODE_EXPONENT, Sizes
 from .adam import Adam
 
 if TYPE_CHECKING:
-    from .module import Autoencoder, Decoder
+    from .module import Autoencoder, DecoderModule
 
 SHARE = 0.25  # steps of each layer, of those of the whole
 BATCH = 128
@@ -193,7 +193,7 @@ def unroll(network: Autoencoder, layers: tuple[Layer, ...], target: Tensor) -> T
     codes = torch.round(network.latent(target / network.spread))
     network.prior_mean.copy_(codes.mean(dim=0))
     network.prior_scale.copy_(torch.log(codes.std(dim=0).clamp(min=0.3) * 0.55))
-    decoder = cast("Decoder", network.decoders[0])
+    decoder = cast("DecoderModule", network.decoders[0])
     first, second, last = layers[2], layers[1], layers[0]
     decoder.first.weight.copy_(first.weight.T * 0.25 * 2.0**CODE_EXPONENT / torch.exp(network.gain))
     decoder.first.bias.copy_(first.visible * 0.25 + 0.5)

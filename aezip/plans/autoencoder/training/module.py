@@ -12,7 +12,7 @@ The loss is a rate (bits), not a squared error: Balle et al., "End-to-end optimi
 compression", arXiv:1611.01704: uniform noise stands for the rounding of the latents, a learned
 prior prices the codes. The residual is priced by a discretized logistic whose scale the decoder
 predicts: Mentzer et al., "Practical full resolution learned lossless image compression",
-arXiv:1811.12817. Decoder weights are rounded to int8 in training by the straight-through estimator:
+arXiv:1811.12817. DecoderModule weights are rounded to int8 in training by the straight-through estimator:
 Bengio et al., arXiv:1308.3432.
 """
 
@@ -53,7 +53,7 @@ def round_weight(weight: Tensor) -> Tensor:
     return _rounded(weight / unit) * unit
 
 
-class Decoder(nn.Module):
+class DecoderModule(nn.Module):
     """Codes and values already decoded to mean and log2 scale of a group of features."""
 
     def __init__(self, inputs: int, hidden: int, features: int, seen: int, chance: Chance, *, spiked: bool = False) -> None:
@@ -134,7 +134,7 @@ class Autoencoder(nn.Module):
         self.prior_mean = nn.Parameter(torch.zeros(width))
         self.prior_scale = nn.Parameter(torch.full((width,), 1.5))
         self.decoders = nn.ModuleList(
-            Decoder(sizes.inputs(g), sizes.hidden, len(group), sizes.scale_hidden, chance, spiked=sizes.spiked)
+            DecoderModule(sizes.inputs(g), sizes.hidden, len(group), sizes.scale_hidden, chance, spiked=sizes.spiked)
             for g, group in enumerate(sizes.groups)
         )
         self.order = [f for group in sizes.groups for f in group]
@@ -180,7 +180,7 @@ class Autoencoder(nn.Module):
         nn.init.zeros_(last.bias)
         scale = quantum * 2.0**CODE_EXPONENT
         for features, module in zip(self.sizes.groups, self.decoders, strict=True):
-            decoder = cast("Decoder", module)
+            decoder = cast("DecoderModule", module)
             index = list(features)
             decoder.skip.weight[:, middle * width : (middle + 1) * width] = basis[index] * scale / self.spread[index, None]
             for near in range(self.sizes.near):
@@ -192,7 +192,7 @@ class Autoencoder(nn.Module):
     @torch.no_grad()
     def start_odds(self, odds: Tensor) -> None:
         """Start from the log-odds, in nats, that values of the features, shape (features,), are their spikes."""
-        flag = cast("Decoder", self.decoders[0]).flag
+        flag = cast("DecoderModule", self.decoders[0]).flag
         assert flag is not None
         flag.bias.copy_(odds)
 
@@ -268,7 +268,7 @@ class Autoencoder(nn.Module):
 
     def _all_groups(self, every: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and scale of all groups, in the order of the groups; groups of one run as one batch."""
-        decoders = [cast("Decoder", d) for d in self.decoders]
+        decoders = [cast("DecoderModule", d) for d in self.decoders]
         if any(len(g) > 1 for g in self.sizes.groups):
             parts = [d(every[:, : self.sizes.inputs(g)]) for g, d in enumerate(decoders)]
             return torch.cat([m for m, _, _ in parts], dim=1), torch.cat([s for _, s, _ in parts], dim=1)

@@ -14,17 +14,17 @@ from aezip.core.types import Float64
 from aezip.entropy.residual import LEVELS_PER_OCTAVE
 from aezip.plans.autoencoder.decoder import IntegerDecoder
 from aezip.plans.autoencoder.networks import NARROW_BITS, Norm
-from aezip.plans.integer import Linear
+from aezip.plans.integer import IntegerLayer
 
 from .module import ACTIVATION_BITS
 
 if TYPE_CHECKING:
     from aezip.plans.autoencoder.encoder import FloatEncoder
 
-    from .module import Autoencoder, Decoder
+    from .module import Autoencoder, DecoderModule
 
 
-def real(layer: Linear, input_exponent: int, output_exponent: int) -> tuple[Float64, Float64]:
+def real(layer: IntegerLayer, input_exponent: int, output_exponent: int) -> tuple[Float64, Float64]:
     """Return weight and bias of an integer layer in real units: the inverse of `quantize_rows`."""
     exponent = layer.exponent.astype(np.int64) - input_exponent + output_exponent
     weight = np.ldexp(layer.weight.astype(np.float64), -exponent[:, None])
@@ -42,7 +42,7 @@ def fill_layer(module: Any, weight: Float64, bias: Float64) -> None:
     fill(cast("nn.Linear", module).bias, bias)
 
 
-def fill_odds(module: Any, frozen: Linear | None) -> None:
+def fill_odds(module: Any, frozen: IntegerLayer | None) -> None:
     """Set the layer of the log-odds of spikes, if there is one: the inverse of `quantize_odds`."""
     if module is not None and frozen is not None:
         weight, bias = real(frozen, ACTIVATION_BITS, 0)
@@ -64,7 +64,7 @@ def resume_encoder(network: Autoencoder, encoder: FloatEncoder, codes: npt.NDArr
 @torch.no_grad()
 def resume_decoder(network: Autoencoder, group: int, frozen: IntegerDecoder, centre: Float64, norm: Norm) -> None:
     """Set the decoder of a group; what the scale starts from goes into its bias."""
-    decoder = cast("Decoder", network.decoders[group])
+    decoder = cast("DecoderModule", network.decoders[group])
     index = list(network.sizes.groups[group])
     wide = network.spread[index].double().cpu().numpy() * 2.0**FRACTION_BITS
     fill_layer(decoder.first, *real(frozen.first, NARROW_BITS, ACTIVATION_BITS))

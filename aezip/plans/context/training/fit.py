@@ -29,8 +29,8 @@ from aezip.plans.context.net import BITS, ContextNet, ContextSizes
 from aezip.plans.context.refit import Looped, loop, refitted
 from aezip.plans.context.rows import (
     COLUMNS,
-    Rows,
-    Sample,
+    ContextRows,
+    ContextSample,
     choose_pairs,
     collect,
     least_squares,
@@ -39,7 +39,7 @@ from aezip.plans.context.rows import (
     skip_exponents,
     thinned,
 )
-from aezip.plans.context.walk import Refined
+from aezip.plans.context.walk import Walked
 from aezip.plans.integer import quantize_odds, quantize_rows
 
 from .resume import resume_context
@@ -107,7 +107,7 @@ class Fit:
 @trains
 def fit(
     sizes: ContextSizes,
-    samples: list[Sample],
+    samples: list[ContextSample],
     steps: int,
     seed: int,
     learning_rate: float = 4e-3,
@@ -170,8 +170,8 @@ def fit(
 
 
 def _first_rows(
-    sizes: ContextSizes, samples: list[Sample], resumed: ContextNet | None, seed: int
-) -> tuple[npt.NDArray[np.int16], Rows, Float32]:
+    sizes: ContextSizes, samples: list[ContextSample], resumed: ContextNet | None, seed: int
+) -> tuple[npt.NDArray[np.int16], ContextRows, Float32]:
     """Return the pairs of each class, rows whose neighbours have noise in place of errors, the linear parts fitted to them."""
     pairs = np.full((sizes.kinds, 2), -1, np.int16)
     rows = collect(sizes, samples, None, pairs, seed)
@@ -182,7 +182,7 @@ def _first_rows(
 
 
 @torch.no_grad()
-def _begin(module: ContextModule, rows: Rows, skip: Float32) -> None:
+def _begin(module: ContextModule, rows: ContextRows, skip: Float32) -> None:
     """Start a network as its linear part, and the scale as a line in the log of the spread."""
     sizes = module.sizes
     module.embedding[np.bincount(rows.kind, minlength=sizes.kinds) == 0] = 0.0
@@ -199,14 +199,14 @@ def _begin(module: ContextModule, rows: Rows, skip: Float32) -> None:
 class _Training:
     """Steps of Adam on the bits of rows, which are exchanged on the way."""
 
-    def __init__(self, module: ContextModule, rows: Rows, *, whole: bool, seed: int) -> None:
+    def __init__(self, module: ContextModule, rows: ContextRows, *, whole: bool, seed: int) -> None:
         self.module, self.rows, self.whole = module, rows, whole
         self.tensors = _tensors(rows)
         self.optimizer = Adam(module.parameters())
         self.generator = torch.Generator().manual_seed(seed)
         self.smooth = math.nan  # bits a value
 
-    def refresh(self, coded: list[Refined], samples: list[Sample], pairs: npt.NDArray[np.int16], seed: int) -> None:
+    def refresh(self, coded: list[Walked], samples: list[ContextSample], pairs: npt.NDArray[np.int16], seed: int) -> None:
         """Exchange some of the rows for those of neighbours as the network so far decodes them; empties `coded`."""
         mixing = np.random.default_rng(seed)
         self.tensors = []
@@ -247,7 +247,7 @@ class _Steady:
     """
 
     def __init__(
-        self, module: ContextModule, frozen: Callable[[ContextModule], ContextNet], samples: list[Sample], threads: int
+        self, module: ContextModule, frozen: Callable[[ContextModule], ContextNet], samples: list[ContextSample], threads: int
     ) -> None:
         self.module, self.frozen, self.samples, self.threads = module, frozen, samples, threads
         self.average = copy.deepcopy(module)
@@ -289,7 +289,7 @@ class _Steady:
         for mean, weight in zip(self.average.parameters(), self.module.parameters(), strict=True):
             mean.lerp_(weight, share)
 
-    def try_out(self) -> list[Refined] | None:
+    def try_out(self) -> list[Walked] | None:
         """Code the samples with the average; return what was decoded, or None where it went astray and training goes back."""
         self.average.quantize = self.module.quantize
         found = self._measured()
@@ -305,7 +305,7 @@ class _Steady:
         return found.coded
 
 
-def _tensors(rows: Rows) -> list[Tensor]:
+def _tensors(rows: ContextRows) -> list[Tensor]:
     return [torch.from_numpy(getattr(rows, name)) for name in COLUMNS]
 
 
