@@ -20,7 +20,7 @@ class BuildLoops(build_ext):
         super().build_extensions()
 
 
-HEADERS = ["common", "entropy", "places", "recency", "walk", "team", "instruction_set", "sums", "context"]
+HEADERS = ["common", "entropy", "places", "recency", "walk", "team", "instruction_set", "sums", "context", "channels"]
 
 setup(
     ext_modules=[

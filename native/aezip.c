@@ -99,6 +99,16 @@ API int64_t aezip_series(int64_t types, const Net *net, Coder *coder, int64_t de
     return CALL(any_series, types, net, coder, (int)decoding, chunk, length, columns, segments, index, buffers, threads);
 }
 
+API int64_t aezip_channels(int64_t types, const Net *net, Coder *coder, int64_t decoding, const Chunk *chunk, const Mixed *mixed,
+                           const void *parts, int64_t count, int64_t longest, const Run *buffers, int64_t threads) {
+    return CALL(any_channels, types, net, coder, (int)decoding, chunk, mixed, parts, count, longest, buffers, threads);
+}
+
+API int64_t aezip_mixed(const Mixed *mixed, int64_t channel) {
+    CALL(mixed, mixed, channel);
+    return 0;
+}
+
 API int64_t aezip_rows(int64_t types, const Rows *rows, int64_t way, const void *parts, int64_t count, int64_t slots) {
     /* way: 0 bisection (parts, how many, slots), 1 raster (the wave), 2 a signal (columns, segments) */
     return CALL(any_rows, types, rows, way, parts, count, slots);

@@ -86,6 +86,20 @@ typedef struct { /* what a network sees of chosen values of a chunk, a row each 
     int64_t count, width, precision, has_level;
 } Rows;
 
+typedef struct { /* channels, each predicted by a weighted sum of those before it */
+    double *known;            /* (before + count, slab), in 1/64 step: those of companions first */
+    int64_t *mean;            /* of the channel under way */
+    uint8_t *level;           /* the same */
+    const int64_t *starts;    /* of the terms of each channel, and the end */
+    const int64_t *sources, *places, *others; /* of terms; others: -1 where there is no second factor */
+    const double *weights;
+    const int64_t *constants; /* of channels */
+    const int64_t *heard;     /* of each channel two whose errors tell its level, or -1 twice */
+    const uint8_t *levels;    /* of sums of errors */
+    const int64_t *lengths;   /* of the axes of a slab */
+    int64_t axes, before, count, slab, has_levels;
+} Mixed;
+
 static inline Run run_at(const Run *run, int64_t at) {
     Run out = {run->total + at, run->level + at, run->flag + at, run->keep + at, run->table + at, run->symbol + at, run->q + at};
     return out;

@@ -53,3 +53,5 @@ static int64_t SET(any_rows)(int64_t types, const Rows *rows, int64_t way, const
     return OF_TYPES(rows_along, rows, count, slots);
 }
 #undef OF_TYPES
+
+#include "channels.h"

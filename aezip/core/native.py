@@ -33,6 +33,8 @@ _SIGNATURES: dict[str, tuple[Any, ...]] = {
     "lines": (_P, _N, _P, _N, _P, _N, _P),
     "bisect": (_N, _P, _P, _N, _P, _P, _P, _N, _N, _P, _N),
     "scan": (_N, _P, _P, _N, _P, _P, _P, _P, _N),
+    "channels": (_N, _P, _P, _N, _P, _P, _P, _N, _N, _P, _N),
+    "mixed": (_P, _N),
     "rows": (_N, _P, _N, _P, _N, _N),
     "series": (_N, _P, _P, _N, _P, _N, _N, _N, _P, _P, _N),
     "log2": (_P, _P),

@@ -133,11 +133,11 @@ def samples(given: list[Given], mixing: Mixing, seed: int, most: float = math.in
     for part, one in zip(_parts(channels, given, seed), given, strict=True):
         whole = None if one.whole is None else channels.split(one.whole)
         sums = mixing.among(len(part.exact))
-        slab, errors = part.exact[0].shape, list[npt.NDArray[np.float32]]()
+        slab, errors, means = part.exact[0].shape, list[npt.NDArray[np.float32]](), sums.means(part.known)
         for at, exact in enumerate(part.exact):
             if at % min(every, len(part.exact)) != min(every, len(part.exact)) - 1:
                 continue
-            mean = sums.mean(at, list(part.known), slab)
+            mean = means(at)
             level = sums.level(at, errors, slab) if channels.levels else np.full(slab, 32, np.uint8)
             if channels.levels:
                 errors.append(_errors(exact - mean))

@@ -49,7 +49,7 @@ STAGES = [
     ("search.static", "Static", "static"),
     ("search.learned", "", "search"),
     ("search.contexts", "", "look"),
-    ("search.contexts", "", "refined"),
+    ("search.contexts", "", "fitted_at_length"),
     ("search.learned", "", "convolved"),
     ("search.learned", "", "finish"),
 ]

@@ -18,6 +18,7 @@ from aezip.entropy import ans, residual
 from aezip.entropy.residual import TABLE_LEVELS
 from aezip.plans.columns import recency
 from aezip.plans.context import bisected, raster, walk
+from aezip.plans.context.channels import Channels, Companion, Mixing, Tap, code, decode
 from aezip.plans.context.net import ContextSizes
 from aezip.plans.context.rows import COLUMNS, ContextSample, collect
 from aezip.plans.context.walk import Base
@@ -80,6 +81,46 @@ def collected(sizes: ContextSizes, fitted: bool, based: bool = False) -> Callabl
     return both
 
 
+def mixed(
+    order: tuple[tuple[int, ...], ...], channels: Channels, precision: int = 10, workers: int = 1
+) -> Callable[[bool], bytes]:
+    """Return the residual of channels of 40 x 37 values, with companions and products, masked values too."""
+
+    def both(fast: bool) -> bytes:
+        random, shape = np.random.default_rng(2), (40, channels.count, 37)
+        net = some_net(ContextSizes(order, 8, precision, scan=() if order else (0, 1)))
+        taps = [Tap(1, place) for place in range(5)] + [Tap(channels.count, 0, channels.count + 2), Tap(2, 3), Tap(3, 0)]
+        sums = 1 if channels.alike else channels.count
+        kept = [[tap for tap in taps if tap.back <= channels.before + at] for at in range(sums)]
+        mixing = Mixing(
+            channels, tuple(map(tuple, kept)), tuple(random.integers(-900, 900, len(some)).astype(np.int32) for some in kept),
+            random.integers(9, 13, sums).astype(np.int8), random.integers(-500, 500, sums),
+        )  # fmt: skip
+        x, beside = values(shape, 30.0), [np.rint(values(shape, 3000.0)) for _ in channels.companions]
+        ignore = random.random(shape) < 0.1 if precision == 10 else None
+        parts, value = code(net, mixing, x, None, ignore, beside, workers)
+        counts = residual.TableCounts(TABLE_LEVELS)
+        for part in parts:
+            counts.add(part.symbols, part.contexts)
+        tables, _ = residual.tables_from_bytes(counts.to_bytes(), TABLE_LEVELS)
+        data = residual.encode(tables, parts)
+        reader = residual.ResidualReader(tables, data, fast=fast)
+        back = decode(net, mixing, reader, shape, ignore, beside, whole=False, workers=workers)
+        assert back.tobytes() == value.tobytes()
+        known = np.concatenate([channels.split(other) for other in (*beside, value.astype(np.float64))])
+        means = mixing.means(known)
+        return data + value.tobytes() + b"".join(means(at).tobytes() for at in range(channels.count))
+
+    return both
+
+
+COMPANIONS = tuple(Companion(name, 0.0, 1.0) for name in "ab")
+MIXED = (
+    mixed(((0,), (1,)), Channels(1, 9, True, False, COMPANIONS)),
+    mixed(((0, 1),), Channels(1, 9, False, True, COMPANIONS), 20),
+    mixed((), Channels(1, 9, True, True, COMPANIONS)),
+    mixed((), Channels(1, 9, False, False, COMPANIONS), 20, 3),
+)
 BISECTION = walked(ContextSizes(((0,), (1, 2)), 16, 10))
 WIDE = walked(ContextSizes(((0,), (1, 2)), 16, 20))
 LARGE = walked(ContextSizes(((1,), (0, 2)), 19, 10), (60, 70, 40), 3)  # passes of several runs
@@ -94,8 +135,10 @@ TWINS: dict[str, tuple[Callable[[bool], bytes], ...]] = {
     "ans_run": (coded,),
     "counting_sort": (ordered,),
     "bisect": (BISECTION, WIDE, LARGE),
+    "channels": MIXED,
     "lines": (BISECTION, WIDE),
     "log2": (BISECTION,),  # of every network
+    "mixed": MIXED,
     "ranks_of": (ranked,),
     "rows": tuple(
         collected(replace(sizes, precision=precision), fitted, based and not sizes.columns)

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from aezip.core import native
 from aezip.core.errors import CorruptFile
 from aezip.core.fixed import FRACTION_BITS
 from aezip.core.planes import Cursor, split_bytes
@@ -26,8 +27,11 @@ from aezip.entropy import residual
 from aezip.plans.base import MALFORMED
 
 from . import walk
-from .net import ContextNet
+from .net import ERROR_TOP, ContextNet
 from .walk import Base
+
+if TYPE_CHECKING:
+    from .fast import Chunk
 
 MOST_CHANNELS = 1024
 MOST_COMPANIONS = 64
@@ -37,7 +41,8 @@ TOP = 2.0**52  # of a prediction, in 1/64 step
 SQUARE = 2.0**-12  # unit of products: a standard deviation of a companion counts 2**12
 TOGETHER = 1 << 13  # values of a channel from which several threads pay
 LOUD = 16  # level of errors of one step
-_LEVELS = np.array(sorted({round(2 ** (i / 4)) for i in range(56)}), np.int64)  # sums of errors from which levels rise
+_RISES = np.array(sorted({round(2 ** (i / 4)) for i in range(56)}), np.int64)  # sums of errors from which levels rise
+_LEVELS = (LOUD - 4 + np.searchsorted(_RISES, np.arange(2 * ERROR_TOP + 1), side="right")).astype(np.uint8)  # of sums of errors
 
 
 class Tap(NamedTuple):
@@ -145,20 +150,41 @@ class Channels:
         """Return an array as its channels, (channels, *slab), contiguous."""
         return array[None] if self.axis is None else np.ascontiguousarray(np.moveaxis(array, self.axis, 0))
 
-    def join(self, channels: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    def join(self, channels: Sequence[npt.NDArray[Any]] | npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return channels as the array."""
         if self.axis is None:
-            return channels[0]
-        return np.ascontiguousarray(np.moveaxis(np.stack(channels), 0, self.axis))
+            first: npt.NDArray[Any] = channels[0]
+            return first
+        return np.ascontiguousarray(np.moveaxis(np.asarray(channels), 0, self.axis))
 
 
-class Term(NamedTuple):
-    """A tap of one channel: the number of its source, the place, of a product's second factor (or None), and its weight."""
+class Terms(NamedTuple):
+    """The taps of all channels, channel after channel.
 
-    source: int
-    place: int
-    other: int | None
-    weight: float
+    Attributes
+    ----------
+    starts
+        Where those of each channel begin, and the end.
+    source
+        The number of the channel of each.
+    place
+        As in `Tap`.
+    other
+        Of a product's second factor, or -1.
+    weight
+        What each counts.
+    """
+
+    starts: Int64
+    source: Int64
+    place: Int64
+    other: Int64
+    weight: Float64
+
+    def of(self, channel: int) -> Iterator[tuple[int, int, int, float]]:
+        """Yield source, place, other and weight of each term of a channel."""
+        part = slice(int(self.starts[channel]), int(self.starts[channel + 1]))
+        return zip(*(column[part].tolist() for column in self[1:]), strict=True)
 
 
 @dataclass(frozen=True)
@@ -211,48 +237,64 @@ class Mixing:
         """Number of channels known before the array's own."""
         return self.count * len(self.channels.companions)
 
-    def terms(self, channel: int) -> list[Term]:
-        """Return what a channel is predicted from; where too few are before it, the first one of the same array."""
-        if channel not in self._made:
-            at = 0 if self.channels.alike else channel
-            unit, out = math.ldexp(1.0, -int(self.exponents[at])), []
-            for tap, weight in zip(self.taps[at], self.weights[at].tolist(), strict=True):
-                source = self._source(channel, tap.back)
-                other = self._source(channel, tap.other) if tap.other else None
-                if source < self.before + channel:
-                    out.append(Term(source, tap.place, other, weight * unit))
-            self._made[channel] = out
-        return self._made[channel]
-
     @cached_property
-    def _made(self) -> dict[int, list[Term]]:
-        """The terms of channels that were asked for."""
-        return {}
+    def terms(self) -> Terms:
+        """What channels are predicted from; where too few are before one, the first one of the same array."""
+        if self.channels.alike:
+            channel = np.repeat(np.arange(self.count), len(self.taps[0]))
+            flat = np.tile(np.array(self.taps[0], np.int64).reshape(-1, 3), (self.count, 1))
+        else:
+            channel = np.repeat(np.arange(self.count), [len(taps) for taps in self.taps])
+            flat = np.array([tap for taps in self.taps for tap in taps], np.int64).reshape(-1, 3)
+        units = np.ldexp(1.0, -self.exponents.astype(np.int32))
+        weight = np.concatenate([w * unit for w, unit in zip(self.weights, units, strict=True)] or [np.zeros(0)])
+        weight = np.tile(weight, self.count) if self.channels.alike else weight
+        source, other = self._sources(channel, flat[:, 0]), self._sources(channel, flat[:, 2])
+        other[flat[:, 2] == 0] = -1
+        known = source < self.before + channel
+        counts = np.bincount(channel[known], minlength=self.count)
+        return Terms(np.concatenate([[0], np.cumsum(counts)]), source[known], flat[known, 1], other[known], weight[known])
 
-    def _source(self, channel: int, back: int) -> int:
-        """Return the number of the channel that lies so many before one."""
+    def _sources(self, channel: Int64, back: Int64) -> Int64:
+        """Return the numbers of the channels that lie so many before some."""
         if not self.channels.alike:
             return self.before + channel - back
-        arrays, steps = divmod(back, self.channels.count)
-        return self.before - arrays * self.count + max(0, channel - steps)
+        arrays, steps = np.divmod(back, self.channels.count)
+        return self.before - arrays * self.count + np.maximum(0, channel - steps)
+
+    @cached_property
+    def heard(self) -> Int64:
+        """Two channels of the array for each of its channels, at the same place, whose errors tell its level; -1: none."""
+        out = np.full((self.count, 2), -1, np.int64)
+        for channel, row in enumerate(out):
+            sources = [s - self.before for s, place, *_ in self.terms.of(channel) if not place and s >= self.before][:2]
+            row[:] = (sources[0], sources[-1]) if sources else -1
+        return out
 
     def mean(self, channel: int, known: Sequence[Float64], shape: tuple[int, ...]) -> Int64:
         """Return the prediction of a channel of `shape`, in 1/64 step, given the channels before it."""
         total = np.full(shape, float(self.constants[0 if self.channels.alike else channel]))
-        for source, place, other, weight in self.terms(channel):
+        for source, place, other, weight in self.terms.of(channel):
             values = moved(known[source], place)
-            total += weight * (values if other is None else values * known[other] * SQUARE)
+            total += weight * (values if other < 0 else values * known[other] * SQUARE)
         out: Int64 = np.rint(np.clip(total, -TOP, TOP)).astype(np.int64)
         return out
 
+    def means(self, known: Float64) -> Callable[[int], Int64]:
+        """Return what gives the mean of a channel where all are known: shape (before + count, *slab)."""
+        if native.available(known[0].size):
+            from .fast import Mixed
+
+            return Mixed(self, np.ascontiguousarray(known), _LEVELS).mean
+        return lambda channel: self.mean(channel, list(known), known.shape[1:])
+
     def level(self, channel: int, errors: Sequence[npt.NDArray[np.float32]], shape: tuple[int, ...]) -> U8:
         """Return the level of the errors that the first two channels of the array had of which this one is predicted there."""
-        before = self.before
-        sources = [term.source - before for term in self.terms(channel) if not term.place and term.source >= before][:2]
-        if not sources:
+        first, second = self.heard[channel]
+        if first < 0:
             return np.full(shape, LOUD, np.uint8)
-        total = errors[sources[0]] + errors[sources[-1]]
-        return (LOUD - 4 + np.searchsorted(_LEVELS, total.astype(np.int64), side="right")).astype(np.uint8)
+        found: U8 = _LEVELS[(errors[first] + errors[second]).astype(np.int64)]
+        return found
 
     def to_bytes(self) -> bytes:
         """Serialize."""
@@ -342,9 +384,14 @@ def code(
 
     `beside`: what companions count, of the chunk's shape.
     """
+    channels = mixing.channels
+    chunk = _compiled(net, mixing, target.shape, ignore, beside, whole=whole is not None)
+    if chunk is not None:
+        given = channels.split(target) if whole is None else target, None if whole is None else channels.split(whole)
+        parts, value = chunk.code(net, *given, workers)
+        return parts, channels.join(value)
     known, parts, values = _Known(mixing, target.shape, beside), list[residual.Split](), list[Int64]()
     workers = workers if math.prod(known.slab) >= TOGETHER else 1
-    channels = mixing.channels
     targets, wholes = channels.split(target), None if whole is None else channels.split(whole)
     ignored = None if ignore is None else channels.split(ignore)
     for at, slab in enumerate(targets):
@@ -368,7 +415,13 @@ def decode(
     workers: int,
 ) -> Int64:
     """Return the decoded values of a chunk in 1/64 step; the mirror of `code`."""
-    known, values, channels = _Known(mixing, shape, beside), list[Int64](), mixing.channels
+    channels = mixing.channels
+    chunk = _compiled(net, mixing, shape, ignore, beside, whole=whole)
+    if chunk is not None:
+        value = chunk.decode(net, reader, workers)
+        reader.finish()
+        return channels.join(value)
+    known, values = _Known(mixing, shape, beside), list[Int64]()
     workers = workers if math.prod(known.slab) >= TOGETHER else 1
     ignored = None if ignore is None else channels.split(ignore)
     for at in range(known.mixing.count):
@@ -378,3 +431,22 @@ def decode(
         values.append(walked[0])
     reader.finish()
     return channels.join(values)
+
+
+def _compiled(
+    net: ContextNet, mixing: Mixing, shape: tuple[int, ...], ignore: Mask | None, beside: Sequence[Float64], *, whole: bool
+) -> Chunk | None:
+    """Return a chunk for compiled loops; None if channels are walked over one by one."""
+    channels = mixing.channels
+    slab = channels.slab(shape)
+    chunk = walk.Walk(net.sizes, slab, Base(np.zeros(slab, np.int64), np.zeros(slab, np.uint8))).compiled(net, None, whole=whole)
+    if chunk is None:
+        return None
+    from .fast import Mixed
+
+    sums = mixing.among(1 if channels.axis is None else shape[channels.axis])
+    known = np.zeros((sums.before + sums.count, *slab))
+    for at, other in enumerate(beside):
+        known[at * sums.count : (at + 1) * sums.count] = channels.split(other)
+    errors, left_out = np.zeros((sums.count, *slab), np.float32), None if ignore is None else channels.split(ignore)
+    return replace(chunk, errors=errors, ignore=left_out, mixed=Mixed(sums, known, _LEVELS))

@@ -1,4 +1,4 @@
-"""A chunk through compiled loops: scans and signals at once, bisection tile by tile; see `native/context.h`, `bisected`.
+"""A chunk through compiled loops, all its passes and channels at once; see `native/context.h`, `native/channels.h`, `bisected`.
 
 The bits are those of `walk`, which walks over the same chunk in NumPy.
 """
@@ -6,7 +6,7 @@ The bits are those of `walk`, which walks over the same chunk in NumPy.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,40 @@ from .bisected import Run, run_struct
 from .fused import flat, ready, signal_classes
 from .net import ContextNet
 
+if TYPE_CHECKING:
+    from .channels import Mixing
+
 Float = npt.NDArray[Any]
+
+
+class Mixed:
+    """Channels as compiled loops take them: what is known of them, the sums, the prediction of the one under way.
+
+    Parameters
+    ----------
+    mixing
+        The sums.
+    known
+        Channels, those of companions first: shape (before + count, *slab); loops fill in what they decode.
+    levels
+        Of sums of errors, where they tell the level.
+    """
+
+    def __init__(self, mixing: Mixing, known: npt.NDArray[np.float64], levels: U8) -> None:
+        terms, self.count, size = mixing.terms, mixing.count, known[0].size
+        self._mean = np.zeros(known.shape[1:], np.int64)
+        constants = np.full(mixing.count, mixing.constants[0]) if mixing.channels.alike else mixing.constants
+        lengths = np.array(known.shape[1:] or (1,), np.int64)
+        self.struct = Struct(
+            (known, "f8"), (self._mean, "i8"), (np.zeros(size, np.uint8), "u1"),
+            *zip(terms, ("i8", "i8", "i8", "i8", "f8"), strict=True), (constants, "i8"), (mixing.heard, "i8"), (levels, "u1"),
+            (lengths, "i8"), len(lengths), mixing.before, mixing.count, size, int(mixing.channels.levels),
+        )  # fmt: skip
+
+    def mean(self, channel: int) -> Int64:
+        """Return the prediction of a channel; see `channels.Mixing.mean`."""
+        native.call("mixed", self.struct.address, channel)
+        return self._mean.copy()
 
 
 @dataclass
@@ -34,7 +67,7 @@ class Chunk:
     Parameters
     ----------
     context, errors
-        As in `walk.Walk`.
+        As in `walk.Walk`; of channels the errors of all, (channels, *slab), and a buffer for the contexts of one.
     limit
         Of contexts.
     ignore
@@ -45,6 +78,8 @@ class Chunk:
         Whether the grid is.
     finest
         As in `walk.Walk`.
+    mixed
+        Channels, if the chunk is made of them.
     """
 
     context: Float
@@ -55,6 +90,7 @@ class Chunk:
     level: U8 | None
     whole: bool
     finest: int = 1
+    mixed: Mixed | None = None
 
     def decode(self, net: ContextNet, reader: residual.ResidualReader, workers: int) -> Int64:
         """Return the decoded values in 1/64 step.
@@ -68,7 +104,7 @@ class Chunk:
         if net.sizes.spike is not None:
             count = residual.CONTEXTS_WHOLE + FLAG_BINS
         coder = reader.compiled(count)
-        value = np.zeros(self.context.size, np.int64)
+        value = np.zeros(self.errors.size, np.int64)
         given = np.zeros(1), np.zeros(1, np.int64)
         if not self._walk(net, coder, True, value, given, _buffers(self._longest(net)), workers):
             raise CorruptFile("an entropy-coded stream ends too early: the file is damaged")
@@ -79,12 +115,12 @@ class Chunk:
         self, net: ContextNet, target: npt.NDArray[np.float64], whole: Int64 | None, workers: int
     ) -> tuple[list[residual.Split], Int64]:
         """Return the residual of each pass and the decoded values in 1/64 step; see `walk.code`."""
-        value = np.empty(self.context.size, np.int64)
+        value = np.empty(self.errors.size, np.int64)
         given = (
             flat(target, signal=bool(net.sizes.columns)) if whole is None else np.zeros(1),
             np.zeros(1, np.int64) if whole is None else flat(whole, signal=bool(net.sizes.columns)),
         )
-        buffers = _buffers(self.context.size)
+        buffers = _buffers(self.errors.size)
         self._walk(net, _NOTHING, False, value, given, buffers, workers)
         parts: list[residual.Split] = []
         _, level, flag, keep, table, _, q = buffers
@@ -105,6 +141,12 @@ class Chunk:
 
     def _runs(self, net: ContextNet) -> list[tuple[int, int]]:
         """Return where runs begin and end, in the order of decoding."""
+        once, size = self._runs_of_one(net), self.context.size
+        count = 1 if self.mixed is None else self.mixed.count
+        return once if count == 1 else [(at * size + a, at * size + b) for at in range(count) for a, b in once]
+
+    def _runs_of_one(self, net: ContextNet) -> list[tuple[int, int]]:
+        """Return the runs of a chunk or, if it is made of channels, of one of them."""
         if net.sizes.columns:
             return [(a, a + self.context.shape[1]) for a in range(0, self.context.size, self.context.shape[1])]
         if net.sizes.order:
@@ -121,7 +163,7 @@ class Chunk:
 
     def _back(self, net: ContextNet, value: npt.NDArray[Any]) -> npt.NDArray[Any]:
         if not net.sizes.columns:
-            return value.reshape(self.context.shape)
+            return value.reshape(self.errors.shape)
         length, segments, columns = self.context.shape
         return np.ascontiguousarray(value.reshape(length, columns, segments).transpose(0, 2, 1))
 
@@ -170,10 +212,16 @@ class Chunk:
             types, frozen = ready(net, classes, dtype, level=level)
             parts = Struct(*(one.struct.address for one in made))
             count = bisected.first(net.sizes.order, shape, self.finest)
+            if self.mixed is not None:
+                passes = self.mixed.struct.address, parts.address, count, longest
+                return bool(native.call("channels", types, frozen.address, *about, *passes, run.address, workers))
             passes = address(levels, "u1"), parts.address, count, longest
             return bool(native.call("bisect", types, frozen.address, *about, *passes, run.address, workers))
         wave = scan.wave(net.sizes.scan, shape)
         types, frozen = ready(net, wave.classes, dtype, level=level)
+        if self.mixed is not None:
+            passes = self.mixed.struct.address, wave.compiled.address, 0, 0
+            return bool(native.call("channels", types, frozen.address, *about, *passes, run.address, workers))
         diagonals = wave.compiled.address, address(levels, "u1")
         return bool(native.call("scan", types, frozen.address, *about, *diagonals, run.address, workers))
 
