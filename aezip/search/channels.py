@@ -12,6 +12,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,6 +40,7 @@ ROUNDING = 0.1  # variance of what rounding to steps adds
 PRICE = 28.0  # bits that a tap costs
 FLOOR = 0.3 * UNIT  # errors below it cost nothing
 MOST_TAPS = 64
+QUIET = 0.25  # of the values that are as in the channel before: then sums keep what is the same everywhere as it is
 ROUNDS = 3  # of reweighted least squares: towards least absolute errors
 
 
@@ -124,26 +126,30 @@ def _unexplained(x: Float64, y: Float64) -> float:
 
 
 def samples(given: list[Given], mixing: Mixing, seed: int, most: float = math.inf) -> list[ContextSample]:
-    """Return the channels of sampled chunks to train on, each relative to its sum of others, which are taken for decoded.
+    """Return sampled chunks as channels, each relative to its sum of others, which are taken for decoded.
 
-    `most`: about how many values; levels need all.
+    Channels are the outer axis of a sample, see `ContextSizes.stacked`. `most`: about how many values; levels need all.
     """
     out, channels = [], mixing.channels
     every = max(1, math.ceil(sum(one.target.size for one in given) / most)) if not channels.levels else 1
     for part, one in zip(_parts(channels, given, seed), given, strict=True):
-        whole = None if one.whole is None else channels.split(one.whole)
-        sums = mixing.among(len(part.exact))
-        slab, errors, means = part.exact[0].shape, list[npt.NDArray[np.float32]](), sums.means(part.known)
-        for at, exact in enumerate(part.exact):
-            if at % min(every, len(part.exact)) != min(every, len(part.exact)) - 1:
-                continue
-            mean = means(at)
-            level = sums.level(at, errors, slab) if channels.levels else np.full(slab, 32, np.uint8)
-            if channels.levels:
-                errors.append(_errors(exact - mean))
-            ignore = None if part.ignore is None else part.ignore[at]
-            out.append(ContextSample(exact / UNIT, None if whole is None else whole[at], ignore, Base(mean, level)))
+        means = mixing.among(len(part.exact)).means(part.known)
+        step = min(every, len(part.exact))
+        chosen = slice(step - 1, None, step)
+        exact = np.ascontiguousarray(part.exact[chosen])
+        mean = np.stack([means(at) for at in range(len(part.exact))[chosen]])
+        level = _levels(mixing, exact, mean) if channels.levels else np.full(exact.shape, 32, np.uint8)
+        whole = None if one.whole is None else np.ascontiguousarray(channels.split(one.whole)[chosen])
+        ignore = None if part.ignore is None else np.ascontiguousarray(part.ignore[chosen])
+        out.append(ContextSample(exact / UNIT, whole, ignore, Base(mean, level)))
     return out
+
+
+def _levels(mixing: Mixing, exact: Float64, mean: Int64) -> npt.NDArray[np.uint8]:
+    """Return the levels of all channels of a chunk, if errors are about those that are left after the sums."""
+    sums, slab = mixing.among(len(exact)), exact.shape[1:]
+    errors = [_errors(left) for left in exact - mean]
+    return np.stack([sums.level(at, errors, slab) for at in range(len(exact))])
 
 
 def _errors(left: Float64) -> npt.NDArray[np.float32]:
@@ -203,6 +209,16 @@ class _Rows:
         self.target = np.concatenate(
             [part.exact.reshape(len(part.exact), -1)[c, p] for part, (c, p) in zip(parts, chosen, strict=True)]
         )
+
+    @cached_property
+    def quiet(self) -> float:
+        """What part of the values is as in the channel before, to 1/64 step."""
+        still = kept = 0
+        for part, (channel, place) in zip(self.parts, self.chosen, strict=True):
+            exact, later = part.exact.reshape(len(part.exact), -1), channel > 0
+            kept += int(later.sum())
+            still += int((np.abs(exact[channel, place] - exact[channel - 1, place])[later] < 1.0).sum())
+        return still / max(1, kept)
 
     def at(self, back: int, *places: int) -> Float64:
         """Return values as decoded, so many channels back, at places relative to those chosen, one step after the other."""
@@ -285,21 +301,28 @@ class _Sum(NamedTuple):
             backs = list(dict.fromkeys(tap.back for tap in taken))[: AROUND_ALL if channels.alike else AROUND]
             near = [Tap(back, place) for back in backs for place in range(1, 2 * rows.axes + 1)]
             taken = _taken(rows, [*taken, *near, *_products(channels, rows, candidates)], values)
-        return cls.rounded(rows, tuple(taken)) if taken else nothing
+        if not taken:
+            return nothing
+        own = all(tap.back < channels.count and not tap.other for tap in taken)
+        return cls.rounded(rows, tuple(taken), steady=channels.alike and own and rows.quiet >= QUIET)
 
     @classmethod
-    def rounded(cls, rows: _Rows, taps: tuple[Tap, ...]) -> _Sum:
+    def rounded(cls, rows: _Rows, taps: tuple[Tap, ...], *, steady: bool) -> _Sum:
         """Return a sum with its weights as the file holds them, fitted anew to what the values around tell of what it leaves."""
-        weight = _fitted(rows.columns(taps), rows.filtered_target(), ROUNDS)
+        fitted = _steady if steady else _fitted
+        weight = fitted(rows.columns(taps), rows.filtered_target(), ROUNDS)
         around = np.stack([rows.left(taps, weight, a) for a in rows.around], axis=1)
         rows.share(_fitted(around, rows.left(taps, weight)))
         columns, target = rows.columns(taps), rows.filtered_target()
-        weight = _fitted(columns, target, ROUNDS)
+        weight = fitted(columns, target, ROUNDS)
         wide = max(float(rows.tapped(tap).std()) for tap in taps)
         away = float(np.abs(_missed(columns, target, weight)).mean())
         exponent = min(30, max(2, math.ceil(math.log2(max(wide, 1.0) / (0.05 * max(away, FLOOR))))))
         exponent = max(0, min(exponent, 30 - math.ceil(math.log2(max(float(np.abs(weight).max()), 2.0**-30)))))
         rounded = np.clip(np.rint(weight * 2.0**exponent), -(2.0**31) + 1, 2.0**31 - 1).astype(np.int32)
+        if steady:
+            rounded[0] += (1 << exponent) - int(rounded.sum())
+            return cls(taps, rounded, exponent, 0)
         left = rows.left(taps, np.asarray(rounded * 2.0**-exponent, np.float64))
         return cls(taps, rounded, exponent, round(float(np.clip(left.mean(), -TOP, TOP))))
 
@@ -396,6 +419,17 @@ def _centered(x: Float64) -> Float64:
 def _missed(x: Float64, y: Float64, weight: Float64) -> Float64:
     """Return what a linear prediction about the means misses."""
     return np.asarray(_centered(y) - by_rows(_centered(x), weight[:, None])[:, 0], np.float64)
+
+
+def _steady(x: Float64, y: Float64, rounds: int = 1) -> Float64:
+    """Return coefficients as `_fitted` that sum up to one: what is the same in all columns is predicted as it is.
+
+    Where most of an array stands still, errors of a sum there would have to be set right in every channel.
+    """
+    if x.shape[1] == 1:
+        return np.ones(1)
+    others = _fitted(x[:, 1:] - x[:, :1], y - x[:, 0], rounds)
+    return np.concatenate([[1.0 - others.sum()], others])
 
 
 def _fitted(x: Float64, y: Float64, rounds: int = 1) -> Float64:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -54,6 +55,13 @@ class Below:
     model: Networks
     model_bytes: bytes
     encoder: FloatEncoder
+
+
+class Begun(NamedTuple):
+    """What a built-in network made of sampled chunks, and the chunks as it decoded them."""
+
+    found: ContextChoice
+    looped: Looped
 
 
 def orders(shape: tuple[int, ...]) -> list[Order]:
@@ -195,24 +203,26 @@ def train(
         sizes, origin, net = resumed[0].sizes, resumed[0].origin, resumed[1]
     if builtin:
         net = builtins.load(builtin, sizes)
+    seen = sizes if mixing is None else sizes.stacked()
     refreshes = () if not final else (0.5,) if builtin and steps < LONG else (0.25, 0.5, 0.75)
     fitted = fitting.fit(
-        sizes,
+        seen,
         ready.samples,
         steps,
         seed,
         refreshes=refreshes,
         progress=report,
-        resumed=net,
+        resumed=None if net is None else replace(net, sizes=seen, types=None),
         threads=threads,
         adapt=bool(builtin),
         learning_rate=ADAPTED if builtin else 4e-3,
     )
+    net = replace(fitted.net, sizes=sizes, types=None)
     plan = ContextPlan(sizes, grid.whole, origin, None if below is None else below.plan, series, channels=channels)
     if builtin:
         changes = replace(plan, builtin=builtin)
-        plan = min((plan, changes), key=lambda p: len(pack(contextplan.net_bytes(p, fitted.net), 19)))
-    return _count(plan, grid, pieces, share, fitted.net, below, threads, fitted.rate, mixing)
+        plan = min((plan, changes), key=lambda p: len(pack(contextplan.net_bytes(p, net), 19)))
+    return _count(plan, grid, pieces, share, net, below, threads, fitted.rate, mixing)
 
 
 def use(
@@ -226,10 +236,16 @@ def use(
     mixing: Mixing | None = None,
     fit: bool = False,
     threads: int = 1,
+    begun: list[Begun],
 ) -> ContextChoice | None:
     """Code sampled chunks with the built-in network for a way over the axes, count the bytes; None: there is none.
 
     Nothing is trained; with `fit` linear parts are fitted where that pays. Other parameters as in `train`.
+
+    Parameters
+    ----------
+    begun
+        Of one way over some chunks: what was made without `fit` goes in, with `fit` it is gone on with.
     """
     columns = 0 if series is None else series.count(pieces[0].x.shape)
     number = builtins.number_for(ContextSizes(order, builtins.HIDDEN, BITS, columns, None, scan), whole=grid.whole)
@@ -246,11 +262,14 @@ def use(
     net = builtins.load(number, sizes)
     if mixing is not None:
         return _use_mixed(plan, grid, pieces, share, net, mixing, ready.samples, fit=fit, threads=threads)
-    looped = loop(net, ready.samples, threads, keep=True)
-    found = _counted(plan, grid, pieces, share, looped)
+    if not begun:
+        looped = loop(net, ready.samples, threads, keep=True)
+        found = _counted(plan, grid, pieces, share, looped)
+        begun.append(Begun(found, looped._replace(coded=[replace(part, residual=[]) for part in looped.coded])))
+    found, looped = begun[0]
     if not fit or found.size < WORTH_FITTING:
         return found
-    looped = looped._replace(coded=[replace(part, residual=[]) for part in looped.coded])
+    begun.clear()
     fitted, _ = refitted(looped, ready.samples, 0, threads, MOST_FITTED, keep=True)
     if fitted.net is looped.net:
         return found
@@ -271,8 +290,9 @@ def _use_mixed(
 ) -> ContextChoice:
     """Code sampled chunks of channels with a built-in network, with linear parts fitted where that pays."""
     if fit and math.prod(pieces[0].x.shape) * share >= WORTH_FITTING:  # about a byte a value, as long as none was coded
-        fitted, _ = refitted(loop(net, samples, threads), samples, 0, threads, MOST_FITTED)
-        net = fitted.net
+        seen = replace(net, sizes=net.sizes.stacked(), types=None)
+        fitted, _ = refitted(loop(seen, samples, threads), samples, 0, threads, MOST_FITTED)
+        net = replace(fitted.net, sizes=net.sizes, types=None)
     return _count(plan, grid, pieces, share, net, None, threads, mixing=mixing)
 
 

@@ -266,7 +266,11 @@ def _used(sample: Sample, grid: Grid, way: Way, part: Part, fit: bool, threads: 
     pieces, share = sample.part(part)
     series = way.series(pieces[0].x.shape)
     mixing = _mixed(sample, grid, way, part)
-    return context.use(grid, pieces, share, way.order, series=series, scan=way.scan, mixing=mixing, fit=fit, threads=threads)
+    kept = part is Part.MIDDLE and not sample.preset.trains  # otherwise too many at once
+    begun: list[context.Begun] = sample.memo.setdefault(("decoded", id(grid), way), []) if kept else []
+    return context.use(
+        grid, pieces, share, way.order, series=series, scan=way.scan, mixing=mixing, fit=fit, threads=threads, begun=begun
+    )
 
 
 def _mixed(sample: Sample, grid: Grid, way: Way, part: Part) -> Mixing | None:

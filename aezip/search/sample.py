@@ -22,7 +22,6 @@ from .presets import PRESETS, Preset
 
 Made = TypeVar("Made")
 AnyChoice = TypeVar("AnyChoice", bound=Choice[Any])
-MIDDLE = 3 << 19  # values of the chunks on which built-in networks are compared that are close on the crop
 LARGE, MANY = 1 << 20, 1000  # values of an array that is worth all steps of a preset; steps: time is no object
 SMALL = 1 << 15  # values of an array that is searched on one thread, and whose streams are kept
 FEWEST = 256  # values: an array smaller than this has no use for a network
@@ -168,7 +167,10 @@ class Sample:
 
     def untrained(self) -> Sample:
         """Return the sample with the effort of a preset that trains nothing."""
-        return self if not self.preset.trains else replace(self, preset=PRESETS["instant"])
+        if not self.preset.trains:
+            return self
+        looked_at = {"crop": self.preset.crop, "middle": self.preset.middle}  # what is measured there counts for all presets
+        return replace(self, preset=replace(PRESETS["instant"], **looked_at))
 
     def streams(self, plan: Plan, grid: Grid | None, pieces: list[Piece]) -> list[Mapping[str, bytes]]:
         """Return the streams of pieces under a plan without networks."""
@@ -207,7 +209,7 @@ class Sample:
     @cached_property
     def _middle(self) -> tuple[Piece, float]:
         """A larger part of a chunk, and what part of the chunks it is."""
-        piece = central(self.context_pieces[0], MIDDLE)
+        piece = central(self.context_pieces[0], self.preset.middle)
         return piece, self._share(piece)
 
     def _share(self, part: Piece) -> float:
@@ -227,7 +229,7 @@ class Sample:
         whole = sum(p.x.size for p in self.context_pieces)
         if part is Part.CROP:
             return [self.crop], self.values / (whole * self.crop_share)
-        if part is Part.ALL or whole <= MIDDLE:
+        if part is Part.ALL or whole <= self.preset.middle:
             return self.context_pieces, self.values / whole
         piece, share = self._middle
         return [piece], self.values / (whole * share)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from helpers import QUICK
 from kinds import broken
+from nets import some_net
 
 import aezip
 from aezip.array.bounds import RangeRelative
@@ -17,7 +18,10 @@ from aezip.codec import encoder as codec
 from aezip.codec.encoder import ArrayEncoder
 from aezip.core.errors import CorruptFile
 from aezip.core.planes import Cursor
+from aezip.plans.context import walk
 from aezip.plans.context.channels import Channels, Companion, Mixing, Tap, moved
+from aezip.plans.context.net import ContextSizes
+from aezip.plans.context.walk import Base
 from aezip.search import channels as fitting
 from aezip.search.presets import PRESETS
 
@@ -168,6 +172,26 @@ def test_weights_find_how_bands_are_mixed() -> None:
     known = [band * 64.0 for band in cube]
     left = [float(np.std(band - made.mean(i, known, band.shape))) for i, band in enumerate(known)]
     assert max(left[4:]) < 0.1 * min(float(np.std(band)) for band in known)
+
+
+def test_what_stands_still_is_predicted_as_it_is() -> None:
+    rng = np.random.default_rng(3)
+    frames = np.repeat(100 * rng.normal(size=(1, 40, 40)).cumsum(axis=1), 16, axis=0)
+    frames[:, :20] += rng.normal(size=(16, 20, 40)).cumsum(axis=0).cumsum(axis=0)  # half of it moves
+    made = fitting.fit(Channels(0, 16, False, True), [fitting.Given(frames, None, None)], 1.0, scan=False, seed=0, effort=1)
+    still = [np.full((5, 5), 12_345.0)] * 16
+    assert len(made.taps[0]) > 1
+    assert all((made.mean(at, still, (5, 5)) == 12_345).all() for at in range(len(made.taps[0]), 16))
+
+
+def test_channels_of_one_sample_are_coded_as_each_alone() -> None:
+    cube, net = np.moveaxis(spectra(), -1, 0).astype("f8"), some_net(ContextSizes(((0,), (1,)), 8, 10))
+    seen = replace(net, sizes=net.sizes.stacked(), types=None)
+    base = Base(np.rint(64 * cube).astype(np.int64) - 300, np.full(cube.shape, 32, np.uint8))
+    together = walk.code(seen, cube, None, None, base)
+    for at, band in enumerate(cube):
+        alone = walk.code(net, band, None, None, Base(base.mean[at], base.level[at]))
+        assert (alone.value == together.value[at]).all()
 
 
 @pytest.mark.train

@@ -21,7 +21,7 @@ from aezip.search.contexts import Way
 from aezip.search.family import Family, Stage
 from aezip.search.presets import PRESETS
 from aezip.search.registry import FAMILIES
-from aezip.search.sample import MIDDLE, Part, Sample
+from aezip.search.sample import Part, Sample
 
 
 def sample_of(x: np.ndarray[Any, Any], preset: str = "fast", masked: Any = None) -> Sample:
@@ -96,7 +96,7 @@ def test_parts_of_a_sample_stand_for_the_whole() -> None:
     for part in Part:
         pieces, share = sample.part(part)
         values = sum(p.x.size for p in pieces)
-        assert values <= {Part.CROP: PRESETS["instant"].crop, Part.MIDDLE: MIDDLE, Part.ALL: x.size}[part]
+        assert values <= {Part.CROP: PRESETS["instant"].crop, Part.MIDDLE: PRESETS["instant"].middle, Part.ALL: x.size}[part]
         assert 0.7 * x.size <= share * values <= 1.3 * x.size  # alike everywhere
     small = sample_of(x[:3])
     assert small.part(Part.MIDDLE)[0] is small.context_pieces

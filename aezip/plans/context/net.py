@@ -10,7 +10,7 @@ loop is closed: neighbours are decoded values, never originals. All arithmetic i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -62,6 +62,11 @@ class ContextSizes:
     columns: int = 0
     spike: int | None = None
     scan: Axes = ()
+
+    def stacked(self) -> ContextSizes:
+        """Return the sizes for arrays of one outer axis more, whose entries do not see each other."""
+        order = tuple(tuple(axis + 1 for axis in axes) for axes in self.order)
+        return replace(self, order=order, scan=tuple(axis + 1 for axis in self.scan))
 
     @cached_property
     def slots(self) -> tuple[Slot, ...]:
