@@ -126,23 +126,20 @@ class TableCounts:
         Layout: for each context a length, uint8 (0: unused, else symbols up to the last used one), then all
         lengths' worth of entries, uint8: 0 = never seen, else 1 + round(8 log2(frequency)).
         """
-        lengths, entries = [], []
-        for row in self.counts:
-            total = int(row.sum())
-            used = np.flatnonzero(row[:ESCAPE])
-            length = int(used[-1]) + 1 if len(used) else 0
-            lengths.append(length if total else 0)
-            if not total or not length:
-                lengths[-1] = 1 if total else 0
-                entries.append(np.zeros(lengths[-1] + bool(total), np.uint8))
-                if total:
-                    entries[-1][-1] = 97
-                continue
-            part = np.append(row[:length], row[ESCAPE]) * (ans.TOTAL / total)
-            level = np.rint(8 * np.log2(np.maximum(part, 1.0))) + 1
-            # a symbol rarer than one in 8192 is cheaper as an escape than as a table entry
-            entries.append(np.where(part >= 0.35, level, 0).astype(np.uint8))
-        return np.array(lengths, np.uint8).tobytes() + b"".join(e.tobytes() for e in entries)
+        total = self.counts.sum(axis=1)
+        seen = self.counts[:, :ESCAPE] > 0
+        last = ESCAPE - seen[:, ::-1].argmax(axis=1)
+        lengths = np.where(total > 0, np.where(seen.any(axis=1), last, 1), 0)
+        kept = np.flatnonzero(lengths)
+        longest = int(lengths.max(initial=0))
+        columns = [*range(longest), ESCAPE]
+        part = self.counts[np.ix_(kept, columns)] * (ans.TOTAL / total[kept])[:, None]
+        level = np.rint(8 * np.log2(np.maximum(part, 1.0))) + 1
+        # a symbol rarer than one in 8192 is cheaper as an escape than as a table entry
+        entries = np.where(part >= 0.35, level, 0).astype(np.uint8)
+        stored = np.arange(longest + 1) < lengths[kept, None]
+        stored[:, longest] = True
+        return lengths.astype(np.uint8).tobytes() + entries[stored].tobytes()
 
 
 def tables_from_bytes(data: bytes, count: int) -> tuple[ans.Tables, int]:
@@ -158,21 +155,22 @@ def tables_from_bytes(data: bytes, count: int) -> tuple[ans.Tables, int]:
     lengths = np.frombuffer(data[:count], np.uint8)
     if len(lengths) < count:
         raise CorruptFile("the frequency tables are cut short: the file is damaged")
+    used = np.flatnonzero(lengths)
+    sizes = lengths[used].astype(np.int64) + 1
+    ends = sizes.cumsum()
+    entry = np.frombuffer(data[count : count + int(sizes.sum())], np.uint8).astype(np.int64)
+    if len(entry) < sizes.sum() or (entry > 97).any():
+        raise CorruptFile("a frequency table is impossible: the file is damaged")
     frequencies = np.zeros((count, 256), np.int64)
-    at = count
-    for context, length in enumerate(lengths):
-        if not length:
-            frequencies[context, ESCAPE] = ans.TOTAL
-            continue
-        entry = np.frombuffer(data[at : at + int(length) + 1], np.uint8).astype(np.int64)
-        if len(entry) <= length or (entry > 97).any():
-            raise CorruptFile("a frequency table is impossible: the file is damaged")
-        at += len(entry)
-        weight = np.where(entry > 0, _EIGHTHS[(entry - 1) % 8] << ((entry - 1).clip(0) >> 3), 0)
-        frequencies[context, : int(length)] = weight[:-1]
-        frequencies[context, ESCAPE] = weight[-1]
-        frequencies[context] = _normalize(frequencies[context])
-    return ans.Tables(frequencies), at
+    frequencies[:, ESCAPE] = ans.TOTAL
+    if len(used):
+        symbol = np.arange(len(entry)) - np.repeat(ends - sizes, sizes)
+        symbol[ends - 1] = ESCAPE
+        weight = np.zeros((len(used), 256), np.int64)
+        level = (entry - 1).clip(0)
+        weight[np.repeat(np.arange(len(used)), sizes), symbol] = np.where(entry > 0, _EIGHTHS[level % 8] << (level >> 3), 0)
+        frequencies[used] = _normalize(weight)
+    return ans.Tables(frequencies), count + len(entry)
 
 
 def _joined(passes: list[Split]) -> list[Split]:
@@ -200,13 +198,14 @@ def cost(passes: list[Split], count: int) -> float:
 
 
 def _normalize(weight: Int64) -> Int64:
-    """Scale weights to frequencies that sum to TOTAL; used symbols and the escape keep at least 1."""
+    """Scale the weights of each table to frequencies that sum to TOTAL; used symbols and the escape keep at least 1."""
     used = weight > 0
-    used[ESCAPE] = True
-    room = ans.TOTAL - int(used.sum())
-    total = max(1, int(weight.sum()))
+    used[:, ESCAPE] = True
+    room = ans.TOTAL - used.sum(axis=1, keepdims=True)
+    total = np.maximum(1, weight.sum(axis=1, keepdims=True))
     frequency = used + weight * room // total
-    frequency[int(np.argmax(frequency))] += ans.TOTAL - int(frequency.sum())
+    at = np.arange(len(frequency)), frequency.argmax(axis=1)
+    frequency[at] += ans.TOTAL - frequency.sum(axis=1)
     return np.asarray(frequency, np.int64)
 
 
