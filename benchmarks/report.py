@@ -71,7 +71,7 @@ def plan_name(row: Cell) -> str:
     kind = str(plan.get("kind", ""))
     if kind == "context":
         base = plan.get("base")
-        kind = "signal" if plan.get("series") else "context " + ">".join("+".join(map(str, axes)) for axes in plan["order"])
+        kind = "signal" if plan.get("signal") else "context " + ">".join("+".join(map(str, axes)) for axes in plan["order"])
         return f"autoencoder, {base['width']} codes; {kind}" if base else kind
     return f"{kind}, {plan['width']} codes" if plan.get("width") else kind
 

@@ -10,14 +10,15 @@ import zlib
 from aezip.core.errors import CorruptFile, UnsafeFile
 
 _COMMON = (
-    b'"hidden":32,"precision":10,"origin":0,"spike":{"series":{"axis":0,"columns":null,"segments":1"scan":[0,1,2]'
+    b'"hidden":32,"precision":10,"origin":0,"spike":{"signal":{"axis":0,"columns":null,"segments":1"raster":[0,1,2]'
     b'"layout":[1,"difference":{"variant":"deep""scale_hidden":"width":"convolution":[1,2]"by_feature":true'
     b'{"kind":"ranks","inner":{"kind":"integer","step":1,"offset":0}{"kind":"ordered","type":"f4"}{"kind":"digits","digits":'
     b'"lowest":-2,"narrow":true{"kind":"linear","scale":[1.0],"shift":[0.0],"divisor":[1.0],"axis":null,"keys":[],"deltas":[]'
     b'"kind":"log","steps":"octaves":1,"base":"whole":true,"step":0.01,"offset":0.0"count":"zlib":"'
     b'"specials":{"patterns":["0000c07f","000000000000f87f"],"fills":1},"builtin":{"number":1,"sha256":"'
     b'"plan":{"kind":"bytes","shuffled":true,"changes":true}"plan":{"kind":"difference","axis":0}"plan":{"kind":"buckets","axes":[0,1,2]}'
-    b'"plan":{"kind":"recall","recency":true,"classes":true}"plan":{"kind":"static""plan":{"kind":"autoencoder"'
+    b'"plan":{"kind":"columns","order":[0,1,2,3],"keys":[0,0,1,2],"networks":{"columns":[1,2,3],"differences":['
+    b'"plan":{"kind":"static""plan":{"kind":"autoencoder"'
     b'"plan":{"kind":"context","order":[[0],[1,2]],"grid":null,"grid":{"kind":"hidden","lattice":'
     b'"grid":{"kind":"linear","whole":true,"step":"masked":{"pattern":"","fill_value":"'
     b'"bound":{"kind":"range_relative","value":0.001},"bound":{"kind":"point_relative","value":"bound":{"kind":"lossless"},'
@@ -27,7 +28,7 @@ FILE_DICTIONARY = (
     b'"masked":{"recommender":{"rank":"held_out_rmse":"trained":{"id":"embedded":true,"file_bytes":"stream_bytes":"kind":"model",'
     b'"features":["model-reference"]"features":["file"],"file":{"format":"hdf5","name":"bytes":"sha256":"modified":"kept":"digest":"'
     b'"channels":{"count":"companions":[["weights":"companions":"base":{"kind":"autoencoder""rates":{"held_out":"held_out_float":'
-    b"bytes, zstd: bytes, shuffled: recall: static, block 16, difference 0: difference 1: "
+    b"bytes, zstd: bytes, shuffled: columns: columns, sorted by others: static, block 16, difference 0: difference 1: "
     b"context 0, 32 hidden, fine: context 0+1+2, signal along 0, 1 columns, 32 hidden, fine: raster, deep, width 8: buckets: "
     b'"preset":"best""preset":"balanced""preset":"fast","candidates":["difference 0: "per_feature":true,"valid":["apart":true'
     b'"achieved":{"max_abs_error":0.0,"rmse":0.0,"nrmse":0.0,"psnr":null,"max_rel_error":0.0,"count":1000,"ideal_bytes":'

@@ -31,9 +31,8 @@ MODEL_LIMIT = 1 << 28
 SKELETON_LIMIT = 1 << 36  # bytes of everything in a file but its arrays
 SKELETON_FRAME = 1 << 24  # bytes of it in a frame
 _PLAN: dict[str, dict[str, Any]] = {  # what a key of a plan is where it is left out
-    "context": {"order": [], "origin": 0, "base": None, "spike": None, "series": None},
+    "context": {"order": [], "origin": 0, "base": None, "spike": None, "signal": None},
     "autoencoder": {"difference": None, "groups": None, "by_feature": False},
-    "columns": {"difference": None, "groups": None, "by_feature": False, "width": 0},
     "static": {"difference": None, "groups": None, "by_feature": False, "width": 0, "hidden": 1, "scale_hidden": 0},
     "difference": {"axis": None},
 }

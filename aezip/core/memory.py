@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from typing import Any, Protocol
+from typing import Protocol
 
 from .errors import CorruptFile, UnsafeFile
 
@@ -167,8 +167,3 @@ def threads(wanted: int, shape: tuple[int, ...], itemsize: int) -> int:
     """Return how many chunks of a shape may be decoded at a time."""
     need = max(1, math.prod(shape) * (VALUE + 2 * itemsize))
     return max(1, min(wanted, memory() // 2 // need))
-
-
-def weights(plan: Any) -> int:
-    """Return the number of weights of a network plan."""
-    return sum(a * b for group in range(len(plan.sizes.groups)) for a, b in plan.sizes.layers(group))

@@ -28,6 +28,8 @@ _SIGNATURES: dict[str, tuple[Any, ...]] = {
     "ans_run": (_P, _N, _P, _P, _N, _P, _N, _N, _P),
     "ans_push": (_P, _N, _P, _P, _P, _N, _P),
     "ranks_of": (_P, _N, _N, _P, _N, _P, _P),
+    "ranks_read": (_P, _N, _N, _N, _N, _N, _P, _P),
+    "lags_of": (_P, _N, _N, _P, _P, _P),
     "values_of": (_P, _P, _N, _N, _P, _N, _P),
     "counting_sort": (_P, _N, _P, _P),
     "lines": (_P, _N, _P, _N, _P, _N, _P),

@@ -141,6 +141,14 @@ class TableCounts:
         stored[:, longest] = True
         return lengths.astype(np.uint8).tobytes() + entries[stored].tobytes()
 
+    def cost(self) -> float:
+        """Return about how many bytes what was counted takes, the tables included."""
+        stored = self.to_bytes()
+        frequencies = tables_from_bytes(stored, len(self.counts))[0].frequencies
+        listed = np.where(frequencies > 0, frequencies, frequencies[:, ESCAPE:])
+        escaped = 8.0 * float(self.counts[frequencies == 0].sum())
+        return float((self.counts * (ans.PRECISION - np.log2(listed))).sum() + escaped) / 8.0 + len(stored)
+
 
 def tables_from_bytes(data: bytes, count: int) -> tuple[ans.Tables, int]:
     """Return the tables of `count` contexts and the bytes read.
@@ -258,6 +266,11 @@ class ResidualReader:
         self._low = LowBits(data[at + coded : at + coded + low])
         self._escapes = unpack_integers(data[at + coded + low :])
         self._escape_at = 0
+
+    @property
+    def fast(self) -> bool:
+        """Whether it decodes by compiled loops."""
+        return self._symbols.fast
 
     def decode(self, level: U8, context: npt.NDArray[np.integer]) -> Int64:
         """Return the values of one pass, int64, shape (n,)."""

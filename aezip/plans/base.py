@@ -63,9 +63,7 @@ class Plan(ABC):
     """How the chunks of an array become streams and come back; a frozen dataclass."""
 
     kinds: ClassVar[tuple[str, ...]]  # words in a header; one class may have several
-    streams: ClassVar[tuple[str, ...]] = ("data",)
     gridless: ClassVar[bool] = False  # bytes alone: no grid; special values are in its stream
-    trained: ClassVar[bool] = False  # has a stream `model`
     packed: ClassVar[bool] = False  # entropy-coded throughout: zstd has little left to do
     chunk: ClassVar[str] = PLAIN  # how large chunks are
 
@@ -87,6 +85,21 @@ class Plan(ABC):
     @abstractmethod
     def describe(self) -> str:
         """Return the plan in a few words."""
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """Names of the streams of a chunk."""
+        return ("data",)
+
+    @property
+    def trained(self) -> bool:
+        """Whether there is a stream `model`."""
+        return False
+
+    @property
+    def resumable(self) -> bool:
+        """Whether networks can be trained on."""
+        return self.trained
 
     @property
     def block(self) -> int:

@@ -19,7 +19,7 @@ from aezip.core import native as kernels
 from aezip.core.errors import CorruptFile
 from aezip.core.types import Int64, Mask
 from aezip.entropy import residual
-from aezip.plans.columns.distances import buckets, from_buckets
+from aezip.entropy.distances import buckets, from_buckets
 from aezip.quantize.grid import Grid
 
 from .base import MALFORMED, Plan, Sampled, WholePlan

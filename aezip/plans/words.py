@@ -30,18 +30,23 @@ def _buckets(plan: Mapping[str, Any]) -> str:
     return f"no network: {what}, coded by their size"
 
 
-def _recall(plan: Mapping[str, Any]) -> str:
-    more = [word for key, word in (("recency", "recent values"), ("classes", "classes of earlier columns")) if plan.get(key)]
-    return "no network: columns, by how often values return" + "".join(f", {word}" for word in more)
+def _columns(plan: Mapping[str, Any]) -> str:
+    networks = plan.get("networks")
+    text = "columns one by one, by how often values return and what earlier columns tell"
+    text += ", sorted by others" if any(plan.get("keys", ())) else ""
+    return f"no network: {text}" if networks is None else f"{text}; {_counted(networks)}"
+
+
+def _counted(networks: Mapping[str, Any]) -> str:
+    count = len(networks["columns"])
+    return f"{count} of them by a network of {networks['hidden']} hidden units from those before"
 
 
 def _static(plan: Mapping[str, Any]) -> str:
     each = ", counted for each column" if plan["groups"] else ""
+    if plan["scale_hidden"]:
+        return f"networks of {plan['hidden']} hidden units: each entry from those before{_differences(plan['difference'])}"
     return f"no network: one distribution for each feature of a row{_differences(plan['difference'])}{each}"
-
-
-def _columns(plan: Mapping[str, Any]) -> str:
-    return f"networks of {plan['hidden']} hidden units: each column from those before{_differences(plan['difference'])}"
 
 
 def _autoencoder(plan: Mapping[str, Any]) -> str:
@@ -64,10 +69,10 @@ def _context(plan: Mapping[str, Any]) -> str:
 
 def _way(plan: Mapping[str, Any]) -> str:
     """Return the way of a context network over the axes."""
-    if plan["series"] is not None:
-        return f"from beginning to end of axis {plan['series']['axis']}"
-    if plan.get("scan"):
-        return f"in raster order over {_listed(plan['scan'])}"
+    if plan["signal"] is not None:
+        return f"from beginning to end of axis {plan['signal']['axis']}"
+    if plan.get("raster"):
+        return f"in raster order over {_listed(plan['raster'])}"
     return "coarse to fine along " + ", then ".join(_listed(axes) for axes in plan["order"])
 
 
@@ -75,7 +80,6 @@ _PLANS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "bytes": _bytes,
     "difference": _difference,
     "buckets": _buckets,
-    "recall": _recall,
     "static": _static,
     "columns": _columns,
     "autoencoder": _autoencoder,

@@ -104,7 +104,7 @@ class _Frozen:
         for part in coded:
             for split in part.residual:
                 counts.add(split.symbols, split.contexts)
-        data = to_bytes(decoders, norm, book, book.counts([c.codes for c in coded]), counts, spikes)
+        data = to_bytes(plan.sizes, decoders, norm, book, book.counts([c.codes for c in coded]), counts, spikes)
         model = from_bytes(data, plan.sizes, len(sample.shape))
         size = 0
         for part in coded:

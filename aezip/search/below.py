@@ -36,7 +36,7 @@ def below_of(sample: Sample, learned: Choice[Any], refined: Choice[Any]) -> Belo
     ]
     # the residual's tables are of no use below a context network
     counts = model.book.counts(codes), residual.TableCounts(plan.sizes.contexts)
-    data = to_bytes(model.decoders, model.norm, model.book, *counts, model.spikes)
+    data = to_bytes(plan.sizes, model.decoders, model.norm, model.book, *counts, model.spikes)
     return Below(plan, from_bytes(data, plan.sizes, len(sample.shape)), data, encoder)
 
 

@@ -74,6 +74,8 @@ class Found:
     ----------
     untrained, trained
         Ready to encode with.
+    by_class
+        The best of each class of plans without networks.
     context, learned
         The best of short trainings: a context plan, an autoencoder or columns.
     spiked
@@ -82,6 +84,7 @@ class Found:
 
     untrained: list[Choice[Plan]]
     trained: list[Choice[Plan]] = field(default_factory=list)
+    by_class: dict[type[Plan], Choice[Any]] = field(default_factory=dict)
     context: ContextChoice | None = None
     learned: AutoencoderChoice | None = None
     spiked: tuple[Grid, ...] = ()

@@ -5,17 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from aezip.array.layout import Layout
 from aezip.plans.autoencoder.difference import Difference
 from aezip.plans.autoencoder.networks import Sizes
 from aezip.plans.autoencoder.plan import AutoencoderPlan
+from aezip.plans.columns.plan import ColumnPlan
 from aezip.quantize.grid import Grid
 
 from . import linear
 from .autoencoder import differences, finish, network_sizes, resized, train
 from .below import WORTH
-from .choice import AutoencoderChoice, Found, Wish, smallest
+from .choice import AutoencoderChoice, Choice, Found, Wish, smallest
+from .columns import by_column, order_of, with_networks
 from .convolution import convolved, is_image
 from .family import Family
 from .layouts import candidates
@@ -36,18 +39,22 @@ class Autoencoders(Family):
         """Try layouts and sizes; of images, convolutions too."""
         linearly = linear.estimate(sample)
         shared = found.context is None or linearly.size < FAR * found.context_size
-        learned = search(sample, found.spiked, found.context_size * WORTH, rows=shared, widths=linearly.widths)
+        order = order_of(sample, found.by_class.get(ColumnPlan))
+        learned = search(sample, found.spiked, found.context_size * WORTH, rows=shared, widths=linearly.widths, order=order)
         if learned is not None and is_image(learned.plan.layout) and learned.size < found.context_size * PROMISING:
             learned = convolved(sample, learned, found.context_size * PROMISING_COLUMNS)
         found.learned = learned
 
-    def full(self, sample: Sample, found: Found, wish: Wish) -> Sequence[AutoencoderChoice]:
+    def full(self, sample: Sample, found: Found, wish: Wish) -> Sequence[Choice[Any]]:
         """Train what is close to the context plan."""
         learned = found.learned
         if learned is None:
             return []
         promise = PROMISING if learned.plan.sizes.width else PROMISING_COLUMNS
-        return [finish(sample, learned)] if learned.size < found.context_size * promise else []
+        if learned.size >= found.context_size * promise:
+            return []
+        full = finish(sample, learned)
+        return [with_networks(sample, full, found.by_class.get(ColumnPlan))] if by_column(full.plan) else [full]
 
 
 def search(
@@ -57,14 +64,15 @@ def search(
     *,
     rows: bool = True,
     widths: Mapping[Layout, int] | None = None,
+    order: tuple[int, ...] = (),
 ) -> AutoencoderChoice | None:
     """Return the best autoencoder (if `rows`), or columns, of short trainings; no sizes are searched from `hopeless` bytes on.
 
-    `widths`: those to begin with, of layouts.
+    `widths`: those to begin with, of layouts; `order`: of columns that are predicted one after the other.
     """
     left = sample.preset.trials
     done: list[AutoencoderChoice] = []
-    for plan, grid in _starts(sample, spiked, widths or {}, rows=rows):
+    for plan, grid in _starts(sample, spiked, widths or {}, order, rows=rows):
         done.append(train(sample, plan, grid, sample.preset.trial_steps))
         if min(c.size for c in done) > (1.5 if len(done) == 1 else 1.0) * hopeless and len(done) <= 2:
             break
@@ -77,7 +85,7 @@ def search(
 
 
 def _starts(
-    sample: Sample, spiked: Sequence[Grid], widths: Mapping[Layout, int], *, rows: bool
+    sample: Sample, spiked: Sequence[Grid], widths: Mapping[Layout, int], order: tuple[int, ...], *, rows: bool
 ) -> list[tuple[AutoencoderPlan, Grid]]:
     """Return layouts, differences and groups to begin with; without `rows`, groups alone."""
     transforms = differences(sample)
@@ -96,14 +104,16 @@ def _starts(
     starts = [s for s in starts if s[0].sizes.width and rows]
     if 2 <= sample.shape[-1] <= MOST_COLUMNS:
         pairs = [(sample.fine, None), *tops] if sample.fine is not None else [*tops, (tops[0][0], None)]
-        return [*by_columns(sample, pairs), *starts[: max(2, sample.preset.trials // 2)][:3]]
+        return [*by_columns(sample, pairs, order), *starts[: max(2, sample.preset.trials // 2)][:3]]
     return starts[: max(2, sample.preset.trials // 2)]
 
 
-def by_columns(sample: Sample, pairs: Sequence[tuple[Grid | None, Difference | None]]) -> list[tuple[AutoencoderPlan, Grid]]:
-    """Return plans that predict each column from the columns before it."""
+def by_columns(
+    sample: Sample, pairs: Sequence[tuple[Grid | None, Difference | None]], order: tuple[int, ...] = ()
+) -> list[tuple[AutoencoderPlan, Grid]]:
+    """Return plans that predict each column from the columns before it, in an order, or as they stand."""
     layout = columns_layout(sample.shape)
-    groups = tuple((f,) for f in range(layout.features))
+    groups = tuple((f,) for f in order or range(layout.features))
     out: dict[tuple[bool, Difference | None], tuple[AutoencoderPlan, Grid]] = {}
     for grid, difference in pairs:
         if grid is not None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -15,7 +17,7 @@ from aezip.plans import registry
 from aezip.plans.base import Plan
 from aezip.quantize.grid import Grid
 
-from .choice import Choice, Found, smallest
+from .choice import Choice, Found
 from .family import Family
 from .sample import Sample, called
 
@@ -35,13 +37,19 @@ class Untrained(Family):
         best: dict[type[Plan], Choice[Plan]] = {}
         nothing: list[Choice[Any]] = []
         for plan in registry.PLANS:
-            if not plan.trained:
-                options = sample.attempt(plan.kinds[0], partial(proposed, sample, plan, best, small), nothing)
-                if options:
-                    best[plan] = smallest(options[::-1])  # of equals the last: the first grids are the ones with more to say
+            options = sample.attempt(plan.kinds[0], partial(proposed, sample, plan, best, small), nothing)
+            if options:
+                best[plan] = min(options, key=lambda c: c.size + _told(c))
+        found.by_class = best
         most = CLOSE * min((c.size for c in best.values()), default=math.inf)
         ranked = sorted(best.values(), key=lambda c: -c.size)
         return [measured(sample, c) for c in ranked if c.size <= most and not c.failed]
+
+
+def _told(choice: Choice[Any]) -> int:
+    """Return about how many bytes plan and grid take in a header."""
+    grid = None if choice.grid is None else choice.grid.to_json()
+    return len(zlib.compress(json.dumps([choice.plan.to_json(), grid]).encode()))
 
 
 def proposed(sample: Sample, plan: type[Plan], best: dict[type[Plan], Choice[Plan]], pieces: list[Piece]) -> list[Choice[Any]]:

@@ -115,6 +115,8 @@ def resumed(sample: Sample, start: Choice[Any]) -> Choice[Any]:
 
 def _resumed(sample: Sample, start: Choice[Any]) -> Choice[Any]:
     plan, networks, grid, preset = start.plan, start.model, start.placed, sample.preset
+    if not plan.resumable:
+        return Choice(plan, grid, math.inf)
     if networks.below is networks:
         return train(sample, plan, grid, preset.steps, final=True, start=start)
     below = None

@@ -59,12 +59,12 @@ def many_tables(parts: hostile.Parts) -> None:
 
 
 def many_segments(parts: hostile.Parts) -> None:
-    parts.header["plan"]["series"]["segments"] = (1 << 31) - 1
+    parts.header["plan"]["signal"]["segments"] = (1 << 31) - 1
 
 
 def one_segment(parts: hostile.Parts) -> None:
     resized(parts, 1 << 20)
-    parts.header["plan"]["series"]["segments"] = 1
+    parts.header["plan"]["signal"]["segments"] = 1
 
 
 def large_mask(parts: hostile.Parts) -> None:

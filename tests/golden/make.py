@@ -24,6 +24,8 @@ from aezip.container import header
 from aezip.plans.autoencoder.networks import Sizes
 from aezip.plans.autoencoder.plan import AutoencoderPlan
 from aezip.plans.bytes import BytesPlan
+from aezip.plans.columns.plan import ColumnPlan
+from aezip.plans.columns.relations import related
 from aezip.plans.registry import PLANS
 from aezip.search import context as search_context
 from aezip.search import contexts, learned, static
@@ -31,6 +33,7 @@ from aezip.search.autoencoder import differences, network_sizes, spiky, train
 from aezip.search.below import below_of
 from aezip.search.choice import Choice, Wish, smallest
 from aezip.search.choose import search
+from aezip.search.columns import Mixture
 from aezip.search.context import find_spike
 from aezip.search.contexts import Way
 from aezip.search.convolution import image_axes
@@ -69,8 +72,8 @@ CASES: dict[str, tuple[Any, aezip.Bound, str | None]] = {
     "autoencoder_range": (waves((300, 30)), aezip.RangeRelative(1e-2), "autoencoder"),
     "autoencoder_image": (waves((40, 12, 12), "f8"), aezip.Absolute(0.5), "autoencoder"),
     "autoencoder_lossless_u2": (np.abs(waves((300, 30), "f8")).astype("u2"), aezip.Lossless(), "autoencoder"),
-    "columns_per_feature": (TABLE, aezip.RangeRelative(1e-3, per_feature=True), "columns"),
-    "columns_lossless": (TABLE, aezip.Lossless(), "columns"),
+    "columns_per_feature": (TABLE, aezip.RangeRelative(1e-3, per_feature=True), "columns networks"),
+    "columns_lossless": (TABLE, aezip.Lossless(), "columns networks"),
     "static_psnr": (waves((300, 8)), aezip.PSNR(60), "static"),
     "static_holes": (with_holes(waves((300, 8))), aezip.Absolute(0.1), "static"),
     "static_point": (with_holes(waves((300, 8), "f8")), aezip.PointRelative(1e-3), "static"),
@@ -107,8 +110,8 @@ CASES |= {
     "autoencoder_spikes": (SPARSE, aezip.Absolute(0.02), "autoencoder spiked"),
     "static_frequency": (NAMES, aezip.Lossless(), "static named"),
     "static_covering": (NAMES.astype("f8") / 8, aezip.Absolute(30.0), "static"),
-    "recall": (LOG, aezip.Lossless(), "recall"),
-    "recall_holes": (with_holes(LOG.astype("f8") / 4), aezip.Absolute(3.0), "recall"),
+    "columns": (LOG, aezip.Lossless(), "columns"),
+    "columns_holes": (with_holes(LOG.astype("f8") / 4), aezip.Absolute(3.0), "columns"),
     "bytes_changes": (np.cumsum(np.random.default_rng(0).normal(size=(400, 2)), axis=0), aezip.Lossless(), "bytes"),
 }
 TASTES = np.random.default_rng(1).normal(size=(300, 2)) @ np.random.default_rng(2).normal(size=(2, 90))
@@ -120,7 +123,7 @@ COUNTS = [np.random.default_rng(6).zipf(z, 6000).clip(0, 40) * m for z, m in ((3
 SHAPES = np.stack(COUNTS, axis=1).astype("i4")
 CASES |= {
     "static_digits": (SCIENTIFIC, aezip.Lossless(), "static"),
-    "columns_by_feature": (SHAPES, aezip.Lossless(), "columns"),
+    "columns_by_feature": (SHAPES, aezip.Lossless(), "columns networks tables"),
     "autoencoder_chunks": (waves((300, 30)), aezip.RangeRelative(1e-2), "autoencoder"),
     "context_chunks": (waves((20, 24, 22)), aezip.RangeRelative(1e-3), "context (0,) (1, 2)"),
     "context_scan": (waves((9, 14, 16)).cumsum(axis=0), aezip.RangeRelative(1e-3), "context scan (0, 1, 2)"),
@@ -129,7 +132,7 @@ CASES |= {
     "convolution_spikes": (RAIN, aezip.Lossless(), "autoencoder convolved"),
     "convolution_field_chunks": (waves((150, 90)), aezip.Absolute(1.0), "autoencoder convolved"),
     "context_convolution": (waves((12, 18, 22)), aezip.RangeRelative(1e-2), "context convolved below (0,) (1, 2)"),
-    "recall_chunks": (LOG, aezip.Lossless(), "recall"),
+    "columns_chunks": (LOG, aezip.Lossless(), "columns"),
 }
 STAIRS = np.repeat(np.random.default_rng(7).integers(0, 5, (300, 2)) ** 9, np.random.default_rng(8).geometric(0.1, 300), axis=0)
 STAIRS[::97] += np.arange(len(STAIRS[::97]))[:, None] ** 3
@@ -140,10 +143,10 @@ SCALED = np.random.default_rng(11).laplace(size=(3, 40, 70)) * np.exp2(np.random
 CASES |= {
     "buckets": (DRIFT, aezip.Lossless(), "buckets"),
     "buckets_holes": (with_holes(DRIFT.astype("f8")), aezip.Absolute(1e-9), "buckets"),
-    "recall_recency": (STAIRS.astype("i4"), aezip.Lossless(), "recall"),
-    "recall_classes": (TOWNS, aezip.Lossless(), "recall"),
-    "recall_classes_rows": (with_holes(SCALED.astype("f8")), aezip.Absolute(1e-3), "recall"),
-    "recall_moved": (with_holes(STAIRS.astype("f8") / 3), aezip.RangeRelative(0.2), "recall"),
+    "columns_recency": (STAIRS.astype("i4"), aezip.Lossless(), "columns"),
+    "columns_clusters": (TOWNS, aezip.Lossless(), "columns"),
+    "columns_clusters_rows": (with_holes(SCALED.astype("f8")), aezip.Absolute(1e-3), "columns"),
+    "columns_moved": (with_holes(STAIRS.astype("f8") / 3), aezip.RangeRelative(0.2), "columns"),
 }
 CASES |= {
     f"any_{d}": (np.abs(waves((60, 5), "f8")).astype(d), aezip.Lossless(), None) for d in ("i1", "i2", "i4", "u1", "u4", "u8")
@@ -159,6 +162,21 @@ CASES |= {
     "context_builtin_changed": (waves((20, 24, 22)), aezip.RangeRelative(1e-3), "context changed (0,) (1, 2)"),
     "any_missing": (waves((60, 40)).astype("i2"), aezip.Absolute(5.0), None),
     "any_masked": (np.ma.masked_array(waves((40, 8)), waves((40, 8)) > 90, fill_value=-1.0), aezip.Absolute(0.1), None),
+}
+FLOWN = np.random.default_rng(15).integers(0, 99, 3000)
+ROUTES = np.random.default_rng(16).integers(0, 10**6, (99, 4))[FLOWN] % (10**6, 700, 10**5, 97)
+DAYS = np.random.default_rng(17).integers(0, 11, 3000)
+ROUTES = np.column_stack([np.random.default_rng(18).integers(0, 40, (7, 11))[FLOWN % 7, DAYS] ** 3, ROUTES, FLOWN % 7, DAYS])
+TOTALS = np.column_stack([FLOWN, np.cumsum(FLOWN), ROUTES[:, 1] // 9, FLOWN**2 + np.cumsum(FLOWN) - FLOWN % 3])
+CASES |= {
+    "columns_keys": (ROUTES, aezip.Lossless(), "columns keys"),
+    "columns_keys_networks": (np.hstack([ROUTES, TOTALS]), aezip.Lossless(), "columns keys networks tables"),
+    "columns_networks_holes": (with_holes(TOTALS.astype("f8")), aezip.Lossless(), "columns networks"),
+    "columns_networks_fine": (
+        with_holes(waves((600, 5), "f8")),
+        aezip.RangeRelative(1e-3, per_feature=True),
+        "columns networks fine",
+    ),
 }
 BRAIN = np.random.default_rng(13).normal(size=(60, 40)) * np.exp(np.random.default_rng(14).normal(size=40))
 CASES |= {
@@ -176,15 +194,21 @@ def only(kind: str | None, sample: Sample, wish: Wish) -> Choice[Any]:
     if kind is None:
         return search(sample, wish)
     sample.drop_wide()
-    if kind in ("bytes", "buckets", "difference", "recall"):
+    if kind in ("bytes", "buckets", "columns", "difference"):
         return without_model(kind, sample)
     if kind == "static":
         return smallest(static_plans(sample))
     if kind == "static named":
         return by_name(sample)[-1]
-    if kind == "columns":
-        pairs = [(sample.fine, None), *differences(sample)[:1]]
-        return smallest(train(sample, made, grid, sample.preset.steps) for made, grid in by_columns(sample, pairs))
+    if "networks" in kind:
+        pairs = [(sample.fine, None)] if "fine" in kind else [(sample.fine, None), *differences(sample)[:1]]
+        learned = smallest(train(sample, made, grid, sample.preset.steps) for made, grid in by_columns(sample, pairs))
+        mixture = Mixture(sample, learned, related_plan(sample) if "keys" in kind else ColumnPlan())
+        forms, own = mixture.forms()
+        return mixture.measured(forms["tables" in kind], [*range(1, sample.shape[1])], own)  # of a small array they never pay
+    if kind == "columns keys":
+        plan = related_plan(sample)
+        return Choice(plan, sample.wholes[0], 0.0)
     if kind.startswith("context"):
         return refining(kind, sample, [ast.literal_eval(text) for text in re.findall(r"\([^)]*\)", kind)])
     if kind == "autoencoder convolved":
@@ -196,6 +220,14 @@ def only(kind: str | None, sample: Sample, wish: Wish) -> Choice[Any]:
     wanted = autoencoders(sample)
     assert wanted is not None
     return wanted
+
+
+def related_plan(sample: Sample) -> ColumnPlan:
+    """Return columns in an order of their own, some sorted by others."""
+    (order, keys), *_ = related(sample.wholes[0].integers(sample.pieces[0].x))
+    assert order
+    assert any(key > place for place, key in enumerate(keys))  # two earlier columns together
+    return ColumnPlan(order, keys)
 
 
 def convolution(sample: Sample) -> Choice[AutoencoderPlan]:
@@ -239,7 +271,7 @@ def without_model(kind: str, sample: Sample) -> Choice[Any]:
     """Return the best plan of a kind that has no model."""
     best: dict[Any, Choice[Any]] = {}
     for plan in PLANS:
-        options = [] if plan.trained else proposed(sample, plan, best, sample.head(HEAD))
+        options = proposed(sample, plan, best, sample.head(HEAD))
         if options:
             best[plan] = smallest(options)
         if kind in plan.kinds:
@@ -255,7 +287,9 @@ def made(name: str) -> tuple[bytes, Any]:
     x, bound, kind = CASES[name]
     codec.choose = partial(only, kind)
     PRESETS["fast"] = Preset(60, 60, 2, 9, context_steps=60, context_trial=20, context_trials=2, crop=1 << 14)
-    static.MOST_COLUMNS = learned.MOST_COLUMNS = 40 if kind in ("columns", "static named") else 0
+    static.MOST_COLUMNS = learned.MOST_COLUMNS = (
+        40 if kind is not None and ("columns networks" in kind or kind == "static named") else 0
+    )
     target = 4096 if name.endswith("chunks") else 1 << 20
     codec.CHUNK_VALUES = codec.CHUNK_VALUES_CONTEXT = codec.CHUNK_BYTES_PLAIN = target
     data, report = aezip.compress(x, bound=bound, preset="fast", recommend=name.endswith("ratings"), **OPTIONS.get(name, {}))

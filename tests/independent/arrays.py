@@ -89,10 +89,10 @@ def _plan(stored: Stored, number: int, ignored: np.ndarray, model: bytes, known:
         return plans.difference(data, plan, shape)
     if kind == "buckets":
         return plans.buckets(data, plan, shape)
-    if kind == "recall":
-        return plans.recall(data, shape)
     codes, residual = stored.segment("codes", number), stored.segment("residual", number)
-    if kind in ("static", "columns", "autoencoder"):
+    if kind == "columns":
+        return plans.columns(plan, whole, data, residual, model, shape, ignored)
+    if kind in ("static", "autoencoder"):
         return networks.decode(plan, whole, model, codes, residual, ignored)
     if kind == "context":
         beside = partial(_companion, known, number * stored.header["chunk_length"], shape)

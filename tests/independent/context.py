@@ -173,7 +173,7 @@ def decode(
     shape, said = ignored.shape, plan.get("channels")
     sums = read_sums(reading, 1 if said["alike"] else said["count"]) if said else []
     channels = Channels(said or NO_CHANNELS, sums, shape)
-    series = Segments(shape, plan["series"]) if plan.get("series") else None
+    series = Segments(shape, plan["signal"]) if plan.get("signal") else None
     passes = _passes(plan, series.shape if series else channels.channel_shape)
     spiked = plan.get("spike") is not None
     if "builtin" in plan:
@@ -201,9 +201,9 @@ def decode(
 
 
 def _passes(plan: dict[str, Any], shape: tuple[int, ...]) -> Passes:
-    if plan.get("series"):
+    if plan.get("signal"):
         return Series(shape)
-    return Scanned(shape, plan["scan"]) if plan.get("scan") else Ordered(shape, plan.get("order", []))
+    return Scanned(shape, plan["raster"]) if plan.get("raster") else Ordered(shape, plan.get("order", []))
 
 
 def _base(plan: dict[str, Any], whole: bool, model: bytes, codes: bytes, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:

@@ -125,18 +125,22 @@ class Shape:
 class Model:
     """The stream `model` of these plans."""
 
-    def __init__(self, data: bytes, shape: Shape) -> None:
+    def __init__(self, data: bytes, shape: Shape, places: list[int] | None = None) -> None:
+        listed = range(len(shape.groups)) if places is None else places  # groups that have a network
         reading, features = Reading(data), shape.features
         self.shape, self.top = shape, int(reading.numbers("u1", 1)[0])
         several = len(shape.groups) > 1
         self.exponents = reading.numbers("i1", features) if several else None
         self.centres = reading.numbers("i8", features) if several else None
-        sizes = [shape.layers(group) for group in range(len(shape.groups))]
+        sizes = [shape.layers(group) for group in listed]
         weights = [[reading.numbers("i1", *size) for size in group] for group in sizes]
         exponents = [[reading.numbers("i1", size[0]) for size in group] for group in sizes]
         biases = [[reading.numbers("i4", size[0]) for size in group] for group in sizes]
-        self.layers = [[*zip(*parts, strict=True)] for parts in zip(weights, exponents, biases, strict=True)]
-        self.offsets = np.concatenate([reading.numbers("i8", len(group)) for group in shape.groups])
+        layers = [[*zip(*parts, strict=True)] for parts in zip(weights, exponents, biases, strict=True)]
+        self.layers = dict(zip(listed, layers, strict=True))
+        self.offsets = np.zeros(features, "i8")
+        for group in listed:
+            self.offsets[shape.groups[group]] = reading.numbers("i8", len(shape.groups[group]))
         self.spikes = np.zeros(features, "i8")
         self.has_spike = reading.bits(features) if shape.spiked else np.zeros(features, bool)
         self.spikes[self.has_spike] = reading.numbers("i8", int(self.has_spike.sum()))

@@ -1,4 +1,4 @@
-"""The plans without a model of section 4 of the page: `bytes`, `difference`, `buckets`, `recall`."""
+"""The plans without a model of section 4 of the page: `bytes`, `difference`, `buckets`, and `columns`, which may have one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from independent.container import by_significance, check
 from independent.entropy import ESCAPE, Stream, Tables, unfold
+from independent.networks import Model, Shape, shifted, table_of
 
 RECENT = [1, 3, 9, 18, 36]  # tables of ranks by how many predecessors choose them
 
@@ -60,29 +61,97 @@ def buckets(data: bytes, plan: dict[str, Any], shape: tuple[int, ...]) -> np.nda
     return k
 
 
-def recall(data: bytes, shape: tuple[int, ...]) -> np.ndarray:
-    by_columns = len(shape) == 2 and shape[1] <= 64
-    columns = shape[1] if by_columns else 1
-    ways = list(data[:columns])
-    counts = [9 if way == 2 else 1 if way < 2 else RECENT[way - 3] + 1 if way < 8 else 3 + (1 << way - 8) for way in ways]
-    tables, at = Tables.parse(data, columns, sum(counts))
-    stream = Stream(data[at:])
-    k = np.zeros((int(np.prod(shape)) // columns, columns), "i8")
-    first = 0
-    for column, (way, count) in enumerate(zip(ways, counts, strict=True)):
-        if way < 2:
-            values = distances(stream, tables, np.full(len(k), first))
-            k[:, column] = values.cumsum() if way else values
-        elif way == 2:
-            k[:, column] = _lags(stream, tables, first, len(k))
-        elif way < 8:
-            k[:, column] = _recency(stream, tables, first, way - 3, len(k))
+def columns(
+    plan: dict[str, Any], whole: bool, data: bytes, residual: bytes, model: bytes, shape: tuple[int, ...], ignored: np.ndarray
+) -> np.ndarray:
+    """Return k on a whole grid, Y on a fine one."""
+    table = len(shape) == 2 and shape[1] <= 64
+    count = shape[1] if table else 1
+    order, keys = plan.get("order", range(count)), plan.get("keys", [0] * count)
+    ways = [(data[i] >> 3, data[i] & 7) for i in range(count)]
+    counts = [_tables(*way) for way in ways]
+    tables, at = Tables.parse(data, count, sum(counts))
+    stream, first = Stream(data[at:]), 0
+    coded = ~ignored.reshape(-1, count)[:, list(order)]
+    k = np.zeros(coded.shape, "i8")
+    check(whole or "networks" in plan, "a fine grid with networks alone")
+    nets = Predictors(plan["networks"], whole, model, residual, coded) if "networks" in plan else None
+    for place, (way, key, tables_here) in enumerate(zip(ways, keys, counts, strict=True)):
+        groups = _by_columns(k[:, :place]) if table else _by_axes(shape)
+        rows = np.flatnonzero(coded[:, place])
+        if way[0] == 4:
+            check(nets is not None, "networks for a column that says so")
+            k[:, place] = nets.column(place)
         else:
-            groups = _by_columns(k[:, :column]) if by_columns else _by_axes(shape)
-            k[:, column] = _classes(stream, tables, first, groups, len(k))
-        first += count
+            if key:
+                rows = rows[np.argsort(_group(groups, key)[rows], kind="stable")]
+            values = np.zeros(len(k), "i8")
+            values[rows] = _column(stream, tables, first, way, [of[rows] for of in groups], len(rows))
+            k[:, place] = values if whole else 64 * values
+        before = np.maximum.accumulate(np.where(coded[:, place], np.arange(len(k)), -1))
+        if way[0] < 4 or not nets.summed(place):
+            k[:, place] = np.where(before < 0, 0, k[before, place])
+        if nets is not None:
+            nets.seen(place, k[:, place])
+        first += tables_here
     stream.close()
-    return k.reshape(shape)
+    if nets is not None and nets.stream is not None:
+        nets.stream.close()
+    found = np.empty_like(k)
+    found[:, list(order)] = k
+    return found.reshape(shape)
+
+
+def _tables(p: int, t: int) -> int:
+    """Return how many tables of its own a column has."""
+    check(p < 5 and t <= [7, 7, 0, 4, 0][p], "a known way for a column")
+    if p < 2:
+        return 3 + (1 << t - 1) if t else 1
+    return [9, RECENT[t] + 1, 0][p - 2]
+
+
+def _column(stream: Stream, tables: Tables, first: int, way: tuple[int, int], groups: list[np.ndarray], n: int) -> np.ndarray:
+    """Return the values of a column in the order of coding."""
+    p, t = way
+    if p == 2:
+        return _lags(stream, tables, first, n)
+    if p == 3:
+        return _recency(stream, tables, first, t, n)
+    values = _classes(stream, tables, first, groups, n) if t else distances(stream, tables, np.full(n, first))
+    return values.cumsum() if p else values
+
+
+class Predictors:
+    """The networks of columns, which see the columns before."""
+
+    def __init__(self, said: dict[str, Any], whole: bool, model: bytes, residual: bytes, coded: np.ndarray) -> None:
+        count = coded.shape[1]
+        shape = Shape(
+            0, said["hidden"], said["scale_hidden"], [[c] for c in range(count)], False, said.get("by_feature", False), [], whole
+        )
+        self.places = said["columns"]
+        self.net, self.stream = Model(model, shape, self.places), Stream(residual) if residual else None
+        self.differences = said.get("differences", [0] * count)
+        self.coded, self.whole, self.wide = coded, whole, np.zeros((len(coded), 0), "i8")
+
+    def summed(self, place: int) -> bool:
+        return bool(self.differences[place])
+
+    def column(self, place: int) -> np.ndarray:
+        check(place in self.places and self.stream is not None, "a network for a column that says so")
+        coded = self.coded[:, place]
+        mean, level, _ = self.net.forward(place, self.wide)
+        mean, level = mean[coded, 0], level[coded, 0]
+        q = self.stream.residuals(self.net.tables, table_of(mean, level, np.full(len(mean), place), self.net.shape), level)
+        found = np.zeros(len(coded), "i8")
+        found[coded] = q + ((mean + 32) >> 6) if self.whole else 64 * q + mean
+        return found.cumsum() if self.summed(place) else found
+
+    def seen(self, place: int, k: np.ndarray) -> None:
+        """Take in a column that is known."""
+        y = 64 * (np.diff(k, prepend=0) if self.summed(place) else k) if self.whole else k
+        moved = shifted(y - self.net.centres[place], self.net.top - int(self.net.exponents[place]), self.net.top)
+        self.wide = np.concatenate([self.wide, np.where(self.coded[:, place], moved, 0)[:, None]], axis=1)
 
 
 def _lags(stream: Stream, tables: Tables, first: int, n: int) -> np.ndarray:

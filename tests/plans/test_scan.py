@@ -147,14 +147,14 @@ def test_a_scan_predicts_waves_that_bisection_does_not() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"scan": [0]},
-        {"scan": [0, 0]},
-        {"scan": [0, 3]},
-        {"scan": ["0", 1]},
-        {"scan": 3},
-        {"scan": [0, 1], "order": [[2]]},
-        {"scan": []},
-        {"scan": [0, 1], "series": {"axis": 0, "columns": None, "segments": 1}},
+        {"raster": [0]},
+        {"raster": [0, 0]},
+        {"raster": [0, 3]},
+        {"raster": ["0", 1]},
+        {"raster": 3},
+        {"raster": [0, 1], "order": [[2]]},
+        {"raster": []},
+        {"raster": [0, 1], "signal": {"axis": 0, "columns": None, "segments": 1}},
     ],
 )
 def test_a_malformed_scan_is_refused(change: dict[str, object]) -> None:
@@ -191,10 +191,10 @@ def test_files_and_models_with_a_scan(monkeypatch: pytest.MonkeyPatch) -> None:
     x = smooth((30, 20, 24))
     data, report = aezip.compress(x, bound=aezip.RangeRelative(1e-3), preset="fast")
     assert report.plan is not None
-    assert report.plan["scan"]
+    assert report.plan["raster"]
     with aezip.open(data) as archive:
         y = archive["data"][:]
         assert (archive["data"][11:13] == y[11:13]).all()
     assert np.abs(y.astype("f8") - x).max() <= 1e-3 * np.ptp(x.astype("f8"))
     model = aezip.train(x, bound=aezip.Absolute(0.5), preset="fast")
-    assert model.plan["scan"]
+    assert model.plan["raster"]

@@ -24,25 +24,26 @@ def models_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_golden_files_cover_plans_dtypes_and_bounds() -> None:
     plans, dtypes, bounds, contexts, lattices = set(), set(), set(), set(), set()
-    several, by_feature, outside = set(), set(), set()
+    several, outside, columns = set(), set(), set()
     for path in FILES:
         with aezip.open(path) as archive:
             said = archive["data"]._header
         plans.add(said["plan"]["kind"])
-        contexts |= {key for key in ("order", "base", "series", "spike", "scan") if said["plan"].get(key) not in (None, [])}
+        contexts |= {key for key in ("order", "base", "signal", "spike", "raster") if said["plan"].get(key) not in (None, [])}
         dtypes.add(said["dtype"].lstrip("<>|"))
         bounds.add(said["bound"]["kind"])
         lattices.add(((said["grid"] or {}).get("lattice") or {}).get("kind"))
-        by_feature.add(said["plan"].get("by_feature"))
+        columns |= {key for key in ("order", "keys", "networks") if said["plan"].get(key)}
+        columns |= {key for key in ("differences", "by_feature") if (said["plan"].get("networks") or {}).get(key)}
         outside.add(said.get("trained", {}).get("embedded"))
         if said["chunk_count"] > 1:
             several.add(said["plan"]["kind"])
-    assert plans == {"autoencoder", "columns", "context", "static", "difference", "recall", "buckets", "bytes"}
-    assert contexts == {"order", "base", "series", "spike", "scan"}
+    assert plans == {"autoencoder", "columns", "context", "static", "difference", "buckets", "bytes"}
+    assert contexts == {"order", "base", "signal", "spike", "raster"}
     assert {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1", "c8", "M8[s]"} <= dtypes
     assert {"integer", "linear", "log", "ordered", "ranks", "staircase", "digits"} <= lattices
-    assert several == {"autoencoder", "context", "recall"}
-    assert True in by_feature
+    assert several == {"autoencoder", "context", "columns"}
+    assert columns == {"order", "keys", "networks", "differences", "by_feature"}
     assert False in outside
     assert bounds == {"absolute", "range_relative", "point_relative", "psnr", "lossless"}
 

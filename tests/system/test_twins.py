@@ -14,9 +14,10 @@ from nets import some_net, values
 
 import aezip
 from aezip.core import fixed, native
-from aezip.entropy import ans, residual
+from aezip.entropy import ans, distances, residual
 from aezip.entropy.residual import TABLE_LEVELS
-from aezip.plans.columns import recency
+from aezip.plans.columns import coding, recency
+from aezip.plans.columns.lag import find_lags
 from aezip.plans.context import bisected, raster, walk
 from aezip.plans.context.channels import Channels, Companion, Mixing, Tap, code, decode
 from aezip.plans.context.net import ContextSizes
@@ -41,6 +42,29 @@ def ranked(fast: bool) -> bytes:
     ranks, away = recency.to_ranks(x)
     assert (recency.to_values(ranks, away) == x).all()
     return ranks.tobytes() + away.tobytes()
+
+
+def remembered(fast: bool) -> bytes:
+    """Return what columns that are coded as ranks decode to, with escapes, after and before other passes."""
+    out = b""
+    for count, order in ((9001, 4), (5000, 2), (300, 0), (1, 3)):
+        x = np.random.default_rng(count).geometric(0.4, count) ** 5
+        ranks = recency.to_ranks(recency.split(x))[0]
+        first = distances.buckets(x[:7], np.zeros(min(count, 7), np.uint16))
+        made = [first, *coding.moved(recency.passes(ranks, count, order), 1), first]
+        _, tables = residual.tables_for(made, 1 + recency.tables(order))
+        reader = residual.ResidualReader(tables, residual.encode(tables, made), fast=fast)
+        ends = distances.from_buckets(reader, first.contexts), recency.read(reader, count, order, 1)
+        assert (ends[1].T.reshape(-1)[:count] == ranks.T.reshape(-1)[:count]).all()
+        assert (distances.from_buckets(reader, first.contexts) == ends[0]).all()
+        reader.finish()
+        out += ends[1].tobytes()
+    return out
+
+
+def lagged(fast: bool) -> bytes:
+    x = np.random.default_rng(0).integers(0, 40, 900) ** 9 * np.random.default_rng(1).choice([1, -1, 1 << 17], 900)
+    return find_lags(x).tobytes() + find_lags(x[:70]).tobytes()
 
 
 def ordered(fast: bool) -> bytes:
@@ -136,10 +160,12 @@ TWINS: dict[str, tuple[Callable[[bool], bytes], ...]] = {
     "counting_sort": (ordered,),
     "bisect": (BISECTION, WIDE, LARGE),
     "channels": MIXED,
+    "lags_of": (lagged,),
     "lines": (BISECTION, WIDE),
     "log2": (BISECTION,),  # of every network
     "mixed": MIXED,
-    "ranks_of": (ranked,),
+    "ranks_of": (ranked, remembered),
+    "ranks_read": (remembered,),
     "rows": tuple(
         collected(replace(sizes, precision=precision), fitted, based and not sizes.columns)
         for sizes in (

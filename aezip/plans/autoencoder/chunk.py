@@ -113,7 +113,7 @@ def _kept(values: npt.NDArray[Any], ignore: Mask | None) -> npt.NDArray[Any]:
     return values.ravel() if ignore is None else values[~ignore]
 
 
-class _Groups:
+class GroupedRows:
     """The groups of features of a run of rows, one after the other: what each network sees, and what comes out.
 
     Encoder and decoder share it, so that both form the same predictions from the same decoded values.
@@ -194,7 +194,7 @@ def code(
     for part in _tiles(plan.sizes, len(rows.target)):
         ignore = None if rows.ignore is None else rows.ignore[part]
         whole = None if rows.whole is None else rows.whole[part]
-        tile = _Groups(plan.sizes, norm, unfold(sites, codes, part), ignore, value[part])
+        tile = GroupedRows(plan.sizes, norm, unfold(sites, codes, part), ignore, value[part])
         parts += _code_tile(tile, decoders, rows.target[part], whole, spikes)
     decoded = _values(plan, grid, value, x.shape, x.dtype, masked)
     return CodedRows(codes.reshape(*plan.layout.grid(x.shape), -1), parts, decoded)
@@ -208,7 +208,7 @@ def _tiles(sizes: Sizes, rows: int) -> Iterator[slice]:
 
 
 def _code_tile(
-    tile: _Groups, decoders: list[IntegerDecoder], target: Float64, whole: Int64 | None, spikes: Spikes | None
+    tile: GroupedRows, decoders: list[IntegerDecoder], target: Float64, whole: Int64 | None, spikes: Spikes | None
 ) -> list[residual.Split]:
     """Return the residual of each group of a run of rows."""
     parts = []
@@ -275,7 +275,7 @@ def decode(
     sites = plan.sites(shape)
     for part in _tiles(plan.sizes, len(codes)):
         left_out = None if ignore is None else ignore[part]
-        tile = _Groups(plan.sizes, model.norm, unfold(sites, codes, part), left_out, value[part])
+        tile = GroupedRows(plan.sizes, model.norm, unfold(sites, codes, part), left_out, value[part])
         for group, decoder in enumerate(model.decoders):
             mean, level, bins = tile.predict(group, decoder)
             left_out = tile.ignored(group)
@@ -315,7 +315,7 @@ def predictions(plan: Rowwise, model: Networks, codes: Int64, shape: tuple[int, 
     level = np.empty(mean.shape, np.uint8)
     sites = plan.sites(shape)
     for part in _tiles(plan.sizes, len(codes)):
-        tile = _Groups(plan.sizes, model.norm, unfold(sites, codes, part), None, mean[part])
+        tile = GroupedRows(plan.sizes, model.norm, unfold(sites, codes, part), None, mean[part])
         mean[part], level[part], _ = tile.predict(0, model.decoders[0])
     return mean, level
 

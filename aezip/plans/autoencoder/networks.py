@@ -53,6 +53,8 @@ class Sizes:
         Features may have a spike: one whole number that many of their values are, told by flags. One group only.
     axes
         Axes along which the codes of the blocks before and after are seen too: a convolution, of one group only.
+    networks
+        Groups that have a network, rising; None: all.
     """
 
     groups: tuple[tuple[int, ...], ...]
@@ -63,6 +65,17 @@ class Sizes:
     by_feature: bool = False
     spiked: bool = False
     axes: tuple[int, ...] = ()
+    networks: tuple[int, ...] | None = None
+
+    @property
+    def networked(self) -> tuple[int, ...]:
+        """Groups that have a network."""
+        return tuple(range(len(self.groups))) if self.networks is None else self.networks
+
+    @property
+    def weights(self) -> int:
+        """Number of weights."""
+        return sum(a * b for group in self.networked for a, b in self.layers(group))
 
     @property
     def features(self) -> int:
@@ -126,7 +139,7 @@ class Sizes:
             raise CorruptFile("the sizes of the model are impossible: the file is damaged")
         if sorted(f for g in self.groups for f in g) != list(range(self.features)):
             raise CorruptFile("the groups of features are impossible: the file is damaged")
-        if sum(a * b for g in range(len(self.groups)) for a, b in self.layers(g)) > MAX_WEIGHTS:
+        if self.weights > MAX_WEIGHTS:
             raise CorruptFile("the model is larger than any aezip writes: the file is damaged")
 
 
@@ -202,6 +215,7 @@ class Networks:
 
 
 def to_bytes(
+    sizes: Sizes,
     decoders: list[IntegerDecoder],
     norm: Norm,
     book: CodeBook,
@@ -211,7 +225,7 @@ def to_bytes(
 ) -> bytes:
     """Serialize a model; see `docs/format.md`."""
     parts = [bytes([norm.top])]
-    if len(decoders) > 1:
+    if len(sizes.groups) > 1:
         parts += [norm.exponent.astype(np.int8).tobytes(), split_bytes(norm.centre)]
     layers = [d.layers for d in decoders]
     parts += [layer.weight.tobytes() for group in layers for layer in group]
@@ -234,18 +248,16 @@ def from_bytes(data: bytes, sizes: Sizes, axes: int) -> Networks:
     sizes.check()
     cursor = Cursor(data)
     norm = _read_norm(cursor, sizes)
-    count = range(len(sizes.groups))
+    count = sizes.networked
     weights = [[cursor.int8(*shape) for shape in sizes.layers(g)] for g in count]
     exponents = [[cursor.int8(shape[0]) for shape in sizes.layers(g)] for g in count]
     biases = [[cursor.wide(shape[0], "<i4").astype(np.int32) for shape in sizes.layers(g)] for g in count]
-    offsets = [cursor.wide(len(g), "<i8").astype(np.int64) for g in sizes.groups]
+    offsets = [cursor.wide(len(sizes.groups[g]), "<i8").astype(np.int64) for g in count]
     decoders = []
-    for g in count:
-        first, second, mean, skip, scale, *flag = (
-            IntegerLayer(w, e, b) for w, e, b in zip(weights[g], exponents[g], biases[g], strict=True)
-        )
+    for group, offset in zip(zip(weights, exponents, biases, strict=True), offsets, strict=True):
+        first, second, mean, skip, scale, *flag = (IntegerLayer(*layer) for layer in zip(*group, strict=True))
         tops = NARROW_TOP, 1 << (norm.top + WIDE_BITS), LEVELS
-        decoders.append(IntegerDecoder(first, second, mean, skip, scale, offsets[g], *tops, *flag))
+        decoders.append(IntegerDecoder(first, second, mean, skip, scale, offset, *tops, *flag))
     spikes = _read_spikes(cursor, sizes.features) if sizes.spiked else None
     book = CodeBook.from_bytes(cursor.take(2 * sizes.width), sizes.width, axes, sizes.axes)
     code_tables, used = tables_from_bytes(data[cursor.at :], sizes.code_tables)

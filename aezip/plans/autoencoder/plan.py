@@ -32,11 +32,19 @@ class AutoencoderPlan(Plan):
     sizes: Sizes
     variant: str = "deep"
 
-    kinds: ClassVar[tuple[str, ...]] = ("autoencoder", "columns", "static")
-    streams: ClassVar[tuple[str, ...]] = ("codes", "residual")
-    trained: ClassVar[bool] = True
+    kinds: ClassVar[tuple[str, ...]] = ("autoencoder", "static")
     packed: ClassVar[bool] = True
     chunk: ClassVar[str] = ROWS
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """Names of the streams of a chunk."""
+        return ("codes", "residual")
+
+    @property
+    def trained(self) -> bool:
+        """Whether there is a stream `model`."""
+        return True
 
     @property
     def block(self) -> int:
@@ -50,7 +58,7 @@ class AutoencoderPlan(Plan):
     def memory(self, shape: tuple[int, ...], itemsize: int) -> None:
         """Refuse chunks, or networks, that this machine cannot hold."""
         limits.check_chunk(shape, itemsize, self.layout, self.sizes.width, self.sizes.near)
-        limits.check_model(limits.weights(self), self.sizes.contexts + self.sizes.code_tables)
+        limits.check_model(self.sizes.weights, self.sizes.contexts + self.sizes.code_tables)
 
     def networks(self, model: bytes, axes: int) -> Networks:
         """Return what the stream `model` holds."""
@@ -81,9 +89,7 @@ class AutoencoderPlan(Plan):
     @property
     def kind(self) -> str:
         """Name of the plan."""
-        if self.sizes.width:
-            return "autoencoder"
-        return "static" if len(self.sizes.groups) == 1 or not self.sizes.scale_hidden else "columns"
+        return "autoencoder" if self.sizes.width else "static"
 
     def sites(self, shape: tuple[int, ...]) -> Sites | None:
         """Return the grid of blocks of a chunk of `shape`, if it is convolved."""

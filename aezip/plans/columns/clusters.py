@@ -21,9 +21,10 @@ from aezip.core.errors import CorruptFile
 from aezip.core.products import by_rows
 from aezip.core.types import Float64, Int64
 from aezip.entropy import ans, residual
+from aezip.entropy.distances import buckets, from_buckets
 from aezip.entropy.plainbits import unzigzag, zigzag
 
-from .distances import buckets, from_buckets
+from .table import numbers
 
 Parts = tuple[Int64, Int64, Int64]  # of `leading_parts`
 
@@ -87,10 +88,10 @@ def of_pair(first: Groups, second: Groups) -> Groups:
     return Groups(lambda: np.unique(first.of * second.count + second.of, return_inverse=True)[1].astype(np.int64))
 
 
-def _chosen(used: int, groupings: Sequence[Groups]) -> Groups | None:
+def chosen(used: int, groupings: Sequence[Groups]) -> Groups | None:
     """Return the grouping a number stands for: 0 none, then each by itself, then all pairs; None also for a number too great."""
     count = len(groupings)
-    if not 1 <= used <= count + count**2:
+    if not 1 <= used <= numbers(count):
         return None
     if used <= count:
         return groupings[used - 1]
@@ -101,7 +102,7 @@ def _chosen(used: int, groupings: Sequence[Groups]) -> Groups | None:
 def passes(value: Int64, groupings: Sequence[Groups]) -> tuple[int, list[residual.Split]] | None:
     """Return how often a column's number of classes doubles, and its passes; None if it is not for classes.
 
-    The passes are three numbers: which grouping is used (see `_chosen`), how many leading parts there are, and where the first
+    The passes are three numbers: which grouping is used (see `chosen`), how many leading parts there are, and where the first
     begins; from each part's end to the next one's beginning; the bits below each part; the class of each group; the values.
 
     Parameters
@@ -137,12 +138,13 @@ def _telling(parts: Parts, groupings: Sequence[Groups]) -> int:
     def tried(groups: Groups) -> float:
         if not 2 <= groups.count <= most:
             return math.inf
-        return _cluster(_counts(symbol[some], groups.of[some], groups.count, size))[0]
+        return _cluster(_counts(symbol[some], groups.of, groups.count, size))[0]
 
-    single = min(((tried(groups), number + 1) for number, groups in enumerate(groupings)), default=alone)
+    sampled = [Groups(lambda one=one: one.of[some]) for one in groupings]  # type: ignore[misc]
+    single = min(((tried(groups), number + 1) for number, groups in enumerate(sampled)), default=alone)
     first = single[1] - 1
     pairs = [
-        (tried(of_pair(groupings[first], groupings[second])), count + 1 + first * count + second)
+        (tried(of_pair(sampled[first], sampled[second])), count + 1 + first * count + second)
         for second in range(count)
         if second != first
     ]
@@ -153,7 +155,7 @@ def _coded(value: Int64, parts: Parts, used: int, groupings: Sequence[Groups]) -
     """Return what `passes` does, given the leading parts and the number of the grouping that is used."""
     starts, shifts, symbol = parts
     classes, table = np.zeros(0, np.int64), np.full(len(value), VALUES, np.uint16)
-    groups = _chosen(used, groupings)
+    groups = chosen(used, groupings)
     if groups is not None:
         classes = _cluster(_counts(symbol, groups.of, groups.count, len(starts)))[1]
         table += classes[groups.of].astype(np.uint16)
@@ -176,7 +178,7 @@ def read(reader: residual.ResidualReader, doublings: int, table: int, count: int
         If a number makes no sense.
     """
     used, size, least = (int(v) for v in from_buckets(reader, np.full(3, table, np.uint16)))
-    groups = _chosen(used, groupings)
+    groups = chosen(used, groupings)
     if (groups is None and used) or not 1 <= size <= SYMBOLS:
         raise CorruptFile("a column of classes is malformed: the file is damaged")
     gaps = from_buckets(reader, np.full(size - 1, table, np.uint16))

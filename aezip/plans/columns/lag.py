@@ -10,8 +10,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from aezip.core import native
 from aezip.core.errors import CorruptFile
-from aezip.core.types import Int64
+from aezip.core.native import address
+from aezip.core.types import Float64, Int64
 
 WINDOW = 254  # rows a lag reaches back; a symbol each
 LAG_TABLES = 8  # of distances, by the octave of their lag
@@ -26,6 +28,7 @@ def octave(lag: Int64) -> npt.NDArray[np.uint16]:
 
 def find_lags(k: Int64) -> Int64:
     """Return the lag of each value, 1 to WINDOW and not beyond the first, which has 1."""
+    k = np.ascontiguousarray(k)
     count = len(k)
     reach = min(WINDOW, count - 1)
     price_lag = np.full(reach + 1, 8.0)
@@ -33,19 +36,29 @@ def find_lags(k: Int64) -> Int64:
     price_size[0] = 1.0
     lag = np.ones(count, np.int64)
     for _ in range(ROUNDS):
-        best = np.full(count, np.inf)
-        for tried in range(1, reach + 1):
-            size = np.frexp((k[tried:] - k[:-tried]).astype(np.float64))[1]
-            price = price_size[size] + price_lag[tried]
-            better = price < best[tried:]
-            best[tried:][better] = price[better]
-            lag[tried:][better] = tried
+        _cheapest(k, price_lag, price_size, lag)
         away = k - k[np.maximum(np.arange(count) - lag, 0)]
         sizes = np.bincount(np.frexp(away.astype(np.float64))[1], minlength=65) + 0.5
         price_size = -np.log2(sizes / sizes.sum()) + np.arange(65)
         lags = np.bincount(lag, minlength=reach + 1) + 0.5
         price_lag = -np.log2(lags / lags.sum())
     return lag
+
+
+def _cheapest(k: Int64, price_lag: Float64, price_size: Float64, lag: Int64) -> None:
+    """Fill in the lags that cost least, given the bits of each lag and of each exponent of a distance."""
+    reach = len(price_lag) - 1
+    if native.available(len(k)):
+        native.call(
+            "lags_of", address(k, "i8"), len(k), reach, address(price_lag, "f8"), address(price_size, "f8"), address(lag, "i8")
+        )
+        return
+    best = np.full(len(k), np.inf)
+    for tried in range(1, reach + 1):
+        price = price_size[np.frexp((k[tried:] - k[:-tried]).astype(np.float64))[1]] + price_lag[tried]
+        better = price < best[tried:]
+        best[tried:][better] = price[better]
+        lag[tried:][better] = tried
 
 
 def follow(distance: Int64, lag: Int64) -> Int64:

@@ -10,6 +10,7 @@ A column is cut into segments that advance side by side, so that no loop runs ov
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aezip.core import native as kernels
+from aezip.core.errors import CorruptFile
 from aezip.core.native import address
 from aezip.core.types import U8, U16, Int64
 from aezip.entropy import residual
@@ -138,6 +140,15 @@ def read(reader: residual.ResidualReader, count: int, order: int, table: int) ->
     """Return the ranks, (length, lanes), as integers of any size: the caller checks them."""
     length, lanes = shape_of(count)
     ranks = np.zeros((length, lanes), np.int64)
+    if count and reader.fast:
+        parts, work = reader.compiled(table + tables(order)), np.empty(3 * lanes, np.uint8)
+        if not kernels.call(
+            "ranks_read", residual.coder(parts).address, table, count, length, lanes, order, address(work, "u1"),
+            address(ranks, "i8"),
+        ):  # fmt: skip
+            raise CorruptFile("an entropy-coded stream ends too early: the file is damaged")
+        reader.resume(parts)
+        return ranks
     level = np.zeros(lanes, np.uint8)
     before = [np.zeros(lanes, np.int64) for _ in range(order)]
     for row, some in zip(ranks, steps(count), strict=True):
@@ -149,16 +160,18 @@ def read(reader: residual.ResidualReader, count: int, order: int, table: int) ->
 
 def choose_order(ranks: U8, count: int) -> tuple[int, list[residual.Split]]:
     """Return how many ranks before a rank are worth looking at, and the passes."""
-    best: tuple[float, int, list[residual.Split]] | None = None
+    there = np.arange(ranks.shape[1]) < np.fromiter(steps(count), np.int64)[:, None]
+    best, fewest = 0, math.inf
     for order in range(ORDERS):
-        made = passes(ranks, count, order)
-        size = residual.cost(made, tables(order))
-        if best is None or size < best[0]:
-            best = size, order, made
-        elif size > best[0] * 1.05:
+        before = np.broadcast_to(contexts(_before(ranks, order)), ranks.shape)
+        counts = residual.TableCounts(tables(order))
+        counts.add(ranks[there], before[there])
+        size = counts.cost()
+        if size > fewest * 1.05:
             break
-    assert best is not None
-    return best[1], best[2]
+        if size < fewest:
+            best, fewest = order, size
+    return best, passes(ranks, count, best)
 
 
 def bits(values: Int64) -> float:

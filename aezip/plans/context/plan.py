@@ -77,8 +77,6 @@ class ContextPlan(Plan):
     channels: Channels | None = None
 
     kinds: ClassVar[tuple[str, ...]] = ("context",)
-    streams: ClassVar[tuple[str, ...]] = ("codes", "residual")
-    trained: ClassVar[bool] = True
     packed: ClassVar[bool] = True
     chunk: ClassVar[str] = FRAMES
 
@@ -88,6 +86,16 @@ class ContextPlan(Plan):
         if grid is None:
             raise CorruptFile(MALFORMED)
         return cls.from_json(said, shape, whole=grid.whole)
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """Names of the streams of a chunk."""
+        return ("codes", "residual")
+
+    @property
+    def trained(self) -> bool:
+        """Whether there is a stream `model`."""
+        return True
 
     @property
     def scales(self) -> bool:
@@ -164,8 +172,8 @@ class ContextPlan(Plan):
             "origin": self.origin,
             "base": None if self.base is None else self.base.to_json(),
             "spike": self.sizes.spike,
-            "series": None if self.series is None else self.series.to_json(),
-            **({"scan": list(self.sizes.scan)} if self.sizes.scan else {}),
+            "signal": None if self.series is None else self.series.to_json(),
+            **({"raster": list(self.sizes.scan)} if self.sizes.scan else {}),
             **({} if self.channels is None else {"channels": self.channels.to_json()}),
             **_named(self.builtin),
         }
@@ -224,8 +232,8 @@ class ContextPlan(Plan):
         try:
             order = tuple(tuple(axes) for axes in value["order"])
             numbers = [value[n] for n in ("hidden", "precision", "origin")]
-            base, signal, spike = value["base"], value["series"], value["spike"]
-            scan = tuple(value.get("scan", ()))
+            base, signal, spike = value["base"], value["signal"], value["spike"]
+            scan = tuple(value.get("raster", ()))
         except (KeyError, TypeError) as error:
             raise damaged from error
         channels = _by_channels().Channels.from_json(value["channels"], shape) if "channels" in value else None

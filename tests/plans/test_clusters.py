@@ -11,14 +11,16 @@ from hypothesis import strategies as st
 import aezip
 from aezip.core.errors import CorruptFile
 from aezip.entropy import residual
+from aezip.entropy.distances import buckets
 from aezip.entropy.plainbits import unzigzag, zigzag
 from aezip.plans.columns import clusters as classes
-from aezip.plans.columns import plan as recall
+from aezip.plans.columns import coding
+from aezip.plans.columns.plan import ColumnPlan
 from aezip.quantize.grid import HiddenGrid
 from aezip.quantize.lattice import IntegerLattice
 
 GRID = HiddenGrid(IntegerLattice(1, 0))
-PLAN = recall.ColumnPlan(classed=True)
+PLAN = ColumnPlan()
 
 
 def weights(rows: int = 200) -> np.ndarray:
@@ -35,6 +37,15 @@ def delays(rows: int = 9000) -> np.ndarray:
     distance = rng.permutation(5000)[:41][town]
     delay = np.where((town + carrier) % 2 == 0, rng.integers(-9, 5, rows), rng.geometric(0.02, rows))
     return np.stack([town, carrier, distance, delay], axis=1).astype("i4")
+
+
+def packed(x: np.ndarray) -> tuple[bytes, np.ndarray]:
+    coded = PLAN.encode(GRID, None, None, x, None)
+    return coded.streams["data"], coded.decoded
+
+
+def unpacked(data: bytes, x: np.ndarray) -> np.ndarray:
+    return PLAN.decode(GRID, None, {"data": data}, x.shape, x.dtype, None)
 
 
 def stream(value: np.ndarray, groupings: list[classes.Groups]) -> tuple[bytes, residual.ResidualReader]:
@@ -115,27 +126,28 @@ def test_two_columns_together_tell_what_neither_does() -> None:
     ],
 )
 def test_any_chunk_comes_back(x: np.ndarray) -> None:
-    data, decoded = PLAN.pack(GRID, x, None)
+    data, decoded = packed(x)
     assert (decoded == x).all()
-    assert (PLAN.unpack(GRID, data, x.shape, x.dtype) == x).all()
+    assert (unpacked(data, x) == x).all()
 
 
-def test_columns_tell_about_later_ones() -> None:
+def test_columns_tell_about_later_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     x = delays()
-    data, _ = PLAN.pack(GRID, x, None)
-    assert data[3] >= recall.CLASSES
-    assert len(data) < 0.75 * len(recall.ColumnPlan().pack(GRID, x, None)[0])
+    data, _ = packed(x)
+    monkeypatch.setattr(classes, "passes", lambda value, groups: None)
+    way = coding.Coding.of(data[3])
+    assert way.tables > 0
+    assert len(data) < 0.75 * len(packed(x)[0])
+    monkeypatch.undo()
     for moved in (x, x[:, ::-1]):
-        assert (PLAN.unpack(GRID, PLAN.pack(GRID, moved, None)[0], moved.shape, moved.dtype) == moved).all()
+        assert (unpacked(packed(moved)[0], moved) == moved).all()
 
 
 @pytest.mark.train
 def test_selection_takes_it_for_weights_and_names_the_feature() -> None:
     x = weights()
     data, report = aezip.compress(x, preset="fast")
-    assert report.plan == {"kind": "recall", "classes": True}
-    with aezip.open(data) as archive:
-        assert archive["data"]._header["plan"]["classes"] is True
+    assert report.plan == {"kind": "columns"}
     assert (aezip.decompress(data).view("u4") == x.view("u4")).all()
 
 
@@ -145,7 +157,7 @@ def test_bounds_and_holes_are_kept() -> None:
     x[::7, 3] = np.nan
     data, report = aezip.compress(x, bound=aezip.Absolute(2.0), preset="fast")
     y = aezip.decompress(data)
-    assert report.plan["kind"] == "recall"
+    assert report.plan["kind"] == "columns"
     assert (np.isnan(x) == np.isnan(y)).all()
     assert np.nanmax(np.abs(x - y)) <= 2.0
 
@@ -153,12 +165,12 @@ def test_bounds_and_holes_are_kept() -> None:
 @pytest.mark.train
 @pytest.mark.parametrize("x", [delays(400), weights(10).view("i4")])
 def test_damaged_chunks_are_refused_or_decode_to_something(x: np.ndarray) -> None:
-    data, _ = PLAN.pack(GRID, x, None)
-    assert max(data[: x.shape[1]]) >= recall.CLASSES
+    data, _ = packed(x)
+    assert max(byte & 7 for byte in data[: x.shape[1] if x.ndim == 2 else 1]) > 0
     refused = 0
     for changed in hostile.flips(data, 600):
         try:
-            assert PLAN.unpack(GRID, changed, x.shape, x.dtype).shape == x.shape
+            assert unpacked(changed, x).shape == x.shape
         except (CorruptFile, ValueError, IndexError, OverflowError):  # the three are named by the decoder of chunks
             refused += 1
     assert refused > 50
@@ -177,7 +189,7 @@ def test_damaged_chunks_are_refused_or_decode_to_something(x: np.ndarray) -> Non
     ],
 )
 def test_impossible_numbers_are_refused(numbers: tuple[int, int, int]) -> None:
-    part = classes.buckets(np.array(numbers, np.int64), np.zeros(3, np.uint16))
+    part = buckets(np.array(numbers, np.int64), np.zeros(3, np.uint16))
     _, tables = residual.tables_for([part], classes.tables(1))
     reader = residual.ResidualReader(tables, residual.encode(tables, [part]))
     with pytest.raises(CorruptFile):
@@ -197,7 +209,7 @@ def test_a_class_or_part_that_does_not_exist_is_refused() -> None:
         with pytest.raises(CorruptFile):
             classes.read(reader, doublings, 0, len(value), groups)
     many = [classes.of_column(np.arange(classes.MOST_GROUPS + 1))]
-    part = classes.buckets(np.array([1, 1, 0], np.int64), np.zeros(3, np.uint16))
+    part = buckets(np.array([1, 1, 0], np.int64), np.zeros(3, np.uint16))
     shift = residual.Split(np.zeros(1, np.int64), np.full(1, classes.SHIFTS_TABLE, np.uint16), np.zeros(0, np.int64), None)
     _, tables = residual.tables_for([part, shift], classes.tables(1))
     with pytest.raises(CorruptFile, match="groups"):

@@ -7,8 +7,9 @@ import numpy.typing as npt
 
 from aezip.core.errors import CorruptFile
 from aezip.core.types import Int64
-from aezip.entropy import residual
-from aezip.entropy.plainbits import unzigzag, zigzag
+
+from . import residual
+from .plainbits import unzigzag, zigzag
 
 DIRECT = 16  # distances up to this have a bucket of their own
 FAR = 1 << 44  # distances from here on are stored whole
