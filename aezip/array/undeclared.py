@@ -14,6 +14,9 @@ from .layout import Piece
 
 MOST_COLUMNS = 64  # looked at one by one
 REPEATED = 0.001  # of the values: an outlier is rarer than a fill value
+# what stands for nothing by custom: of hand-made tables, the smallest integers, netCDF's defaults, models of climate
+CUSTOMARY = {-99.0, -999.0, -9999.0, -99999.0, 999.0, 9999.0, 99999.0, -32768.0, -32767.0, -2147483648.0, -2147483647.0}
+CUSTOMARY |= {1e20, float(np.float32(1e20)), 9.969209968386869e36, -1e30, float(np.float32(-1e30))}
 
 
 def undeclared(pieces: list[Piece], share: float, *, by_column: bool) -> float | None:
@@ -30,7 +33,7 @@ def undeclared(pieces: list[Piece], share: float, *, by_column: bool) -> float |
 
 
 def suspect(values: npt.NDArray[Any], share: float) -> float | None:
-    """Return an extreme that repeats, stands apart, and beside which the bound is wider than the range of all others.
+    """Return an extreme that repeats, stands apart, and is customary or makes the bound wider than the range of all others.
 
     Apart: it is farther from the nearest other value than those are from each other.
 
@@ -53,6 +56,6 @@ def suspect(values: npt.NDArray[Any], share: float) -> float | None:
         least, most = float(rest.min()), float(rest.max())
         with np.errstate(over="ignore"):
             reach, allowed, gap = most - least, share * (high - low), extreme - most if extreme == high else least - extreme
-        if 0.0 < reach < min(gap, allowed):  # a reach of 0: two values only, as in masks
+        if 0.0 < reach < gap and (reach < allowed or extreme in CUSTOMARY):  # a reach of 0: two values only, as in masks
             return extreme
     return None

@@ -99,7 +99,8 @@ def has_target(options: dict[str, Any]) -> bool:
     bounds = "absolute", "range_rel", "point_rel", "psnr", "nrmse", "rel", "bounds_file"
     given = [name for name in bounds if options[name] is not None]
     if given or options["bound_rules"] or options["lossless"]:
-        raise InvalidInput("a size finds the bound, so does a similarity: give --target-size, --target-ratio, --ssim or a bound")
+        option = f"--{asked[0].replace('_', '-')}"
+        raise InvalidInput(f"{option} finds the bound by itself: give no other bound beside it, or leave {option} away")
     if len(asked) > 1:
         raise InvalidInput("--target-size, --target-ratio and --ssim each find the bound: give one of them")
     return True

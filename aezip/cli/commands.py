@@ -35,7 +35,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import click
 
 from aezip import __version__
-from aezip.core.errors import AezipError, CorruptFile, meaningful
+from aezip.core.errors import AezipError, CorruptFile, InvalidInput, meaningful
 from aezip.tools.words import measured
 
 from . import arguments
@@ -226,6 +226,8 @@ def verify(original: str, source: str, **options: Any) -> None:
     from . import progress
 
     once(original, source)
+    if original.endswith(".aez") and not source.endswith(".aez"):
+        raise InvalidInput(f"the original comes first: aezip verify {shown(source)} {shown(original)}")
     kept = {name: options[name] for name in ("datasets", "dtype", "shape", "quiet")}
     with _open(source, options["threads"], options["model"]) as opened:
         arrays = read_original(original, opened, **kept)

@@ -129,9 +129,7 @@ def _array(out: Console, array: ArrayReport) -> None:
         table.add_row(name, f"{count:,}", f"{100 * count / total:.1f} %", MEANINGS.get(name, ""))
     table.add_row("all", f"{array.file_bytes:,}", "", f"of {array.raw_bytes:,}: ratio {array.ratio:.2f}")
     out.print(table)
-    plan = dict(array.plan)
-    words = f"plan      {plan.pop('kind')}: " + ", ".join(f"{k} {v}" for k, v in plan.items() if v is not None)
-    out.print(shown(words), markup=False)
+    out.print(shown(f"plan      {plan_text(array.plan)}"), markup=False)
     if array.needs:
         out.print(f"needs     {shown(', '.join(array.needs))}, decoded first", markup=False)
     if array.variant is not None:

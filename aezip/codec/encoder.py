@@ -276,8 +276,8 @@ class ArrayEncoder:
         if found is not None:
             self._warned = True
             warnings.warn(
-                f"{self.name or 'the array'}: {found:g} looks like a fill value and widens the range until the bound loses all "
-                "other values: declare it (--fill-value, fill_value=) or give an absolute bound",
+                f"{self.name or 'the array'}: {found:g} looks like a fill value and widens the range, and with it the error "
+                "of all other values: declare it (--fill-value, fill_value=) or give an absolute bound",
                 FillWarning,
                 stacklevel=2,
             )

@@ -66,6 +66,7 @@ class Plan(ABC):
     gridless: ClassVar[bool] = False  # bytes alone: no grid; special values are in its stream
     packed: ClassVar[bool] = False  # entropy-coded throughout: zstd has little left to do
     chunk: ClassVar[str] = PLAIN  # how large chunks are
+    together: ClassVar[bool] = True  # trials on several threads at once are sooner done
 
     @classmethod
     @abstractmethod
@@ -97,9 +98,9 @@ class Plan(ABC):
         return False
 
     @property
-    def resumable(self) -> bool:
-        """Whether networks can be trained on."""
-        return self.trained
+    def by_columns(self) -> bool:
+        """Whether networks, if there are any, predict one column each, beside other predictors."""
+        return False
 
     @property
     def block(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -12,14 +13,17 @@ from aezip.entropy import residual
 from aezip.entropy.codebook import CodeBook
 from aezip.entropy.frames import pack
 from aezip.plans.autoencoder.decoder import IntegerDecoder
+from aezip.plans.autoencoder.difference import Difference
 from aezip.plans.autoencoder.networks import Networks, Norm, Sizes, from_bytes, to_bytes
 from aezip.plans.autoencoder.plan import AutoencoderPlan
 from aezip.plans.columns.chunk import Chunk
 from aezip.plans.columns.plan import ColumnPlan
 from aezip.plans.columns.table import is_table
 
+from .autoencoder import train
 from .choice import AutoencoderChoice, Choice, smallest
 from .sample import Sample
+from .static import columns_layout
 
 REORDERED = 0.95  # what part of the bytes of columns as they stand another order must get by with for networks to see it
 
@@ -52,6 +56,25 @@ def with_networks(sample: Sample, learned: AutoencoderChoice, best: Choice[Colum
     plan = ColumnPlan(() if order == tuple(range(len(order))) else order)
     plans = [plan] if best is None or best.plan.order != plan.order else list(dict.fromkeys((plan, best.plan)))
     return smallest(Mixture(sample, learned, one).chosen() for one in plans)
+
+
+def resumed(sample: Sample, start: Choice[Any]) -> Choice[ColumnPlan]:
+    """Train the networks of a plan by columns on, at full length; the same columns keep a network."""
+    plan: ColumnPlan = start.plan
+    assert plan.sizes is not None
+    count = plan.sizes.features
+    order = list(plan.order) or list(range(count))
+    back = np.argsort(order)
+    difference = Difference(0, tuple(plan.differenced[at] for at in back)) if any(plan.differenced) else None
+    sizes = replace(plan.sizes, groups=tuple((f,) for f in order), networks=None, by_feature=False)
+    rows = AutoencoderPlan(columns_layout(sample.shape), difference, sizes)
+    known = dict(zip(plan.sizes.networked, start.model.decoders, strict=True))
+    norm = Norm(start.model.norm.centre[back], start.model.norm.exponent[back], start.model.norm.top)
+    model = replace(start.model, decoders=[known.get(place) for place in range(count)], norm=norm)
+    trained = train(sample, rows, start.placed, sample.preset.steps, final=True, start=replace(start, model=model))
+    mixture = Mixture(sample, trained, ColumnPlan(plan.order, plan.keys))
+    forms, own = mixture.forms()
+    return mixture.measured(forms[plan.sizes.by_feature], list(plan.sizes.networked), own)
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ def _told(choice: Choice[Any]) -> int:
 def proposed(sample: Sample, plan: type[Plan], best: dict[type[Plan], Choice[Plan]], pieces: list[Piece]) -> list[Choice[Any]]:
     """Return what a class of plans proposes, measured on pieces."""
     options = list(plan.proposals(sample, best))
-    if sample.side_by_side > 1 and len(options) > 1:
+    if plan.together and sample.side_by_side > 1 and len(options) > 1:
 
         def ready(option: tuple[Plan, Grid | None]) -> None:
             with suppress(Exception):  # it is told of where it is tried in its turn

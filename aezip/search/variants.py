@@ -11,7 +11,7 @@ from aezip.plans.autoencoder.plan import AutoencoderPlan
 from aezip.plans.autoencoder.variants import AUTO, OVERCOMPLETE, VARIANTS, fits, width_for
 from aezip.quantize.grid import Grid
 
-from . import context
+from . import columns, context
 from .autoencoder import differences, finish, network_sizes, resized, train
 from .below import below_of
 from .choice import AutoencoderChoice, Choice, Found, Wish, smallest
@@ -115,8 +115,8 @@ def resumed(sample: Sample, start: Choice[Any]) -> Choice[Any]:
 
 def _resumed(sample: Sample, start: Choice[Any]) -> Choice[Any]:
     plan, networks, grid, preset = start.plan, start.model, start.placed, sample.preset
-    if not plan.resumable:
-        return Choice(plan, grid, math.inf)
+    if plan.by_columns:
+        return columns.resumed(sample, start)
     if networks.below is networks:
         return train(sample, plan, grid, preset.steps, final=True, start=start)
     below = None

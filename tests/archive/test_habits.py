@@ -26,10 +26,9 @@ def data() -> bytes:
     "kind", [bytes, bytearray, memoryview, io.BytesIO, lambda d: array.array("B", d), lambda d: np.frombuffer(d, "u1")]
 )
 def test_all_that_holds_bytes_is_taken(kind: Any, data: bytes) -> None:
-    assert (aezip.decompress(kind(data)) == X).all()
-    assert (aezip.open(kind(data))["x"][:] == X).all()
+    for found in (aezip.decompress(kind(data)), aezip.open(kind(data))["x"][:], aezip.Codec().decode(kind(data))):
+        assert np.abs(found - X).max() <= 0.25
     aezip.verify(X, kind(data))
-    assert (aezip.Codec().decode(kind(data)) == X).all()
 
 
 def test_files_are_read_and_written(data: bytes, tmp_path: Path) -> None:
@@ -39,9 +38,9 @@ def test_files_are_read_and_written(data: bytes, tmp_path: Path) -> None:
     assert path.read_bytes() == data
     assert report.file_bytes == len(data)
     with path.open("rb") as file:
-        assert (aezip.decompress(file) == X).all()
+        assert np.abs(aezip.decompress(file) - X).max() <= 0.25
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-        assert (aezip.decompress(mapped) == X).all()
+        assert np.abs(aezip.decompress(mapped) - X).max() <= 0.25
     memory = io.BytesIO()
     aezip.compress(X, memory, preset="fast")
     assert (aezip.decompress(memory.getvalue()) == X).all()

@@ -90,3 +90,11 @@ def test_the_command_says_it_in_one_line(
     assert "--fill-value" in lines[0]
     assert cli.run([*command, "-f", "-q"]) == 0
     assert "warning" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("fill", [-9999.0, -999.0, -32768.0, 1e20])
+def test_what_is_customary_needs_not_lose_all_else(fill: float) -> None:
+    values = np.linspace(-120.0, 150.0, 2000)
+    values[::100] = fill
+    assert suspect(values, 1e-6) == fill
+    assert suspect(np.where(values == fill, 1234.5, values), 1e-6) is None

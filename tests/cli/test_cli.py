@@ -249,3 +249,17 @@ def test_decoding_works_where_torch_cannot_be_imported(folder: Path) -> None:
 def test_start_up_does_not_import_torch() -> None:
     program = "import sys, aezip.cli, aezip.archive.reading; assert 'torch' not in sys.modules; assert 'rich' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_verify_with_its_files_the_wrong_way_round_says_which_comes_first(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["verify", "x.npy.aez", "x.npy"]) == 2
+    assert "the original comes first: aezip verify x.npy x.npy.aez" in one_line(capsys)
+
+
+def test_info_tells_the_plan_in_words(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["info", "x.npy.aez"]) == 0
+    (line,) = [text for text in capsys.readouterr().out.splitlines() if text.startswith("plan ")]
+    assert "network" in line
+    assert "{" not in line

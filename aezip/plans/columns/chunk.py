@@ -24,6 +24,7 @@ from .keys import along, rows_by
 from .predicted import Predictor
 from .table import columns_of, is_table
 
+LONG = 1 << 16  # rows from which columns are coded on several threads: steps of fewer wait for the interpreter's lock
 DAMAGED = "the columns of a chunk are malformed: the file is damaged"
 
 
@@ -73,15 +74,19 @@ class Chunk:
             for place in range(self.count):
                 yield self._smaller(place, k[:, place], steps[:, place], self._own(place, k[:, place], self._groups))
             return
-        groups = [clusters.of_column(column) for column in k.T] if self._table else self._groups
-        own = ordered(lambda place: self._own(place, k[:, place], groups[:place]), range(self.count), min(workers, self.count))
-        for place, one in enumerate(own):
+        for place, one in enumerate(self._alone(k, workers)):
             yield self._smaller(place, k[:, place], k[:, place], one)
 
     def _integers(self, grid: Grid, x: Array) -> Int64:
         """Return the integers of a chunk, in the order of coding, those that are not coded filled up."""
         k = grid.integers(x).reshape(self._held.shape)[:, self._order]
         return k if self._ignore is None else fill_forward(k, self._ignore, 0)
+
+    def _alone(self, k: Int64, workers: int) -> Iterator[tuple[Coding, list[residual.Split]]]:
+        """Yield how each column is coded without a network, and its passes, given all of them."""
+        groups = [clusters.of_column(column) for column in k.T] if self._table else self._groups
+        threads = min(workers, self.count) if len(k) >= LONG else 1
+        yield from ordered(lambda place: self._own(place, k[:, place], groups[:place]), range(self.count), threads)
 
     def _own(self, place: int, column: Int64, groups: list[clusters.Groups]) -> tuple[Coding, list[residual.Split]]:
         """Return how a column is coded without a network, and its passes."""
@@ -101,10 +106,7 @@ class Chunk:
 
     def sizes_alone(self, grid: Grid, x: Array, workers: int) -> Float64:
         """Return about how many bytes each column of a chunk takes without networks, shape (columns,)."""
-        k = self._integers(grid, x)
-        groups = [clusters.of_column(column) for column in k.T] if self._table else self._groups
-        own = ordered(lambda place: self._own(place, k[:, place], groups[:place]), range(self.count), min(workers, self.count))
-        return np.array([coding.size_of(*one) for one in own])
+        return np.array([coding.size_of(*one) for one in self._alone(self._integers(grid, x), workers)])
 
     def left_by_networks(self, grid: Grid, x: Array) -> Iterator[residual.Split]:
         """Yield what the networks leave of each column of a chunk."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -38,8 +38,10 @@ DISTINCT = 1 << 16  # integers that the search for leading parts begins with
 ENTRY_BITS = (0.0, 8.0, 48.0)  # that a leading part costs in tables: nothing, in one, in many
 TABLE_BITS = 14.0  # of a symbol in the table of a class, and of what tables of 4096 parts lose by it
 RAREST, ESCAPE_BITS = 0.35 / ans.TOTAL, 24.0  # a share from which a table does not list a symbol, and what that costs
-ROUNDS = 12
-SAMPLED = 1 << 16  # values by which groupings are compared
+ROUNDS, ROUGH_ROUNDS = 12, 3  # of moving groups to the class that suits them: for good, and where groupings are compared
+SAMPLED, ROUGHLY = 1 << 16, 1 << 13  # values by which groupings are compared: closely, roughly
+DENSE = 30  # products are faster than sums over what occurs where there are fewer than so many places for each of these
+FEW, CLOSELY = 6, 4  # groupings, or pairs, that are all compared closely; if there are more, so many of them
 
 
 def tables(doublings: int) -> int:
@@ -121,10 +123,44 @@ def passes(value: Int64, groupings: Sequence[Groups]) -> tuple[int, list[residua
     return min(options, key=lambda made: residual.cost(made[1], tables(made[0])), default=None)
 
 
-def _counts(symbol: Int64, group: Int64, groups: int, symbols: int) -> Float64:
-    """Return how often each group has each symbol, shape (groups, symbols)."""
-    counts = np.bincount(group * symbols + symbol, minlength=groups * symbols)
-    return counts.reshape(groups, symbols).astype(np.float64)
+class _Counts(NamedTuple):
+    """How often each of some groups has each of some symbols: where not never."""
+
+    group: Int64
+    symbol: Int64
+    times: Float64
+    groups: int
+    symbols: int
+
+    @property
+    def whole(self) -> Float64:
+        """How often symbols occur, shape (1, symbols)."""
+        return np.asarray(np.bincount(self.symbol, self.times, self.symbols), np.float64)[None]
+
+    def by_class(self, labels: Int64, classes: int) -> Float64:
+        """Return how often classes of groups have symbols, shape (classes, symbols)."""
+        sums = np.bincount(labels[self.group] * self.symbols + self.symbol, self.times, classes * self.symbols)
+        return np.asarray(sums, np.float64).reshape(classes, self.symbols)
+
+    def priced(self, prices: Float64) -> Float64:
+        """Return what the symbols of each group cost by each row of prices, shape (groups, rows)."""
+        if self.groups * self.symbols < DENSE * len(self.times):
+            counts = np.zeros((self.groups, self.symbols))
+            counts[self.group, self.symbol] = self.times
+            return by_rows(counts, prices.T)
+        return np.stack([np.bincount(self.group, self.times * row[self.symbol], self.groups) for row in prices], axis=1)
+
+
+def _counts(symbol: Int64, group: Int64, groups: int, symbols: int) -> _Counts:
+    """Count symbols in groups."""
+    pairs, size = group * symbols + symbol, groups * symbols
+    if size < 4 * len(pairs):
+        times = np.bincount(pairs, minlength=size)
+        found = times.nonzero()[0]
+        times = times[found]
+    else:
+        found, times = np.unique(pairs, return_counts=True)
+    return _Counts(found // symbols, found % symbols, times.astype(np.float64), groups, symbols)
 
 
 def _telling(parts: Parts, groupings: Sequence[Groups]) -> int:
@@ -138,17 +174,30 @@ def _telling(parts: Parts, groupings: Sequence[Groups]) -> int:
     def tried(groups: Groups) -> float:
         if not 2 <= groups.count <= most:
             return math.inf
-        return _cluster(_counts(symbol[some], groups.of, groups.count, size))[0]
+        return _cluster(_counts(symbol[some], groups.of, groups.count, size), ROUGH_ROUNDS)[0]
+
+    def promising(numbered: list[tuple[int, Groups]]) -> list[tuple[int, Groups]]:
+        if len(numbered) <= FEW:
+            return numbered
+        usable = [
+            (_roughly(symbol[some], groups, size), number, groups) for number, groups in numbered if 2 <= groups.count <= most
+        ]
+        return [(number, groups) for _, number, groups in sorted(usable, key=lambda one: one[:2])[:CLOSELY]]
 
     sampled = [Groups(lambda one=one: one.of[some]) for one in groupings]  # type: ignore[misc]
-    single = min(((tried(groups), number + 1) for number, groups in enumerate(sampled)), default=alone)
+    single = min(((tried(groups), number + 1) for number, groups in promising(list(enumerate(sampled)))), default=alone)
     first = single[1] - 1
-    pairs = [
-        (tried(of_pair(sampled[first], sampled[second])), count + 1 + first * count + second)
-        for second in range(count)
-        if second != first
-    ]
+    seconds = [(second, of_pair(sampled[first], sampled[second])) for second in range(count) if second != first]
+    pairs = [(tried(both), count + 1 + first * count + second) for second, both in promising(seconds)]
     return min(alone, single, *pairs)[1]
+
+
+def _roughly(symbol: Int64, groups: Groups, size: int) -> float:
+    """Return about how many bits symbols take in tables of their groups, each entry of a table at half a logarithm (MDL)."""
+    counts = _counts(symbol[:ROUGHLY], groups.of[:ROUGHLY], groups.count, size)
+    total = np.bincount(counts.group, counts.times, groups.count)
+    bits = (total * np.log2(np.maximum(total, 1.0))).sum() - (counts.times * np.log2(counts.times)).sum()
+    return float(bits + 0.5 * np.log2(total[counts.group] + 1.0).sum())
 
 
 def _coded(value: Int64, parts: Parts, used: int, groupings: Sequence[Groups]) -> tuple[int, list[residual.Split]]:
@@ -157,7 +206,7 @@ def _coded(value: Int64, parts: Parts, used: int, groupings: Sequence[Groups]) -
     classes, table = np.zeros(0, np.int64), np.full(len(value), VALUES, np.uint16)
     groups = chosen(used, groupings)
     if groups is not None:
-        classes = _cluster(_counts(symbol, groups.of, groups.count, len(starts)))[1]
+        classes = _cluster(_counts(symbol, groups.of, groups.count, len(starts)), ROUNDS)[1]
         table += classes[groups.of].astype(np.uint16)
     gaps = starts[1:] - starts[:-1] - (np.int64(1) << shifts[:-1])
     nothing = np.zeros(0, np.int64)
@@ -267,24 +316,21 @@ def _bits(counts: Float64) -> float:
     return float(TABLE_BITS * (counts > 0).sum() - (counts * np.log2(np.maximum(share, 1e-12))).sum())
 
 
-def _cluster(counts: Float64) -> tuple[float, Int64]:
-    """Return the bits that classes of groups with such counts, (groups, symbols), take, and the class of each group."""
-    labels = np.zeros(len(counts), np.int64)
-    seen = counts.nonzero()  # few of all: groups are many
-    found = *seen, counts[seen], counts.shape[1]
-    best = _bits(counts.sum(axis=0, keepdims=True)), labels
-    whole = counts.sum(axis=0) / max(1.0, counts.sum())
-    classes = 1
-    while classes < min(MOST, len(counts)):
-        labels, classes = 2 * labels + _halves(counts, labels, classes), 2 * classes
-        sums = _sums(found, labels, classes)
-        for _ in range(ROUNDS):
+def _cluster(counts: _Counts, rounds: int) -> tuple[float, Int64]:
+    """Return the bits that classes of groups with such counts take, and the class of each group."""
+    labels, whole = np.zeros(counts.groups, np.int64), counts.whole
+    best, classes, sums = (_bits(whole), labels), 1, whole
+    whole = whole / max(1.0, whole.sum())
+    while classes < min(MOST, counts.groups):
+        labels, classes = 2 * labels + _halves(counts, labels, sums), 2 * classes
+        sums = counts.by_class(labels, classes)
+        for _ in range(rounds):
             share = (sums + whole) / (sums.sum(axis=1, keepdims=True) + 1.0)  # nothing seen is not impossible
-            moved = by_rows(counts, np.log2(np.maximum(share, 1e-12)).T).argmax(axis=1)
+            moved = counts.priced(np.log2(np.maximum(share, 1e-12))).argmax(axis=1)
             if (moved == labels).all():
                 break
             labels = moved
-            sums = _sums(found, labels, classes)
+            sums = counts.by_class(labels, classes)
         size = _bits(sums) + _bits(np.bincount(labels, minlength=classes)[None].astype(np.float64))
         if size >= best[0]:
             break
@@ -292,21 +338,14 @@ def _cluster(counts: Float64) -> tuple[float, Int64]:
     return best
 
 
-def _sums(found: tuple[Int64, Int64, Float64, int], labels: Int64, classes: int) -> Float64:
-    """Return the counts of each class, (classes, symbols), from groups, symbols, their counts where not zero, and all symbols."""
-    group, symbol, counts, symbols = found
-    sums = np.bincount(labels[group] * symbols + symbol, counts, classes * symbols)
-    return np.asarray(sums, np.float64).reshape(classes, symbols)
-
-
-def _halves(counts: Float64, labels: Int64, classes: int) -> Int64:
+def _halves(counts: _Counts, labels: Int64, sums: Float64) -> Int64:
     """Return 1 for those groups of each class whose values take more bits than its others' by its distribution, else 0."""
-    half = np.zeros(len(counts), np.int64)
-    for number in range(classes):
-        where = np.flatnonzero(labels == number)
-        part = counts[where]
-        total = part.sum(axis=0)
-        price = -np.log2(np.maximum(total / max(1.0, total.sum()), 1e-12))
-        each = (part @ price) / np.maximum(part.sum(axis=1), 1.0)
-        half[where] = each > np.median(each) if len(where) else 0
+    prices = -np.log2(np.maximum(sums / np.maximum(1.0, sums.sum(axis=1, keepdims=True)), 1e-12))
+    times = np.bincount(counts.group, counts.times, counts.groups)
+    bits = np.bincount(counts.group, counts.times * prices[labels[counts.group], counts.symbol], counts.groups)
+    order = np.lexsort((bits / np.maximum(times, 1.0), labels))
+    sizes = np.bincount(labels, minlength=len(sums))
+    place = np.arange(counts.groups) - np.repeat(np.cumsum(sizes) - sizes, sizes)  # in its class, the cheapest first
+    half = np.zeros(counts.groups, np.int64)
+    half[order] = 2 * place >= np.repeat(sizes, sizes)
     return half

@@ -29,7 +29,7 @@ from .table import columns_of, is_table, numbers
 
 SMALL, LITTLE = 1 << 12, 2000  # values, bytes: nothing to save, as the header of an array takes half as much
 FEW = 1 << 16  # values by which it is told whether coding by column may pay
-CLOSE = 1.1  # how much larger than the smallest a grid may make columns for keys to be tried on it
+CLOSE = 1.03  # how much larger than the smallest a grid may make columns to be tried on more
 PROMISING, PROMISING_TABLE = 1.3, 2.0  # how much larger it may be than other plans on so few values to be tried on more
 
 
@@ -55,6 +55,7 @@ class ColumnPlan(Plan):
     differenced: tuple[bool, ...] = ()
 
     kinds: ClassVar[tuple[str, ...]] = ("columns",)
+    together: ClassVar[bool] = False  # many small steps, between which the interpreter's lock changes hands
 
     @property
     def trained(self) -> bool:
@@ -67,9 +68,9 @@ class ColumnPlan(Plan):
         return ("data",) if self.sizes is None else ("data", "residual")
 
     @property
-    def resumable(self) -> bool:
-        """Whether networks can be trained on: those of columns are trained anew."""
-        return False
+    def by_columns(self) -> bool:
+        """Whether networks predict one column each."""
+        return True
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan."""
@@ -114,22 +115,22 @@ class ColumnPlan(Plan):
             grids.append(moved(grids[0], first[0].x, first[0].masked))
         plan = cls()
         sizes = [sample.cost(plan, g, first) for g in grids]
-        most = (PROMISING_TABLE if table else PROMISING) * min([*sizes, least], default=math.inf)
-        found: list[tuple[Plan, Grid | None]] = [(plan, g) for g, size in zip(grids, sizes, strict=True) if size < most]
-        if not found or columns_of(sample.shape) < 2:
-            return found
-        close = [g for g, size in zip(grids, sizes, strict=True) if size < CLOSE * min(sizes)]
-        return found + cls._keyed(sample, close)
+        fewest = min([math.inf, *sizes])
+        if fewest >= (PROMISING_TABLE if table else PROMISING) * min(fewest, least):
+            return []
+        ranked = [grids[i] for i in np.argsort(sizes, kind="stable") if sizes[i] <= CLOSE * fewest]
+        found: list[tuple[Plan, Grid | None]] = [(plan, g) for g in ranked]
+        return found if columns_of(sample.shape) < 2 else found + cls._keyed(sample, ranked[0])
 
     @classmethod
-    def _keyed(cls, sample: Sampled, grids: list[Grid]) -> list[tuple[Plan, Grid | None]]:
+    def _keyed(cls, sample: Sampled, grid: Grid) -> list[tuple[Plan, Grid | None]]:
         """Return plans whose columns are sorted by earlier ones, as they stand or in a better order."""
         from .relations import related  # reading needs it not
 
         piece = sample.pieces[0]
-        integers = grids[0].at(piece.start).integers(piece.x)
+        integers = grid.at(piece.start).integers(piece.x)
         found = related(integers if piece.masked is None else fill_forward(integers, piece.masked, 0))
-        return [(cls(order, keys), g) for order, keys in found for g in grids]
+        return [(cls(order, keys), grid) for order, keys in found]
 
     def describe(self) -> str:
         """Return the plan in a few words."""

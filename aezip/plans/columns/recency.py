@@ -126,14 +126,11 @@ def _before(ranks: U8, order: int) -> list[npt.NDArray[np.integer]]:
 
 
 def passes(ranks: U8, count: int, order: int) -> list[residual.Split]:
-    """Return the ranks row by row as symbols, in tables that the ranks before choose."""
-    symbols = unzigzag(ranks.astype(np.int64))
+    """Return the ranks row by row as symbols, in tables that the ranks before choose: passes in one."""
+    lanes = np.fromiter(steps(count), np.int64)
+    there = np.arange(ranks.shape[1]) < lanes[:, None]
     table = np.broadcast_to(contexts(_before(ranks, order)), ranks.shape)
-    nothing = np.zeros(0, np.int64)
-    return [
-        residual.Split(row[:lanes], which[:lanes], nothing, None)
-        for row, which, lanes in zip(symbols, table, steps(count), strict=True)
-    ]
+    return [residual.Split(unzigzag(ranks[there].astype(np.int64)), table[there], np.zeros(0, np.int64), None, lanes.cumsum())]
 
 
 def read(reader: residual.ResidualReader, count: int, order: int, table: int) -> Int64:

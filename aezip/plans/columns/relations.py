@@ -18,6 +18,8 @@ from .lag import WINDOW
 
 MOST_ROWS, FEWEST_ROWS = 1 << 15, 1 << 11
 WORK = 1 << 22  # rows times pairs of columns
+CLOSE = 1.02  # how much more bits than the best one of both orders may take to be tried
+PROMISING = 0.98  # what part of the bits without keys all columns must get by with
 WORTH = 0.97  # what part of the bits without a key a column must get by with
 SHORT = 1 << 10  # rows of a segment where ranks are compared
 
@@ -43,31 +45,34 @@ def related(k: Int64) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
                 given[c, key] = _bits(k[rows, c])
     natural = tuple(range(columns))
     order = _order(alone, given)
-    found = [] if order == natural else [(order, _keys(k[:, order], alone[list(order)], given[np.ix_(order, order)]))]
-    found.append(((), _keys(k, alone, given)))
-    return [one for one in found if any(one[1])]
+    found = [] if order == natural else [(order, *_keys(k[:, order], alone[list(order)], given[np.ix_(order, order)]))]
+    found.append(((), *_keys(k, alone, given)))
+    least = min(bits for _, _, bits in found)
+    return [(order, keys) for order, keys, bits in found if bits < PROMISING * alone.sum() and bits <= CLOSE * least]
 
 
-def _keys(k: Int64, alone: Float64, given: Float64) -> tuple[int, ...]:
-    """Return the key of each column, one earlier column or two, 0 for none."""
-    keys = [0] * k.shape[1]
+def _keys(k: Int64, alone: Float64, given: Float64) -> tuple[tuple[int, ...], float]:
+    """Return the key of each column, one earlier column or two, 0 for none; and the bits of all."""
+    keys, total = [0] * k.shape[1], 0.0
     groups: list[Groups] = []
     for place in range(k.shape[1]):
-        if place and alone[place] > 0.0:
+        least = float(alone[place])
+        if place and least > 0.0:
             first = int(given[place, :place].argmin())
             best = float(given[place, first])
-            if best < WORTH * alone[place]:
-                keys[place] = first + 1
+            if best < WORTH * least:
+                least, keys[place] = best, first + 1
                 for second in range(place):
                     number = place + 1 + first * place + second
                     both = chosen(number, groups)
                     if second != first and both is not None:
                         size = _bits(k[np.argsort(both.of, kind="stable"), place])
-                        if size < WORTH * best:
-                            best, keys[place] = size, number
+                        if size < WORTH * least:
+                            least, keys[place] = size, number
+        total += least
         column = k[:, place]
         groups.append(Groups(lambda column=column: np.unique(column, return_inverse=True)[1].astype(np.int64)))  # type: ignore[misc]
-    return tuple(keys)
+    return tuple(keys), total
 
 
 def _bits(column: Int64) -> float:

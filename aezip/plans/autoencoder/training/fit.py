@@ -10,7 +10,7 @@ number of steps give the same network on one machine: steps are counted, never t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -64,10 +64,10 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Start:
-    """Frozen networks to train on."""
+    """Frozen networks to train on; None for a group that had none."""
 
     encoder: FloatEncoder | None
-    decoders: list[IntegerDecoder]
+    decoders: Sequence[IntegerDecoder | None]
     norm: Norm
 
 
@@ -157,7 +157,8 @@ def _resume(network: Autoencoder, start: Start, rows: Rows, centre: Float64) -> 
         codes = start.encoder.codes(target, None, None if near is None else lambda a, b: near[a:b])
         resume_encoder(network, start.encoder, codes)
     for group, decoder in enumerate(start.decoders):
-        resume_decoder(network, group, decoder, centre, start.norm)
+        if decoder is not None:
+            resume_decoder(network, group, decoder, centre, start.norm)
 
 
 class _Data:
