@@ -153,18 +153,20 @@ def _sandboxed(source: str, memory: int, seconds: int) -> tuple[int, list[str]]:
 @json_option
 def info(sources: tuple[str, ...], quiet: bool, as_json: bool) -> int:
     """Show the size ledger, bound asked and achieved, plan and candidates of each IN.aez."""
+    from aezip.files.whole import table_names
+
     once(*sources)
     batch, found = Batch(sources), []
 
     def one(source: str) -> None:
         with _open(source) as archive:
-            report = archive.report()
+            report, columns = archive.report(), table_names(archive)
         found.append({"file": source, **report_json(report)})
         if not (as_json or quiet):
             from . import show as render
 
             with meaningful("the header of an array"):
-                render.show(report, source)
+                render.show(report, source, columns)
 
     batch.each(one)
     if as_json:

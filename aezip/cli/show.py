@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -97,8 +97,8 @@ def written(path: str, arrays: Mapping[str, Source]) -> str:
     return f"{where}: {array.dtype}, {' x '.join(map(str, array.shape)) or 'one value'}, {total}"
 
 
-def show(report: Report, path: str) -> None:
-    """Print ledger, plan, candidates and achieved errors of a file."""
+def show(report: Report, path: str, columns: Mapping[str, Sequence[str]]) -> None:
+    """Print ledger, plan, candidates and achieved errors of a file; of a table, which columns an array holds."""
     out = console()
     out.print(Text.assemble((shown(path), "bold"), f"  {summary(report, '')[2:]}"))
     out.print(f"format {report.format_version}, written by {shown(report.software)}", markup=False)
@@ -115,12 +115,14 @@ def show(report: Report, path: str) -> None:
         out.print(f"ratio     {ratios}", markup=False, soft_wrap=True)
     for array in report.arrays:
         out.print()
-        _array(out, array)
+        _array(out, array, columns.get(array.name, ()))
 
 
-def _array(out: Console, array: ArrayReport) -> None:
+def _array(out: Console, array: ArrayReport, columns: Sequence[str]) -> None:
     shape = " x ".join(map(str, array.shape)) or "one value"
     out.print(Text.assemble((shown(array.name), "bold"), f"  {array.dtype}, {shape}, {array.chunks} chunks"))
+    if columns:
+        out.print(f"holds     {shown(', '.join(columns))}", markup=False, soft_wrap=True)
     table = Table("stream", "bytes", "share", "what it is", box=None, pad_edge=False)
     for column in (1, 2):
         table.columns[column].justify = "right"

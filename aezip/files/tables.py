@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = {".csv": "csv", ".csv.gz": "csv", ".csv.zst": "csv", ".parquet": "parquet", ".pq": "parquet"}
 FORMATS = frozenset(SUFFIXES.values())
+MALFORMED = "the skeleton of the table is malformed: the file is damaged"
 _NUMBERS = 256  # rows from which on columns are coded
 _MOST_DECIMALS = 17
 
@@ -175,6 +176,25 @@ def grouped(table: pa.Table, parts: Parts, bounds: dict[str, Bound], texts: dict
     return Grouped(made, chosen, json.dumps(told).encode() + b"\n" + sink.getvalue())
 
 
+def names_of(rest: Iterable[bytes]) -> dict[str, list[str]]:
+    """Return the names of a table's columns that each array holds, given its skeleton, of which the first line is read.
+
+    Raises
+    ------
+    CorruptFile
+        If it is malformed.
+    """
+    line = b""
+    for part in rest:
+        line, end, _ = (line + part).partition(b"\n")
+        if end:
+            break
+    try:
+        return {f"columns {n}": [str(name) for name in names] for n, names in enumerate(json.loads(line)["columns"])}
+    except (ValueError, KeyError, TypeError) as error:
+        raise CorruptFile(MALFORMED) from error
+
+
 def rebuilt(rest: Iterable[bytes], arrays: dict[str, Decoded], wanted: Iterable[str] | None = None) -> tuple[pa.Table, Any]:
     """Return a table from its skeleton and its arrays, and the decimals of its columns if its text is to come back.
 
@@ -199,7 +219,7 @@ def rebuilt(rest: Iterable[bytes], arrays: dict[str, Decoded], wanted: Iterable[
         valid = {name: kept[f"valid {number}"] for number, name in enumerate(told["valid"])}
         places = {name: (f"columns {n}", at) for n, names in enumerate(told["columns"]) for at, name in enumerate(names)}
     except (ValueError, KeyError, TypeError, library.ArrowException) as error:
-        raise CorruptFile("the skeleton of the table is malformed: the file is damaged") from error
+        raise CorruptFile(MALFORMED) from error
     names = list(schema.names) if wanted is None else list(wanted)
     for name in names:
         if name not in schema.names:
@@ -234,7 +254,7 @@ def originals(rest: Iterable[bytes], path: str) -> dict[str, npt.NDArray[Any]]:
         told = json.loads(line)
         groups, texts = [[str(name) for name in names] for names in told["columns"]], told["decimals"]
     except (ValueError, KeyError, TypeError) as error:
-        raise CorruptFile("the skeleton of the table is malformed: the file is damaged") from error
+        raise CorruptFile(MALFORMED) from error
     table = read_file(path) if texts is None else exact(path)[0]
     found = columns(table).arrays
     for name in (name for names in groups for name in names):

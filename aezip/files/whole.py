@@ -296,6 +296,17 @@ def check_restored(archive: Archive, target: Path, *, overwrite: bool) -> None:
         raise InvalidInput(f"{target} exists and is no Zarr store, so it is not replaced by one: name another folder with -o")
 
 
+def table_names(archive: Archive) -> dict[str, list[str]]:
+    """Return the names of a table's columns that each array holds; none of what is no table, or too damaged to tell them."""
+    told = archive.origin
+    if told is None or told["format"] not in tables.FORMATS:
+        return {}
+    try:
+        return tables.names_of(archive.skeleton())
+    except CorruptFile:
+        return {}
+
+
 def _put_together(archive: Archive, arrays: dict[str, Decoded], path: Path) -> bool:
     """Write the file that an archive was made of, with these of its arrays; tell whether it has room for their attributes."""
     told, rest = archive.origin, archive.skeleton()

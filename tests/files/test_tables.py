@@ -157,3 +157,16 @@ def test_small_tables_are_kept_as_they_are(folder: Path) -> None:
     assert pyarrow.csv.read_csv(again("t.csv")).equals(pyarrow.csv.read_csv("t.csv"))
     with aezip.open("x.aez") as archive:
         assert list(archive) == []
+
+
+def test_info_tells_which_columns_an_array_holds(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = range(300)
+    table = pa.table(
+        {"id": [*rows], "when": [str(i) for i in rows], "count": [i % 7 for i in rows], "temp": [i / 8 for i in rows]}
+    )
+    pyarrow.csv.write_csv(table, "t.csv")
+    assert cli.run(["compress", "t.csv", "--preset", "instant", "-q"]) == 0
+    assert cli.run(["info", "t.csv.aez"]) == 0
+    out = capsys.readouterr().out
+    assert "holds     id, count\n" in out
+    assert "holds     temp\n" in out
