@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from aezip.core.errors import meaningful
 from aezip.core.names import shown
 from aezip.plans.words import plan_text
 from aezip.tools.words import MEANINGS, achieved, bound_text, keeps_text, measured, share_of_bound, size
@@ -97,7 +98,7 @@ def written(path: str, arrays: Mapping[str, Source]) -> str:
     return f"{where}: {array.dtype}, {' x '.join(map(str, array.shape)) or 'one value'}, {total}"
 
 
-def show(report: Report, path: str, columns: Mapping[str, Sequence[str]]) -> None:
+def show(report: Report, path: str, columns: Mapping[str, Sequence[str]] | None = None) -> None:
     """Print ledger, plan, candidates and achieved errors of a file; of a table, which columns an array holds."""
     out = console()
     out.print(Text.assemble((shown(path), "bold"), f"  {summary(report, '')[2:]}"))
@@ -115,7 +116,7 @@ def show(report: Report, path: str, columns: Mapping[str, Sequence[str]]) -> Non
         out.print(f"ratio     {ratios}", markup=False, soft_wrap=True)
     for array in report.arrays:
         out.print()
-        _array(out, array, columns.get(array.name, ()))
+        _array(out, array, (columns or {}).get(array.name, ()))
 
 
 def _array(out: Console, array: ArrayReport, columns: Sequence[str]) -> None:
@@ -131,7 +132,8 @@ def _array(out: Console, array: ArrayReport, columns: Sequence[str]) -> None:
         table.add_row(name, f"{count:,}", f"{100 * count / total:.1f} %", MEANINGS.get(name, ""))
     table.add_row("all", f"{array.file_bytes:,}", "", f"of {array.raw_bytes:,}: ratio {array.ratio:.2f}")
     out.print(table)
-    out.print(shown(f"plan      {plan_text(array.plan)}"), markup=False)
+    with meaningful("the plan in the header"):
+        out.print(shown(f"plan      {plan_text(array.plan)}"), markup=False)
     if array.needs:
         out.print(f"needs     {shown(', '.join(array.needs))}, decoded first", markup=False)
     if array.variant is not None:

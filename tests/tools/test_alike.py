@@ -68,7 +68,7 @@ def test_the_command_line_says_what_it_looked_at(tmp_path: Path, capsys: pytest.
     [
         (PICTURES[0, 0], ["--ssim", "0.9"], "planes of at least 7 x 7"),
         (PICTURES, ["--ssim", "1.5"], "between 0 and 1"),
-        (PICTURES, ["--ssim", "0.9", "--abs", "1"], "so does a similarity"),
+        (PICTURES, ["--ssim", "0.9", "--abs", "1"], "--ssim finds the bound by itself"),
         (PICTURES, ["--ssim", "0.9", "--target-ratio", "4"], "give one of them"),
     ],
 )
