@@ -27,6 +27,7 @@ from .static import MOST_COLUMNS, columns_layout
 
 FAR = 1.35  # a linear autoencoder so much larger than a context plan: rows have no features to share
 PROMISING = 1.2  # an autoencoder so much larger than a context plan after a trial is trained on: it gains more
+HOPELESS = 1.5  # networks of all columns so much larger after a trial than columns without: what some would save is little
 PROMISING_COLUMNS = 1.05  # the same for columns, and for convolutions
 
 
@@ -52,6 +53,8 @@ class Autoencoders(Family):
             return []
         promise = PROMISING if learned.plan.sizes.width else PROMISING_COLUMNS
         if learned.size >= found.context_size * promise:
+            return []
+        if by_column(learned.plan) and learned.size > HOPELESS * found.plain.size and not wish.learned_only:
             return []
         full = finish(sample, learned)
         return [with_networks(sample, full, found.by_class.get(ColumnPlan))] if by_column(full.plan) else [full]
