@@ -103,6 +103,17 @@ def test_axes_are_groups_in_c_order() -> None:
     assert classes.of_axes((7,)) == []
 
 
+def test_groups_that_a_sample_does_not_show_are_not_too_many() -> None:
+    rng, rows = np.random.default_rng(0), 200_001  # more than groupings are compared by
+    step = -(-rows // classes.SAMPLED) | 1
+    pair = rng.integers(0, classes.MOST_GROUPS - 100, rows)
+    rare = np.flatnonzero(np.arange(rows) % step)[::50][:1500]
+    pair[rare] = classes.MOST_GROUPS - 100 + np.arange(len(rare))
+    x = np.column_stack([pair // 100, pair % 100, rng.integers(0, 16, pair.max() + 1)[pair]])
+    assert len(np.unique(pair[::step])) < classes.MOST_GROUPS < len(np.unique(pair))
+    assert (unpacked(packed(x)[0], x) == x).all()
+
+
 def test_two_columns_together_tell_what_neither_does() -> None:
     rng = np.random.default_rng(0)
     a, b = rng.integers(0, 2, (2, 6000))

@@ -171,25 +171,22 @@ def _telling(parts: Parts, groupings: Sequence[Groups]) -> int:
     most = min(MOST_GROUPS, len(symbol[some]) // 2)  # a class for each value costs what it tells
     alone = _bits(np.bincount(symbol[some], minlength=size)[None].astype(np.float64)), 0
 
-    def tried(groups: Groups) -> float:
-        if not 2 <= groups.count <= most:
-            return math.inf
-        return _cluster(_counts(symbol[some], groups.of, groups.count, size), ROUGH_ROUNDS)[0]
-
-    def promising(numbered: list[tuple[int, Groups]]) -> list[tuple[int, Groups]]:
-        if len(numbered) <= FEW:
-            return numbered
-        usable = [
-            (_roughly(symbol[some], groups, size), number, groups) for number, groups in numbered if 2 <= groups.count <= most
-        ]
-        return [(number, groups) for _, number, groups in sorted(usable, key=lambda one: one[:2])[:CLOSELY]]
+    def compared(numbered: list[tuple[int, Groups]]) -> list[tuple[float, int]]:
+        """Return the bits of those groupings that may do, of many of the most promising, each with its number."""
+        usable = [(number, groups) for number, groups in numbered if 2 <= groups.count <= most]
+        if len(numbered) > FEW:
+            usable = sorted(usable, key=lambda one: (_roughly(symbol[some], one[1], size), one[0]))[:CLOSELY]
+        return [(_cluster(_counts(symbol[some], one.of, one.count, size), ROUGH_ROUNDS)[0], number) for number, one in usable]
 
     sampled = [Groups(lambda one=one: one.of[some]) for one in groupings]  # type: ignore[misc]
-    single = min(((tried(groups), number + 1) for number, groups in promising(list(enumerate(sampled)))), default=alone)
-    first = single[1] - 1
-    seconds = [(second, of_pair(sampled[first], sampled[second])) for second in range(count) if second != first]
-    pairs = [(tried(both), count + 1 + first * count + second) for second, both in promising(seconds)]
-    return min(alone, single, *pairs)[1]
+    singles = compared(list(enumerate(sampled, start=1)))
+    if not singles:
+        return 0
+    first = min(singles)[1] - 1
+    pairs = [(count + 1 + first * count + n, of_pair(sampled[first], sampled[n])) for n in range(count) if n != first]
+    ranked = sorted([alone, *singles, *compared(pairs)])
+    # a sample may have fewer groups than there are, and a reader refuses too many
+    return next(n for _, n in ranked if not n or chosen(n, groupings).count <= MOST_GROUPS)  # type: ignore[union-attr]
 
 
 def _roughly(symbol: Int64, groups: Groups, size: int) -> float:
