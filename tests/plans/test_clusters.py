@@ -154,6 +154,14 @@ def test_columns_tell_about_later_ones(monkeypatch: pytest.MonkeyPatch) -> None:
         assert (unpacked(packed(moved)[0], moved) == moved).all()
 
 
+def test_rows_of_an_array_tell_about_its_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.rint(weights() * 1000).astype("i4")
+    data, _ = packed(x)
+    assert (unpacked(data, x) == x).all()
+    monkeypatch.setattr(classes, "of_axes", lambda shape: [])
+    assert len(data) < 0.95 * len(packed(x)[0])
+
+
 @pytest.mark.train
 def test_selection_takes_it_for_weights_and_names_the_feature() -> None:
     x = weights()

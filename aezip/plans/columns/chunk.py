@@ -84,9 +84,10 @@ class Chunk:
 
     def _alone(self, k: Int64, workers: int) -> Iterator[tuple[Coding, list[residual.Split]]]:
         """Yield how each column is coded without a network, and its passes, given all of them."""
-        groups = [clusters.of_column(column) for column in k.T] if self._table else self._groups
+        columns = [clusters.of_column(column) for column in k.T] if self._table else []
+        known = [columns[:place] if self._table else self._groups for place in range(self.count)]
         threads = min(workers, self.count) if len(k) >= LONG else 1
-        yield from ordered(lambda place: self._own(place, k[:, place], groups[:place]), range(self.count), threads)
+        yield from ordered(lambda place: self._own(place, k[:, place], known[place]), range(self.count), threads)
 
     def _own(self, place: int, column: Int64, groups: list[clusters.Groups]) -> tuple[Coding, list[residual.Split]]:
         """Return how a column is coded without a network, and its passes."""
